@@ -1,0 +1,149 @@
+"""What every DS01 helper shares: exit codes, the error form, and the file layout.
+
+A helper prints exactly one JSON object on stdout or nothing, messages on stderr,
+and exits with a status of the table in docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Exit(IntEnum):
+    """Exit statuses, the same in shell (lib/core.bash) and Python."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    REFUSED = 4
+    NO_GPU = 5
+    CONFIG = 6
+    PREREQUISITE = 7
+    LEFT = 130
+
+
+class HelperError(Exception):
+    """An expected failure: an exit status, one line that says what is wrong, a hint.
+
+    The message is lower case, names the offending value in single quotes and has no
+    full stop; the hint is one next step that can be typed.
+    """
+
+    def __init__(self, code: Exit, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+def program_name(fallback: str) -> str:
+    """Return the command that the user typed, for messages (set by lib/run-command)."""
+    return os.environ.get("COMMAND_NAME") or fallback
+
+
+# Control characters in names and engine messages could rewrite a terminal.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def say(kind: str, message: str, fallback: str) -> None:
+    """Print one message line on stderr: `<command>: <kind>: <message>`."""
+    text = _CONTROL.sub("?", message)
+    print(f"{program_name(fallback)}: {kind}: {text}", file=sys.stderr)
+
+
+def report(error: HelperError, fallback: str) -> int:
+    """Print an expected failure and its hint; return its exit status."""
+    say("error", error.message, fallback)
+    if error.hint:
+        say("hint", error.hint, fallback)
+    return int(error.code)
+
+
+def run(
+    body: Callable[[Sequence[str] | None], int],
+    fallback: str,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run a helper's main and turn expected failures into messages and a status."""
+    try:
+        return body(argv)
+    except HelperError as error:
+        return report(error, fallback)
+    except KeyboardInterrupt:
+        return int(Exit.LEFT)
+    except BrokenPipeError:
+        # The reader (head, less) went away: not worth a word, but not a success.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return int(Exit.BUG)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object and a newline on stdout."""
+    json.dump(value, sys.stdout, ensure_ascii=False, separators=(",", ":"))
+    sys.stdout.write("\n")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where this installation keeps its files."""
+
+    etc: Path
+    state: Path
+    log: Path
+
+    @property
+    def policy(self) -> Path:
+        return self.etc / "resource-limits.yaml"
+
+    @property
+    def settings(self) -> Path:
+        return self.etc / "ds01.yaml"
+
+    @property
+    def hooks(self) -> Path:
+        return self.etc / "hooks.d"
+
+    @property
+    def metadata(self) -> Path:
+        return self.state / "container-metadata"
+
+    @property
+    def events(self) -> Path:
+        return self.log / "events.jsonl"
+
+
+def find_paths() -> Paths:
+    """Return the file layout.
+
+    DS01_ROOT puts everything below one folder (tests). An installation without root
+    leaves `paths.json` beside the program, naming its XDG folders. Otherwise the
+    system folders hold.
+
+    Raises HelperError(CONFIG) where paths.json is not readable as written by install.sh.
+    """
+    root = os.environ.get("DS01_ROOT")
+    if root:
+        base = Path(root)
+        return Paths(base / "etc/ds01", base / "var/lib/ds01", base / "var/log/ds01")
+    layout = PROJECT_ROOT / "paths.json"
+    if layout.exists():
+        try:
+            named = json.loads(layout.read_text(encoding="utf-8"))
+            return Paths(Path(named["etc"]), Path(named["state"]), Path(named["log"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise HelperError(
+                Exit.CONFIG,
+                f"'{layout}' is not as the installer wrote it: {error}",
+                "run install.sh again",
+            ) from error
+    return Paths(Path("/etc/ds01"), Path("/var/lib/ds01"), Path("/var/log/ds01"))
