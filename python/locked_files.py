@@ -1,0 +1,363 @@
+"""Locks with a time limit, atomic writes and whole-line appends for shared folders.
+
+The inner part of state.py; nothing else writes state. Files are written under a lock
+only, and are made with their mode set, whatever the umask. Every failure is a
+HelperError that says what to do; the old content is then still in place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pwd
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from _common import Exit, HelperError, program_name
+from units import utc_stamp
+
+LOCK_SECONDS = 10.0
+PRIVATE_MODE = 0o660
+PUBLIC_MODE = 0o664
+
+_POLL_SECONDS = 0.02
+_TEMP_PREFIX = ".ds01-tmp."
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that cannot be mistaken for a later one with the same number."""
+
+    pid: int
+    start: int
+    boot: str
+
+
+def boot_id() -> str:
+    """Return the kernel's name for this boot."""
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    except OSError:
+        return "unknown"
+    return text.strip()
+
+
+def _process(pid: int) -> tuple[str, int] | None:
+    """Return state letter and start time of a process; None if it is not visible."""
+    try:
+        line = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    # The name in parentheses may hold anything, spaces and parentheses included.
+    fields = line[line.rindex(b")") + 1 :].split()
+    return fields[0].decode("ascii"), int(fields[19])
+
+
+def owner_of(pid: int) -> Owner | None:
+    """Return the identity of a living process, None if there is none."""
+    seen = _process(pid)
+    if seen is None or seen[0] in "ZX":
+        return None
+    return Owner(pid, seen[1], boot_id())
+
+
+def is_alive(owner: Owner) -> bool:
+    """Is this very process still running? One that cannot be looked at counts as so."""
+    if owner.boot != boot_id() or owner.pid <= 0:
+        return False
+    seen = _process(owner.pid)
+    if seen is None:
+        # With hidepid other users' processes are not in /proc: ask the kernel.
+        try:
+            os.kill(owner.pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            return True
+        seen = _process(owner.pid)
+        if seen is None:
+            return True
+    return seen[0] not in "ZX" and seen[1] == owner.start
+
+
+def user_name(uid: int | None = None) -> str:
+    """Return the login name of a uid, of the caller by default; the number if none."""
+    uid = os.getuid() if uid is None else uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def explain(error: OSError, what: str, path: Path) -> HelperError:
+    """Return the HelperError for a failed file operation: what happened, what to do."""
+    folder = path if path.is_dir() else path.parent
+    reason = (error.strerror or str(error)).lower()
+    code = Exit.PREREQUISITE
+    if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+        reason = f"folder '{folder}' does not exist"
+        hint = "run install.sh again to make the folders of DS01"
+    elif error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        hint = f"make room, 'df -h {folder}' shows how much there is"
+    elif error.errno in {errno.EACCES, errno.EPERM}:
+        hint = (
+            f"ask the administrator to add '{user_name()}' to the group that owns "
+            f"'{folder}', then log in anew"
+        )
+    elif error.errno == errno.EROFS:
+        hint = f"ask the administrator to mount '{folder}' for writing"
+    else:
+        code, hint = Exit.CONFIG, f"'ls -la {folder}' may show what is in the way"
+    return HelperError(code, f"cannot {what} '{path}': {reason}", hint)
+
+
+@contextlib.contextmanager
+def locked(
+    path: Path, timeout: float = LOCK_SECONDS, purpose: str | None = None
+) -> Iterator[None]:
+    """Hold the lock of a lock file; raise HelperError(CONFIG) past the time limit.
+
+    The file names its holder, since when, and with which command, for those who wait.
+    The kernel drops the lock of a process that dies, however it dies.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        file = _open_lock(path)
+        try:
+            while not _try_lock(file, path):
+                _wait_or_fail(file, path, timeout, deadline)
+            # Somebody may have removed the file meanwhile: then others lock a new one.
+            if _is_same_file(file, path):
+                break
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+    try:
+        _note_holder(file, purpose)
+        yield
+        with contextlib.suppress(OSError):
+            os.ftruncate(file, 0)
+    finally:
+        os.close(file)
+
+
+def _open_lock(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        ensure_file(path, PRIVATE_MODE)
+        return os.open(path, flags)
+    except FileNotFoundError as error:
+        if path.parent.is_dir():  # removed between the two calls
+            with contextlib.suppress(OSError):
+                return os.open(path, flags | os.O_CREAT, PRIVATE_MODE)
+        raise explain(error, "lock", path) from error
+    except OSError as error:
+        raise explain(error, "lock", path) from error
+
+
+def _try_lock(file: int, path: Path) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise explain(error, "lock", path) from error
+    return True
+
+
+def _wait_or_fail(file: int, path: Path, timeout: float, deadline: float) -> None:
+    if time.monotonic() >= deadline:
+        raise _lock_timeout(file, path, timeout)
+    time.sleep(_POLL_SECONDS)
+
+
+def _is_same_file(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.lstat())
+    except OSError:
+        return False
+
+
+def _note_holder(file: int, purpose: str | None) -> None:
+    holder = {
+        "pid": os.getpid(),
+        "since": utc_stamp(),
+        "command": purpose or program_name("state"),
+        "user": user_name(),
+    }
+    # A full disk must not stop those who come to free space: the lock itself is held.
+    with contextlib.suppress(OSError):
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(holder).encode(), 0)
+
+
+def _lock_timeout(file: int, path: Path, timeout: float) -> HelperError:
+    try:
+        holder = json.loads(os.pread(file, 4096, 0))
+        who = (
+            f"'{holder['command']}' of {holder['user']} "
+            f"(process {holder['pid']}) since {holder['since']}"
+        )
+        hint = f"try again; 'ps -p {holder['pid']}' shows what holds the lock"
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "a process that left no name"
+        hint = f"try again; 'fuser -v {path}' shows what holds the lock"
+    return HelperError(
+        Exit.CONFIG, f"lock '{path}' is held by {who}, waited {timeout:g} s", hint
+    )
+
+
+def ensure_file(path: Path, mode: int) -> None:
+    """Make an empty file with its mode set from the first moment, if there is none."""
+    if os.path.lexists(path):
+        return
+    temp = _temp_path(path)
+    try:
+        _create(temp, mode, b"")
+        with contextlib.suppress(FileExistsError):
+            os.link(temp, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temp.unlink()
+
+
+_temp_count = 0
+
+
+def _temp_path(path: Path) -> Path:
+    global _temp_count  # noqa: PLW0603 - two threads must not share a name
+    _temp_count += 1
+    me = owner_of(os.getpid())
+    start, boot = (me.start, me.boot[:8]) if me else (0, "unknown")
+    name = f"{_TEMP_PREFIX}{os.getpid()}.{start}.{boot}.{_temp_count}"
+    return path.with_name(name)
+
+
+def _create(path: Path, mode: int, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    file = os.open(path, flags, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file, view) :]
+        os.fchmod(file, mode)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_MODE) -> None:
+    """Replace a file's content as a whole; call it with the folder's lock held.
+
+    A reader sees the old or the new content and never a part; so does whoever comes
+    after a crash. Leftovers of writers that were killed are swept first.
+    """
+    sweep(path.parent)
+    temp = _temp_path(path)
+    try:
+        _create(temp, mode, data)
+        temp.rename(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise explain(error, "write", path) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temp.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files of ours whose writer is dead; never any other file."""
+    boot = boot_id()
+    try:
+        entries = [entry.name for entry in os.scandir(folder)]
+    except OSError:
+        return
+    for name in entries:
+        if not name.startswith(_TEMP_PREFIX):
+            continue
+        parts = name[len(_TEMP_PREFIX) :].split(".")
+        if len(parts) != 4 or not (parts[0].isdigit() and parts[1].isdigit()):
+            continue
+        same_boot = parts[2] == boot[:8]
+        owner = Owner(int(parts[0]), int(parts[1]), boot)
+        if not same_boot or not is_alive(owner):
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
+
+
+def append_line(path: Path, line: bytes, mode: int = PRIVATE_MODE) -> None:
+    """Append one whole line; call it with the log's lock held.
+
+    The file is opened by its name each time, so that rotation may move it away. A line
+    that does not fit on the disk leaves nothing of itself.
+    """
+    try:
+        ensure_file(path, mode)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.open(path, flags)
+    except OSError as error:
+        raise explain(error, "write", path) from error
+    try:
+        size = os.fstat(file).st_size
+        # A crash of the machine may have left half a line: end it.
+        torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        data = (b"\n" if torn else b"") + line + b"\n"
+        try:
+            _write_whole(file, data)
+        except OSError:
+            os.ftruncate(file, size)
+            raise
+    except OSError as error:
+        raise explain(error, "write", path) from error
+    finally:
+        os.close(file)
+
+
+def _write_whole(file: int, data: bytes) -> None:
+    if os.write(file, data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(file)
+
+
+def ensure_folder(path: Path) -> None:
+    """Make a missing folder inside an existing one, with that one's mode and group."""
+    if path.is_dir():
+        return
+    try:
+        parent = path.parent.stat()
+        path.mkdir(mode=0o700)
+        path.chmod(stat.S_IMODE(parent.st_mode))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise explain(error, "make", path) from error
+
+
+def owner_dict(owner: Owner) -> dict[str, int | str]:
+    """Return an owner as plain values for JSON."""
+    return asdict(owner)
+
+
+def owner_from(value: object) -> Owner | None:
+    """Return the owner that a record names, None if it names none."""
+    if not isinstance(value, dict):
+        return None
+    pid, start, boot = value.get("pid"), value.get("start"), value.get("boot")
+    if isinstance(pid, int) and isinstance(start, int) and isinstance(boot, str):
+        return Owner(pid, start, boot)
+    return None

@@ -1,0 +1,413 @@
+"""The memory of DS01: one record per container, and the event log.
+
+The only program that writes below /var/lib/ds01 and /var/log/ds01. A record says who
+made a container, when and how; `begin` marks a create in flight by its owner process,
+so that whoever comes after a crash knows. Records are kept after removal as history.
+
+Verbs: begin, finish, forget, removed, show, list, event. stdout: one JSON object.
+Exit statuses: 0 done, 3 no such record, 4 another process is creating the container,
+6 lock or record not usable, 7 state folder missing, full or not writable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import locked_files as files
+from _common import (
+    Exit,
+    HelperError,
+    Paths,
+    find_paths,
+    print_json,
+    program_name,
+    run,
+    say,
+)
+from units import utc_stamp
+
+Record = dict[str, Any]
+
+VERSION = 1
+# What a record is made of by this module; callers cannot set these.
+RESERVED = ("version", "container", "phase", "owner", "history", "changed")
+_HISTORY = 5
+_LARGEST_RECORD = 256 * 1024
+
+# Engine names; `#` is allowed by mlc. No slash, no leading dot or dash.
+_CONTAINER = re.compile(r"[A-Za-z0-9_#][A-Za-z0-9_.#-]{0,199}", re.ASCII)
+_EVENT = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
+
+
+def record_path(paths: Paths, container: str) -> Path:
+    """Return the file of a container's record; refuses names that are no file names."""
+    if not _CONTAINER.fullmatch(container):
+        raise HelperError(
+            Exit.USAGE,
+            f"'{container}' is not a container name",
+            "use letters, digits and _ . - # only, 200 at most",
+        )
+    return paths.metadata / f"{container}.json"
+
+
+@contextlib.contextmanager
+def state_lock(paths: Paths, timeout: float = files.LOCK_SECONDS) -> Iterator[None]:
+    """Hold the lock of the state folder. It is not re-entrant."""
+    with files.locked(paths.state / "state.lock", timeout):
+        files.ensure_folder(paths.metadata)
+        yield
+
+
+def read_document(path: Path) -> Record | None:
+    """Return a JSON document of ours; None if there is none.
+
+    Raises ValueError for one that cannot be used; set_aside() gets it out of the way.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise files.explain(error, "read", path) from error
+    document = json.loads(data.decode("utf-8"))
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind for callers
+    return document
+
+
+def set_aside(path: Path, reason: str) -> Path:
+    """Rename a document that cannot be used to `*.corrupt-TIME`; call it locked."""
+    stamp = utc_stamp().replace(":", "").replace(".", "")
+    target = path.with_name(f"{path.name}.corrupt-{stamp}")
+    try:
+        path.rename(target)
+    except OSError as error:
+        raise files.explain(error, "set aside", path) from error
+    say("warning", f"'{path}' was not usable ({reason}), kept as '{target}'", "state")
+    # The log may be what is full or broken; going on matters more.
+    with contextlib.suppress(HelperError):
+        append_event("state-corrupt", file=str(path), kept=str(target), reason=reason)
+    return target
+
+
+def write_document(path: Path, document: Mapping[str, Any], mode: int) -> None:
+    """Replace a JSON document as a whole; call it locked."""
+    text = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=False)
+    data = text.encode("utf-8", "surrogateescape") + b"\n"
+    if len(data) > _LARGEST_RECORD:
+        raise HelperError(Exit.USAGE, f"'{path.name}' would be {len(data)} bytes long")
+    files.write_atomic(path, data, mode)
+
+
+def _load(path: Path) -> Record | None:
+    """Return a record, under the lock; one that is corrupt is set aside: None."""
+    try:
+        return read_document(path)
+    except (ValueError, RecursionError) as error:
+        set_aside(path, " ".join(str(error).split()))
+        return None
+
+
+def _save(path: Path, record: Mapping[str, Any]) -> None:
+    write_document(path, record, files.PUBLIC_MODE)
+
+
+def _check_fields(fields: Mapping[str, Any]) -> None:
+    for name in fields:
+        if name in RESERVED:
+            raise HelperError(Exit.USAGE, f"field '{name}' is not for callers to set")
+
+
+def _fresh(container: str, phase: str, fields: Mapping[str, Any]) -> Record:
+    return {
+        "version": VERSION,
+        "container": container,
+        "phase": phase,
+        "changed": utc_stamp(),
+        "user": files.user_name(),
+        "uid": os.getuid(),
+        **fields,
+    }
+
+
+def begin(
+    paths: Paths,
+    container: str,
+    owner: files.Owner,
+    fields: Mapping[str, Any],
+    timeout: float = files.LOCK_SECONDS,
+) -> Record:
+    """Mark a create in flight; return {"container", "previous"}.
+
+    `previous` is `none` (nothing, or removed), `ready` (a container was made and not
+    removed through us) or `abandoned` (an earlier create that never came to its end).
+
+    Raises HelperError(REFUSED) while another living process creates the container.
+    """
+    path = record_path(paths, container)
+    _check_fields(fields)
+    with state_lock(paths, timeout):
+        old = _load(path)
+        phase = old.get("phase") if old else None
+        previous = {"ready": "ready", "creating": "abandoned"}.get(str(phase), "none")
+        history = _list_of(old, "history")
+        if old is not None and phase == "creating":
+            _refuse_living(container, old, owner)
+        elif old is not None:
+            history = [
+                *history,
+                {name: value for name, value in old.items() if name != "history"},
+            ][-_HISTORY:]
+        record = _fresh(container, "creating", fields)
+        record["owner"] = files.owner_dict(owner)
+        record["begun"] = record["changed"]
+        if history:
+            record["history"] = history
+        _save(path, record)
+    return {"container": container, "previous": previous}
+
+
+def _list_of(record: Record | None, name: str) -> list[Any]:
+    value = (record or {}).get(name)
+    return list(value) if isinstance(value, list) else []
+
+
+def _refuse_living(container: str, record: Record, me: files.Owner) -> None:
+    owner = files.owner_from(record.get("owner"))
+    if owner is None or owner == me or not files.is_alive(owner):
+        return
+    raise HelperError(
+        Exit.REFUSED,
+        f"container '{container}' is being created by {record.get('user')} "
+        f"(process {owner.pid}) since {record.get('begun')}",
+        f"wait for it, or see what it does with 'ps -fp {owner.pid}'",
+    )
+
+
+def finish(
+    paths: Paths,
+    container: str,
+    fields: Mapping[str, Any],
+    timeout: float = files.LOCK_SECONDS,
+) -> Record:
+    """Mark a container as made and note what it is; return its record.
+
+    A record that went away meanwhile is made anew; keys that others wrote are kept.
+    """
+    path = record_path(paths, container)
+    _check_fields(fields)
+    with state_lock(paths, timeout):
+        record = _load(path) or _fresh(container, "ready", {})
+        record.update(fields)
+        record.update(phase="ready", changed=utc_stamp())
+        record.setdefault("created", record["changed"])
+        record.pop("owner", None)
+        record.pop("removed", None)
+        _save(path, record)
+    return record
+
+
+def forget(
+    paths: Paths,
+    container: str,
+    owner: files.Owner | None = None,
+    timeout: float = files.LOCK_SECONDS,
+) -> Record:
+    """Drop the record of a create that failed; return {"container", "forgotten"}.
+
+    Only a record in flight is dropped; with `owner`, only that process's own or a
+    dead one's. What was known of an earlier container of the name comes back.
+    """
+    path = record_path(paths, container)
+    with state_lock(paths, timeout):
+        record = _load(path)
+        if record is None or record.get("phase") != "creating":
+            return {"container": container, "forgotten": False}
+        holder = files.owner_from(record.get("owner"))
+        if owner and holder and holder != owner and files.is_alive(holder):
+            return {"container": container, "forgotten": False}
+        history = [item for item in _list_of(record, "history") if type(item) is dict]
+        if history:
+            *older, last = history
+            _save(path, {**last, "history": older} if older else last)
+        else:
+            try:
+                path.unlink()
+            except OSError as error:
+                raise files.explain(error, "remove", path) from error
+    return {"container": container, "forgotten": True}
+
+
+def removed(
+    paths: Paths,
+    container: str,
+    fields: Mapping[str, Any] | None = None,
+    timeout: float = files.LOCK_SECONDS,
+) -> Record:
+    """Mark a container as removed and keep its record as history; return the record."""
+    path = record_path(paths, container)
+    _check_fields(fields or {})
+    with state_lock(paths, timeout):
+        record = _load(path) or _fresh(container, "removed", {})
+        record.update(fields or {})
+        record.update(phase="removed", changed=utc_stamp())
+        record["removed"] = record["changed"]
+        record.pop("owner", None)
+        _save(path, record)
+    return record
+
+
+def show(paths: Paths, container: str) -> Record:
+    """Return a container's record; raises HelperError(NOT_FOUND) if there is none.
+
+    Needs no lock, because records are replaced as a whole.
+    """
+    path = record_path(paths, container)
+    try:
+        record = read_document(path)
+    except (ValueError, RecursionError):
+        with state_lock(paths):
+            record = _load(path)
+    if record is None:
+        raise HelperError(
+            Exit.NOT_FOUND,
+            f"no record of container '{container}'",
+            "run 'container-list' to see your containers",
+        )
+    return record
+
+
+def list_records(paths: Paths) -> list[Record]:
+    """Return all records that can be read, ordered by container name."""
+    found: list[Record] = []
+    try:
+        names = sorted(path.name for path in paths.metadata.iterdir())
+    except FileNotFoundError:
+        return found
+    except OSError as error:
+        raise files.explain(error, "read", paths.metadata) from error
+    for name in names:
+        if name.endswith(".json") and not name.startswith("."):
+            with contextlib.suppress(ValueError, RecursionError, HelperError):
+                record = read_document(paths.metadata / name)
+                if record is not None:
+                    found.append(record)
+    return found
+
+
+def append_event(
+    event: str,
+    /,
+    *,
+    log: str = "events",
+    paths: Paths | None = None,
+    timeout: float = files.LOCK_SECONDS,
+    **fields: Any,
+) -> Record:
+    """Append one line to the event log, on the disk when this returns; return it.
+
+    `log` is `events` or `gpu-allocations`. time, type and pid are set here; user and
+    uid are the caller's unless given (the gateway acts for others).
+    """
+    if not _EVENT.fullmatch(event):
+        raise HelperError(Exit.USAGE, f"'{event}' is not an event type")
+    if log not in {"events", "gpu-allocations"}:
+        raise HelperError(Exit.USAGE, f"'{log}' is not a log")
+    paths = paths or find_paths()
+    target = paths.events if log == "events" else paths.log / "gpu-allocations.log"
+    line: Record = {
+        "time": "",
+        "type": event,
+        "user": files.user_name(),
+        "uid": os.getuid(),
+        "command": program_name("state"),
+        **fields,
+        "pid": os.getpid(),
+    }
+    line["type"] = event
+    with files.locked(paths.log / ".events.lock", timeout):
+        # Under the lock, so that the lines are in the order of their times.
+        line["time"] = utc_stamp()
+        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
+        files.append_line(target, text.encode("utf-8", "backslashreplace"))
+    return line
+
+
+def _json_object(text: str) -> Record:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("not a JSON object")
+    return value
+
+
+def _process(text: str) -> files.Owner:
+    owner = files.owner_of(int(text)) if text.isascii() and text.isdigit() else None
+    if owner is None:
+        raise argparse.ArgumentTypeError(f"no process '{text}'")
+    return owner
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name("state"), allow_abbrev=False, description=__doc__
+    )
+    parser.add_argument(
+        "--lock-timeout", type=float, default=files.LOCK_SECONDS, metavar="SECONDS"
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb in ("begin", "finish", "forget", "removed", "show", "event"):
+        words = verbs.add_parser(verb, allow_abbrev=False)
+        words.add_argument("type" if verb == "event" else "container")
+        if verb in {"begin", "forget"}:
+            words.add_argument(
+                "--owner-pid", type=_process, required=verb == "begin", metavar="PID"
+            )
+        if verb not in {"forget", "show"}:
+            words.add_argument("--json", type=_json_object, default={}, dest="fields")
+        if verb == "event":
+            words.add_argument("--log", default="events")
+    verbs.add_parser("list", allow_abbrev=False)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    paths, timeout = find_paths(), words.lock_timeout
+    answer: Record
+    if words.verb == "begin":
+        answer = begin(paths, words.container, words.owner_pid, words.fields, timeout)
+    elif words.verb == "finish":
+        answer = finish(paths, words.container, words.fields, timeout)
+    elif words.verb == "forget":
+        answer = forget(paths, words.container, words.owner_pid, timeout)
+    elif words.verb == "removed":
+        answer = removed(paths, words.container, words.fields, timeout)
+    elif words.verb == "show":
+        answer = show(paths, words.container)
+    elif words.verb == "list":
+        answer = {"records": list_records(paths)}
+    else:
+        reserved = {"type", "time", "log", "paths", "timeout"} & set(words.fields)
+        if reserved:
+            name = sorted(reserved)[0]
+            raise HelperError(Exit.USAGE, f"field '{name}' is not for callers to set")
+        answer = append_event(
+            words.type, log=words.log, paths=paths, timeout=timeout, **words.fields
+        )
+    print_json(answer)
+    return int(Exit.OK)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, "state"))
