@@ -1,0 +1,144 @@
+# shellcheck shell=bash
+# The steps of tests/run: each checker and each suite, counted.
+: "${root:?set by tests/run}" "${fast=}" "${filter=}" "${bench_left=0}" "${bench_dir=}"
+
+steps_passed=0
+steps_failed=0
+steps_lines=()
+
+# Add a suite's figures to the sum.
+steps::count() { # <suite> <passed> <failed> [<remark>]
+    steps_passed=$((steps_passed + $2))
+    steps_failed=$((steps_failed + $3))
+    steps_lines+=("$(printf '%-8s %5d passed %5d failed%s' "$1" "$2" "$3" "${4:+, $4}")")
+}
+
+# Run a checker; its output is shown only if it fails.
+steps::check() { # <name> <command> [<word>...]
+    local name="$1" output status=0
+    shift
+    output="$("$@" 2>&1)" || status=$?
+    if ((status == 0)); then
+        printf 'ok   %s\n' "${name}"
+        lint_passed=$((lint_passed + 1))
+    else
+        printf 'FAIL %s\n%s\n' "${name}" "${output}"
+        lint_failed=$((lint_failed + 1))
+    fi
+}
+
+# Files of the project, without what is generated. Prints: their names, NUL-terminated.
+steps::files() {
+    find . \( -name venv -o -name .git -o -name '.*_cache' -o -name __pycache__ -o -name .hypothesis \) -prune \
+        -o -type f -print0
+}
+
+# Files whose first line or name says that a shell runs them. Sets: shell_files, posix_files.
+steps::find_shell_files() {
+    local file first
+    shell_files=()
+    posix_files=()
+    while IFS= read -r -d '' file; do
+        case "${file}" in
+            *.bash | *.bats | *.sh) shell_files+=("${file}") ;;
+            *.*/* | */*.*)
+                [[ "${file}" == ./.ci/* ]] || continue
+                shell_files+=("${file}")
+                ;;
+            *)
+                first=
+                IFS= read -r first < "${file}" 2> /dev/null || true
+                case "${first}" in
+                    '#!/bin/sh'*)
+                        shell_files+=("${file}")
+                        posix_files+=("${file}")
+                        ;;
+                    '#!'*bash*) shell_files+=("${file}") ;;
+                    *) ;;
+                esac
+                ;;
+        esac
+    done < <(steps::files)
+}
+
+steps::shellcheck() { # <file>...
+    printf '%s\0' "$@" | xargs -0 -n 6 -P "$(nproc)" shellcheck --format=gcc
+}
+
+steps::dash() { # <file>...
+    local file
+    for file in "$@"; do
+        dash -n "${file}" || return 1
+    done
+}
+
+# The lint of everything.
+steps::lint() {
+    local lint_passed=0 lint_failed=0 shell_files posix_files python_files
+    printf '\n== checkers ==\n'
+    steps::find_shell_files
+    python_files=(python aime-ml-containers tests/python tests/bench)
+    # Bats files hold a syntax of their own, which shfmt knows and dash does not need to.
+    steps::check shellcheck steps::shellcheck "${shell_files[@]}"
+    steps::check 'dash -n' steps::dash "${posix_files[@]}"
+    steps::check shfmt shfmt -d -i 4 -ci -sr -bn "${shell_files[@]}"
+    steps::check 'ruff check' ruff check --no-cache . tests/engine/users
+    steps::check 'ruff format' ruff format --no-cache --check . tests/engine/users
+    mapfile -t python_files < <(find "${python_files[@]}" -name '*.py' | sort)
+    steps::check 'mypy --strict' mypy --strict "${python_files[@]}"
+    steps::check 'mypy --strict tests/engine/users' mypy --strict --scripts-are-modules tests/engine/users
+    steps::count checkers "${lint_passed}" "${lint_failed}"
+}
+
+# The tests of the commands.
+steps::bats() {
+    local log="${bench_dir}/bats.log" words=(--formatter tap --timing --print-output-on-failure --tempdir "${bench_dir}/bats/run")
+    local status=0 passed failed skipped
+    printf '\n== bats ==\n'
+    [[ -z "${fast}" ]] || words+=(--filter-tags '!engine')
+    [[ -z "${filter}" ]] || words+=(--filter "${filter}")
+    bats "${words[@]}" tests/bats < /dev/null 2>&1 | tee "${log}" || status=$?
+    skipped="$(grep -c '^ok [0-9].*# skip' "${log}" || true)"
+    passed="$(grep -c '^ok [0-9]' "${log}" || true)"
+    failed="$(grep -c '^not ok [0-9]' "${log}" || true)"
+    passed=$((passed - skipped))
+    ((status == 0 || failed > 0)) || failed=1
+    ((passed + failed > 0)) || [[ -n "${filter}" ]] || failed=1
+    steps::count bats "${passed}" "${failed}" "${skipped} skipped"
+}
+
+# The tests of the helpers.
+steps::pytest() {
+    local report="${bench_dir}/pytest.xml" status=0 words line total bad skipped passed
+    printf '\n== pytest ==\n'
+    words=(--basetemp "${bench_dir}/pytest" -o "cache_dir=${bench_dir}/pytest-cache" --junitxml "${report}" --durations 5)
+    [[ -z "${fast}" ]] || words+=(-m 'not engine')
+    [[ -z "${filter}" ]] || words+=(-k "${filter}")
+    python3 -m pytest "${words[@]}" < /dev/null || status=$?
+    line="$(grep -o '<testsuite [^>]*>' "${report}" 2> /dev/null | head -n 1 || true)"
+    total="$(sed -n 's/.* tests="\([0-9]*\)".*/\1/p' <<< "${line}")"
+    skipped="$(sed -n 's/.* skipped="\([0-9]*\)".*/\1/p' <<< "${line}")"
+    bad="$(sed -n 's/.* errors="\([0-9]*\)".*/\1/p' <<< "${line}")"
+    bad=$((${bad:-0} + $(sed -n 's/.* failures="\([0-9]*\)".*/\1/p' <<< "${line}" | grep . || printf 0)))
+    passed=$((${total:-0} - ${skipped:-0} - bad))
+    # pytest ends with 5 where it found no test.
+    if ((status != 0 && bad == 0)) && [[ -z "${filter}" || "${status}" != 5 ]]; then
+        bad=1
+    fi
+    steps::count pytest "${passed}" "${bad}" "${skipped:-0} skipped"
+}
+
+# One line for each suite, then the sum; leaves with the verdict.
+steps::summary() {
+    local line
+    printf '\n== summary ==\n'
+    if ((bench_left > 0)); then
+        steps::count bench 0 "${bench_left}" 'left behind, see above'
+    fi
+    ((steps_passed + steps_failed > 0)) || steps::count bench 0 1 'no test matched'
+    for line in "${steps_lines[@]}"; do
+        printf '%s\n' "${line}"
+    done
+    printf '%d passed, %d failed\n' "${steps_passed}" "${steps_failed}"
+    ((steps_failed == 0)) || exit 1
+}
