@@ -8,6 +8,9 @@ readonly EXIT_NO_GPU=5 EXIT_CONFIG=6 EXIT_PREREQUISITE=7 EXIT_LEFT=130
 
 CORE_QUIET=
 CORE_TEMP=
+CORE_ON_EXIT=
+CORE_HOOK_JSON=
+CORE_HOOKS_RAN=
 
 core::_say() { # <kind> <colour> <text>
     local name="${COMMAND_NAME}" text="${3//[[:cntrl:]]/?}"
@@ -103,6 +106,15 @@ core::missing() { # <words, comma separated>
     core::usage_error "missing $1"
 }
 
+# Join words. Prints: them with the separator between.
+core::join() { # <separator> <word>...
+    local separator="$1" joined="${2:-}" word
+    for word in "${@:3}"; do
+        joined+="${separator}${word}"
+    done
+    printf '%s\n' "${joined}"
+}
+
 # Is there a person to ask? Dialogues need the keyboard and a screen.
 core::is_interactive() {
     [[ -t 0 && -t 2 && "${TERM:-dumb}" != dumb ]]
@@ -129,5 +141,68 @@ core::make_temp() {
     [[ -z "${CORE_TEMP}" ]] || return 0
     CORE_TEMP="$(mktemp -d "${TMPDIR:-/tmp}/ds01.XXXXXXXX")" \
         || core::die "${EXIT_PREREQUISITE}" "cannot make a temporary folder in '${TMPDIR:-/tmp}'"
-    trap 'rm -rf -- "${CORE_TEMP}"' EXIT
+    trap core::_finish EXIT
+}
+
+# The folder of the configuration. Prints: its path.
+core::config_dir() {
+    if [[ -n "${DS01_ROOT:-}" ]]; then
+        printf '%s\n' "${DS01_ROOT}/etc/ds01"
+    elif [[ -e "${PROJECT_ROOT}/paths.json" ]]; then
+        jq -r .etc "${PROJECT_ROOT}/paths.json"
+    else
+        printf '/etc/ds01\n'
+    fi
+}
+
+# Run the site's executables <config>/hooks.d/<command>/pre-* with the words as JSON on stdin; a failing one stops the
+# command. From then on the post-* ones run when the command ends, and learn its status.
+core::run_pre_hooks() { # [<key> <value>]...
+    local folder words=() hook
+    folder="$(core::config_dir)/hooks.d/${COMMAND_NAME}"
+    [[ -d "${folder}" ]] || return 0
+    while (($# > 1)); do
+        words+=(--arg "$1" "$2")
+        shift 2
+    done
+    CORE_HOOK_JSON="$(jq -cn --arg command "${COMMAND_NAME}" --arg user "$(id -un 2> /dev/null || id -u)" \
+        --arg uid "${UID}" "${words[@]}" '$ARGS.named')"
+    trap core::_finish EXIT
+    for hook in "${folder}"/pre-*; do
+        [[ -f "${hook}" && -x "${hook}" ]] || continue
+        "${hook}" <<< "${CORE_HOOK_JSON}" >&2 \
+            || core::die "${EXIT_REFUSED}" "the site hook '${hook##*/}' refused with status $?"
+    done
+    CORE_HOOKS_RAN=1
+}
+
+# Run at the end of a command: its clean-up, the site's post hooks, the temporary folder.
+core::_finish() {
+    local status=$? hook
+    trap '' INT TERM HUP
+    if [[ -n "${CORE_ON_EXIT}" ]]; then
+        "${CORE_ON_EXIT}" || true
+    fi
+    if [[ -n "${CORE_HOOKS_RAN}" ]]; then
+        for hook in "$(core::config_dir)/hooks.d/${COMMAND_NAME}"/post-*; do
+            [[ -f "${hook}" && -x "${hook}" ]] || continue
+            jq -c --argjson status "${status}" '. + {status: $status}' <<< "${CORE_HOOK_JSON}" | "${hook}" >&2 \
+                || core::warn "the site hook '${hook##*/}' failed"
+        done
+    fi
+    [[ -z "${CORE_TEMP}" ]] || rm -rf -- "${CORE_TEMP}"
+    exit "${status}"
+}
+
+# Have a function called when the command ends, however it ends short of kill -9.
+core::on_exit() { # <function>
+    CORE_ON_EXIT="$1"
+    trap core::_finish EXIT
+}
+
+# Print words so that they can be typed again.
+core::print_words() { # <word>...
+    local words
+    printf -v words '%q ' "$@"
+    printf '%s\n' "${words% }"
 }

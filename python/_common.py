@@ -129,7 +129,7 @@ def find_paths() -> Paths:
     leaves `paths.json` beside the program, naming its XDG folders. Otherwise the
     system folders hold.
 
-    Raises HelperError(CONFIG) where paths.json is not readable as written by install.sh.
+    Raises HelperError(CONFIG) where paths.json is not as install.sh wrote it.
     """
     root = os.environ.get("DS01_ROOT")
     if root:

@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# Choosing among the user's containers, by menu or with --all.
+: "${PROJECT_ROOT:?set by lib/run-command}"
+
+# The user's containers as tag and description, for a menu. Sets: the array named.
+choose::items() { # <array-name> [<state>]
+    local -n choose_items="$1"
+    local json
+    json="$(core::helper containers list --json)" || exit
+    # shellcheck disable=SC2034 # the caller's array, by reference
+    mapfile -t choose_items < <(jq -r --arg state "${2:-}" '.containers[]
+        | select($state == "" or .state == $state) | .name, (.framework + ", " + .state)' <<< "${json}")
+}
+
+# The names of the user's containers. Sets: the array named.
+choose::names() { # <array-name> [<state>]
+    local -n choose_names="$1"
+    local json
+    json="$(core::helper containers list --json)" || exit
+    # shellcheck disable=SC2034 # the caller's array, by reference
+    mapfile -t choose_names < <(jq -r --arg state "${2:-}" '.containers[]
+        | select($state == "" or .state == $state) | .name' <<< "${json}")
+}
+
+# Ask for one of the user's containers. Prints: its name.
+choose::one() { # <title> [<state>]
+    local items=() status=0
+    choose::items items "${2:-}"
+    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "there is no container to choose" \
+        "run 'container-create' to make one"
+    menu::select "$1" "Which container?" "${items[@]}" || status=$?
+    ((status == 0)) || exit "${EXIT_LEFT}"
+}
+
+# Ask for any number of the user's containers. Prints: their names, a line each.
+choose::several() { # <title> [<state>]
+    local items=() marked=() status=0 i
+    choose::items items "${2:-}"
+    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "there is no container to choose" \
+        "run 'container-list' to see your containers"
+    for ((i = 0; i < ${#items[@]}; i += 2)); do
+        marked+=("${items[i]}" "${items[i + 1]}" off)
+    done
+    menu::checklist "$1" "Which containers? (space marks)" "${marked[@]}" || status=$?
+    ((status == 0)) || exit "${EXIT_LEFT}"
+}
+
+# Complete the names that a command was given: all of the user's with --all, else a choice by menu. A person at a
+# terminal is asked; a script that named nothing is told so.
+choose::fill() { # <array-name> <all: yes or empty> <title> [<state>]
+    local -n choose_filled="$1"
+    local chosen
+    [[ -z "$2" || ${#choose_filled[@]} -eq 0 ]] || core::usage_error "give names or '--all', not both"
+    if [[ -n "$2" ]]; then
+        choose::names choose_filled "${4:-}"
+        if ((${#choose_filled[@]} == 0)); then
+            core::info "there is nothing to do"
+            exit "${EXIT_OK}"
+        fi
+    elif ((${#choose_filled[@]} == 0)); then
+        core::is_interactive || core::missing "NAME (or '--all')"
+        chosen="$(choose::several "$3" "${4:-}")" || exit
+        [[ -n "${chosen}" ]] || menu::left
+        mapfile -t choose_filled <<< "${chosen}"
+    fi
+}

@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# container-create: parse, ask for what is missing, make the container, say what was made.
+
+main() {
+    local words=() json='' whole
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            --json) json=yes && shift ;;
+            --) shift && words+=("$@") && break ;;
+            --*=*)
+                create::is_valued "${1%%=*}" || core::unknown_option "$1"
+                set -- "${1%%=*}" "${1#*=}" "${@:2}"
+                ;;
+            -*)
+                create::option "$@"
+                ((CREATE_TAKEN > 0)) || core::unknown_option "$1"
+                shift "${CREATE_TAKEN}"
+                ;;
+            *) words+=("$1") && shift ;;
+        esac
+    done
+    ((${#words[@]} <= 3)) || core::usage_error "unexpected word '${words[3]}'"
+    create::take_words "${words[@]}"
+
+    create::ask_missing
+
+    create::container
+    whole="$(mlc::container_json "${CREATE[name]}")" || exit
+    if [[ -n "${json}" ]]; then
+        printf '%s\n' "${whole}"
+    elif [[ -z "${CORE_QUIET}" ]]; then
+        create::summary
+    fi
+}

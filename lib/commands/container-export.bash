@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# container-export: one file out of a container. AIME's mlc cannot do this, so the embedded one always does.
+
+main() {
+    local words=() flags=(-s) target
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            -f | --force) flags+=(-f) && shift ;;
+            -q | --quiet) CORE_QUIET=yes && shift ;;
+            --) shift && words+=("$@") && break ;;
+            -) words+=("$1") && shift ;;
+            -*) core::unknown_option "$1" ;;
+            *) words+=("$1") && shift ;;
+        esac
+    done
+    ((${#words[@]} <= 2)) || core::usage_error "unexpected word '${words[2]}'"
+
+    mlc::load
+    if ((${#words[@]} == 0)); then
+        core::is_interactive || core::missing NAME
+        words[0]="$(choose::one Export)" || exit
+    fi
+    target="${words[1]:-${words[0]}.tar}"
+
+    [[ "${target}" != - || ! -t 1 ]] || core::usage_error "the file would go to the terminal"
+    mlc::container_json "${words[0]}" > /dev/null || exit
+
+    core::run_pre_hooks name "${words[0]}" file "${target}"
+    mlc::run_ours export "${words[0]}" "${target}" "${flags[@]}" || core::die "${EXIT_BUG}" \
+        "container '${words[0]}' was not exported" "look at the lines above for the reason"
+    core::helper state event exported --json "$(jq -cn --arg name "${words[0]}" --arg file "${target}" '$ARGS.named')" \
+        > /dev/null || core::warn "the export is not in the event log"
+    [[ "${target}" == - ]] || core::info "container '${words[0]}' is saved in '${target}'"
+}

@@ -1,0 +1,36 @@
+# shellcheck shell=bash
+# container-import: a container of the user's own from an exported file, by the embedded mlc through the gateway.
+
+main() {
+    local words=() json='' whole
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            --json) json=yes && shift ;;
+            -g | --gpus | -w | --workspace | -d | --data | -m | --models | -q | --quiet)
+                create::option "$@"
+                shift "${CREATE_TAKEN}"
+                ;;
+            --gpus=* | --workspace=* | --data=* | --models=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
+            --) shift && words+=("$@") && break ;;
+            -) words+=("$1") && shift ;;
+            -*) core::unknown_option "$1" ;;
+            *) words+=("$1") && shift ;;
+        esac
+    done
+    ((${#words[@]} <= 2)) || core::usage_error "unexpected word '${words[2]}'"
+
+    mlc::load
+    if ((${#words[@]} == 0)); then
+        core::is_interactive || core::missing FILE
+        words[0]="$(menu::input Import "File to import:" "${PWD}/")" || menu::left
+    fi
+
+    create::import "${words[0]}" "${words[1]:-}"
+    if [[ -n "${json}" ]]; then
+        whole="$(mlc::container_json "${CREATE[name]}")" || exit
+        printf '%s\n' "${whole}"
+    elif [[ -z "${CORE_QUIET}" ]]; then
+        create::summary
+    fi
+}

@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# container-open: a shell in one of the user's containers.
+
+main() {
+    local words=() engine_name
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            --) shift && words+=("$@") && break ;;
+            -*) core::unknown_option "$1" ;;
+            *) words+=("$1") && shift ;;
+        esac
+    done
+    ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
+
+    mlc::load
+    if ((${#words[@]} == 0)); then
+        core::is_interactive || core::missing NAME
+        words[0]="$(choose::one Open)" || exit
+    fi
+
+    engine_name="$(create::engine_name "${words[0]}")"
+    core::run_pre_hooks name "${words[0]}"
+    session::open "${words[0]}" "${engine_name}"
+}

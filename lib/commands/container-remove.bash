@@ -1,0 +1,62 @@
+# shellcheck shell=bash
+# container-remove (also container-cleanup): remove the user's containers with mlc, after saying what will be lost.
+
+main() {
+    local names=() all='' yes='' force='' name status=0 worst=0
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            -a | --all) all=yes && shift ;;
+            -f | --force) force=yes && shift ;;
+            -y | --yes) yes=yes && shift ;;
+            -q | --quiet) CORE_QUIET=yes && shift ;;
+            --) shift && names+=("$@") && break ;;
+            -*) core::unknown_option "$1" ;;
+            *) names+=("$1") && shift ;;
+        esac
+    done
+
+    mlc::load
+    choose::fill names "${all}" Remove
+    container-remove::_check "${force}" "${names[@]}"
+    if [[ -z "${yes}" ]]; then
+        core::is_interactive || core::die "${EXIT_USAGE}" "nobody can be asked whether to remove" \
+            "add '--yes' to remove $(core::join ', ' "${names[@]/#/}")"
+        menu::confirm Remove "These containers will be removed, with everything installed or written inside them:
+$(printf '  %s\n' "${names[@]}")
+The folders /workspace, /data and /models lie on the host and stay." || status=$?
+        ((status == 0)) || menu::left
+    fi
+
+    core::run_pre_hooks names "${names[*]}"
+    for name in "${names[@]}"; do
+        status=0
+        container-remove::_one "${name}" "${force}" || status=$?
+        ((status == 0)) || worst="${status}"
+    done
+    exit "${worst}"
+}
+
+# All names are checked before the first container goes.
+container-remove::_check() { # <force> <name>...
+    local force="$1" name json
+    shift
+    for name in "$@"; do
+        json="$(mlc::container_json "${name}")" || exit
+        [[ -n "${force}" || "$(jq -r .running <<< "${json}")" != true ]] \
+            || core::die "${EXIT_REFUSED}" "container '${name}' is running" \
+                "run 'container-stop ${name}' first, or add '--force'"
+    done
+}
+
+container-remove::_one() ( # <name> <force>
+    local json engine_name
+    json="$(mlc::container_json "$1")" || exit
+    engine_name="$(jq -r .container <<< "${json}")"
+    mlc::run remove "$1" -s ${2:+-f} >&2 || true
+    if mlc::container_json "$1" > /dev/null 2>&1; then
+        core::die "${EXIT_BUG}" "container '$1' is still there" "look at the lines above for the reason"
+    fi
+    core::helper state removed "${engine_name}" > /dev/null || core::warn "the removal is not in the event log"
+    core::info "container '$1' is removed; the workspace '$(jq -r .workspace <<< "${json}")' stays"
+)

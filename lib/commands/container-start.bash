@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# container-start: start the user's containers with mlc and see with the engine that they run.
+
+main() {
+    local names=() all='' name status=0 worst=0
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            -a | --all) all=yes && shift ;;
+            -q | --quiet) CORE_QUIET=yes && shift ;;
+            --) shift && names+=("$@") && break ;;
+            -*) core::unknown_option "$1" ;;
+            *) names+=("$1") && shift ;;
+        esac
+    done
+
+    mlc::load
+    choose::fill names "${all}" Start
+
+    core::run_pre_hooks names "${names[*]}"
+    for name in "${names[@]}"; do
+        status=0
+        container-start::_one "${name}" || status=$?
+        ((status == 0)) || worst="${status}"
+    done
+    exit "${worst}"
+}
+
+container-start::_one() ( # <name>
+    local json
+    json="$(mlc::container_json "$1")" || exit
+    if [[ "$(jq -r .running <<< "${json}")" == true ]]; then
+        core::info "container '$1' is running already"
+        exit 0
+    fi
+    mlc::start "$1" "$(create::engine_name "$1")"
+    core::info "container '$1' is running"
+)

@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# container-stop: stop the user's containers with mlc and see with the engine that they did.
+
+main() {
+    local names=() all='' yes='' name status=0 worst=0
+    local -a CONTAINER_STOP_FLAGS=(-s)
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            -a | --all) all=yes && shift ;;
+            -f | --force) CONTAINER_STOP_FLAGS+=(-f) && shift ;;
+            -y | --yes) yes=yes && shift ;;
+            -q | --quiet) CORE_QUIET=yes && shift ;;
+            --) shift && names+=("$@") && break ;;
+            -*) core::unknown_option "$1" ;;
+            *) names+=("$1") && shift ;;
+        esac
+    done
+
+    mlc::load
+    choose::fill names "${all}" Stop running
+    if [[ -z "${yes}" ]] && core::is_interactive; then
+        menu::confirm Stop "These containers will be stopped; what runs in them ends:
+$(printf '  %s\n' "${names[@]}")" || status=$?
+        ((status == 0)) || menu::left
+    fi
+
+    core::run_pre_hooks names "${names[*]}"
+    for name in "${names[@]}"; do
+        status=0
+        container-stop::_one "${name}" || status=$?
+        ((status == 0)) || worst="${status}"
+    done
+    exit "${worst}"
+}
+
+container-stop::_one() ( # <name>
+    local json
+    json="$(mlc::container_json "$1")" || exit
+    if [[ "$(jq -r .running <<< "${json}")" != true ]]; then
+        core::info "container '$1' is not running"
+        exit 0
+    fi
+    mlc::run stop "$1" "${CONTAINER_STOP_FLAGS[@]}" >&2 || true
+    json="$(mlc::container_json "$1")" || exit
+    [[ "$(jq -r .running <<< "${json}")" != true ]] \
+        || core::die "${EXIT_BUG}" "container '$1' is still running" "run 'container-stop --force $1'"
+    core::helper state event stopped --json "$(jq -c '{container, name}' <<< "${json}")" > /dev/null \
+        || core::warn "the stop is not in the event log"
+    core::info "container '$1' is stopped"
+)

@@ -1,0 +1,243 @@
+# shellcheck shell=bash
+# How a container comes to be: the words for it, the choice of its image, mlc create through the gateway, and the check
+# with the engine of what was really made. Used by container-create, container-run and container-import.
+: "${PROJECT_ROOT:?set by lib/run-command}"
+
+# What flags and menus fill.
+declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [gpus]='' [workspace]='' [data]=''
+    [models]='' [dry_run]='' [yes]='')
+CREATE_TAKEN=0
+# Set while a create is in flight: the engine's name of the container.
+CREATE_PENDING=''
+
+# Take one of the options that make a container. Sets: CREATE_TAKEN, the number of words taken; 0 when it is not one.
+create::option() { # <word>...
+    CREATE_TAKEN=2
+    case "$1" in
+        --image) create::_set image "$@" ;;
+        --arch) create::_set arch "$@" ;;
+        -g | --gpus) create::_set gpus "$@" ;;
+        -w | --workspace) create::_set workspace "$@" ;;
+        -d | --data) create::_set data "$@" ;;
+        -m | --models) create::_set models "$@" ;;
+        --dry-run) CREATE[dry_run]=yes CREATE_TAKEN=1 ;;
+        -y | --yes) CREATE[yes]=yes CREATE_TAKEN=1 ;;
+        -q | --quiet) CORE_QUIET=yes CREATE_TAKEN=1 ;;
+        *) CREATE_TAKEN=0 ;;
+    esac
+}
+
+create::_set() { # <key> <option> [<value>...]
+    local key="$1"
+    shift
+    core::need_value "$1" "$#" "${2:-}"
+    CREATE["${key}"]="$2"
+}
+
+# The options of create::option that take a value, for `--option=value`.
+create::is_valued() { # <option>
+    case "$1" in
+        --image | --arch | --gpus | --workspace | --data | --models) return 0 ;;
+        *) return 1 ;;
+    esac
+}
+
+# Check a container's name as mlc and the engine both accept it.
+create::check_name() { # <name>
+    [[ "$1" =~ ^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$ ]] \
+        || core::die "${EXIT_USAGE}" "'$1' is not a name for a container" \
+            "use letters, digits, '_' and '-', at most 63, beginning with a letter or digit"
+}
+
+# The engine's name of one of the caller's containers.
+create::engine_name() { # <name>
+    printf '%s._.%s\n' "$1" "${UID}"
+}
+
+# Take the words NAME [FRAMEWORK [VERSION]].
+create::take_words() { # [<word>...]
+    CREATE[name]="${1:-}" CREATE[framework]="${2:-}" CREATE[version]="${3:-}"
+    [[ -z "${CREATE[image]}" || -z "${CREATE[framework]}" ]] \
+        || core::usage_error "give a framework or '--image', not both"
+    [[ -z "${CREATE[name]}" ]] || create::check_name "${CREATE[name]}"
+}
+
+# Ask for what is needed and missing, or say which words are missing where nobody can be asked.
+create::ask_missing() {
+    local missing=()
+    [[ -n "${CREATE[name]}" ]] || missing+=(NAME)
+    [[ -n "${CREATE[framework]}" || -n "${CREATE[image]}" ]] || missing+=("FRAMEWORK (or '--image')")
+    ((${#missing[@]} > 0)) || return 0
+    core::is_interactive || core::missing "$(core::join ' and ' "${missing[@]}")"
+    [[ -n "${CREATE[name]}" ]] || create::ask_name
+    [[ -n "${CREATE[framework]}" || -n "${CREATE[image]}" ]] || create::ask_framework
+}
+
+# Ask for the name, where a person can be asked.
+create::ask_name() {
+    local status=0
+    CREATE[name]="$(menu::input "New container" "A name for the container (letters, digits, _ and -):" \
+        "${CREATE[name]}")" || status=$?
+    ((status == 0)) || menu::left
+    [[ -n "${CREATE[name]}" ]] || menu::left
+}
+
+# Ask for framework and version out of the catalog.
+create::ask_framework() {
+    local json rows=() items=() status=0 choice
+    json="$(core::helper catalog list ${CREATE[arch]:+--arch "${CREATE[arch]}"})" || exit
+    mapfile -t rows <<< "$(jq -r '.images[] | [.framework + " " + .version, .image] | .[]' <<< "${json}")"
+    items=("${rows[@]}")
+    ((${#items[@]} > 1)) || core::die "${EXIT_NOT_FOUND}" "the catalog has no image for this host" \
+        "give the image with '--image'"
+    choice="$(menu::select "New container" "Which framework should '${CREATE[name]}' have?" "${items[@]}")" || status=$?
+    ((status == 0)) || menu::left
+    CREATE[framework]="${choice%% *}"
+    CREATE[version]="${choice#* }"
+}
+
+# Fill the folders that the settings give where no flag did, and make them absolute; mlc wants them to exist.
+create::_folders() {
+    local key
+    [[ -n "${CREATE[workspace]}" ]] || CREATE[workspace]="${MLC_WORKSPACE_DIR:-${HOME}/workspace}"
+    [[ -n "${CREATE[data]}" ]] || CREATE[data]="${MLC_DATA_DIR}"
+    [[ -n "${CREATE[models]}" ]] || CREATE[models]="${MLC_MODELS_DIR}"
+    for key in workspace data models; do
+        [[ -n "${CREATE[${key}]}" ]] || continue
+        [[ "${CREATE[${key}]}" != '~'* ]] || CREATE["${key}"]="${HOME}${CREATE[${key}]#\~}"
+        if [[ ! -d "${CREATE[${key}]}" ]]; then
+            if [[ "${key}" == workspace && "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR:-${HOME}/workspace}" ]]; then
+                [[ -n "${CREATE[dry_run]}" ]] || mkdir -p -- "${CREATE[workspace]}" \
+                    || core::die "${EXIT_REFUSED}" "the workspace folder '${CREATE[workspace]}' cannot be made"
+            else
+                core::die "${EXIT_NOT_FOUND}" "the ${key} folder '${CREATE[${key}]}' does not exist" \
+                    "run 'mkdir -p ${CREATE[${key}]@Q}'"
+            fi
+        fi
+        [[ ! -d "${CREATE[${key}]}" ]] || CREATE["${key}"]="$(cd -- "${CREATE[${key}]}" && pwd -P)"
+    done
+}
+
+# The words of the mlc that makes the container. Sets: CREATE_WORDS.
+create::_words() { # <overlay-folder>
+    CREATE_WORDS=(python3 "$1/mlc.py" create "${CREATE[name]}" "${CREATE[framework]}" "${CREATE[version]}" -s)
+    CREATE_WORDS+=(-arch "${CREATE[arch]}" -w "${CREATE[workspace]}")
+    [[ -z "${CREATE[gpus]}" ]] || CREATE_WORDS+=(-g "${CREATE[gpus]}")
+    [[ -z "${CREATE[data]}" ]] || CREATE_WORDS+=(-d "${CREATE[data]}")
+    [[ -z "${CREATE[models]}" ]] || CREATE_WORDS+=(-m "${CREATE[models]}")
+}
+
+# Make the container that CREATE describes. All words are checked before anything is done. Everything that is said goes
+# to stderr. Leaves with the reason if it cannot be made; then nothing of it is left.
+create::container() {
+    local json fields overlay
+    create::check_name "${CREATE[name]}"
+    create::_folders
+    core::make_temp
+    overlay="${CORE_TEMP}/mlc"
+    json="$(core::helper catalog overlay "${overlay}" \
+        ${CREATE[framework]:+--framework "${CREATE[framework]}"} ${CREATE[version]:+--version "${CREATE[version]}"} \
+        ${CREATE[image]:+--image "${CREATE[image]}"} ${CREATE[arch]:+--arch "${CREATE[arch]}"})" || exit
+    mapfile -t fields <<< "$(jq -r '.framework, .version, .architecture, .image, .is_local, .is_base' <<< "${json}")"
+    CREATE[framework]="${fields[0]}" CREATE[version]="${fields[1]}" CREATE[arch]="${fields[2]}"
+    CREATE[image]="${fields[3]}"
+    create::_words "${overlay}"
+    if [[ -n "${CREATE[dry_run]}" ]]; then
+        CREATE_WORDS[1]="${MLC_HOME}/mlc.py"
+        core::print_words "${CREATE_WORDS[@]}"
+        exit "${EXIT_OK}"
+    fi
+    [[ "${fields[4]}" == true || "${fields[5]}" != true ]] || create::_offer_base
+    core::run_pre_hooks name "${CREATE[name]}" image "${CREATE[image]}" framework "${CREATE[framework]}" \
+        version "${CREATE[version]}" gpus "${CREATE[gpus]}" workspace "${CREATE[workspace]}"
+    create::guarded "${CREATE_WORDS[@]}"
+}
+
+# The offline base image is built on the spot, so that a host without internet has something to run.
+create::_offer_base() {
+    local status=0
+    if [[ -z "${CREATE[yes]}" ]]; then
+        core::is_interactive || core::die "${EXIT_NOT_FOUND}" "image '${CREATE[image]}' is not on this server" \
+            "run 'image-base' to build it from Debian's packages, or add '--yes'"
+        menu::confirm "Base image" \
+            "The image '${CREATE[image]}' is not on this server yet. Build it from Debian's packages now (half a minute)?" \
+            || status=$?
+        ((status == 0)) || menu::left
+    fi
+    "${PROJECT_ROOT}/bin/image-base" >&2 || exit
+}
+
+# Run one mlc command that makes the container CREATE[name], so that an interruption at any moment, even kill -9, leaves
+# nothing that a second try trips over: the record of state.py says who is making it, and what is proven to be the
+# remains of a dead try is removed first.
+create::guarded() { # <word>...
+    local engine_name previous status=0 json
+    engine_name="$(create::engine_name "${CREATE[name]}")"
+    if json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)"; then
+        previous="$(core::helper state show "${engine_name}" 2> /dev/null | jq -r '.phase // "none"')" || previous=none
+        [[ "${previous}" == creating ]] || core::die "${EXIT_REFUSED}" "you already have a container '${CREATE[name]}'" \
+            "run 'container-open ${CREATE[name]}', or choose another name"
+    fi
+    json="$(jq -cn --arg image "${CREATE[image]}" --arg framework "${CREATE[framework]}" \
+        --arg version "${CREATE[version]}" --arg workspace "${CREATE[workspace]}" \
+        --arg name "${CREATE[name]}" '$ARGS.named')"
+    json="$(core::helper state begin "${engine_name}" --owner-pid "$$" --json "${json}")" || exit
+    CREATE_PENDING="${engine_name}"
+    core::on_exit create::_abandon
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+    previous="$(jq -r .previous <<< "${json}")"
+    [[ "${previous}" != abandoned ]] || create::_clear_remains "${engine_name}"
+    mlc::governed "$@" >&2 || status=$?
+    ((status < 128)) || exit "${status}"
+    json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || {
+        ((status > 0)) || status="${EXIT_BUG}"
+        core::die "$(create::_failure_status "${status}")" "container '${CREATE[name]}' was not made" \
+            "look at the lines above for the reason"
+    }
+    ((status == 0)) || core::warn "mlc ended with status ${status}, but the container is there"
+    core::helper state finish "${engine_name}" --json "${json}" > /dev/null || exit
+    CREATE_PENDING=''
+    trap - INT TERM HUP
+}
+
+# Called when the command ends while a create is in flight.
+create::_abandon() {
+    [[ -n "${CREATE_PENDING}" ]] || return 0
+    create::_clear_remains "${CREATE_PENDING}"
+    core::helper state forget "${CREATE_PENDING}" > /dev/null
+}
+
+# Remove what an interrupted create of ours left under this name: a container that never ran, or mlc's temporary one.
+create::_clear_remains() { # <engine-name>
+    local verdict
+    verdict="$(core::helper containers remains "$1" 2> /dev/null)" || return 0
+    [[ "$(jq -r .removable <<< "${verdict}")" != true ]] || docker::remove_unused "$1" || true
+}
+
+# Print for a person what was made and what to type next.
+create::summary() {
+    core::helper containers show "${CREATE[name]}" --summary
+}
+
+# Make a container from an exported file. Sets: CREATE[name] to what it is called.
+create::import() { # <file> [<name>]
+    local words
+    [[ "$1" == - || -r "$1" ]] || core::die "${EXIT_NOT_FOUND}" "file '$1' cannot be read" "check its name and rights"
+    CREATE[name]="$2"
+    if [[ -z "${CREATE[name]}" ]]; then
+        [[ "$1" != - ]] || core::missing "NAME, which must be given when the file comes from stdin"
+        CREATE[name]="$(mlc::run_ours import --show-name "$1")" \
+            || core::die "${EXIT_REFUSED}" "file '$1' is not an exported container" "check that it is complete"
+    fi
+    create::check_name "${CREATE[name]}"
+    create::_folders
+    words=(python3 "${PROJECT_ROOT}/aime-ml-containers/mlc.py" import "$1" "${CREATE[name]}" -s)
+    words+=(-w "${CREATE[workspace]}")
+    [[ -z "${CREATE[gpus]}" ]] || words+=(-g "${CREATE[gpus]}")
+    [[ -z "${CREATE[data]}" ]] || words+=(-d "${CREATE[data]}")
+    [[ -z "${CREATE[models]}" ]] || words+=(-m "${CREATE[models]}")
+    core::run_pre_hooks name "${CREATE[name]}" file "$1" workspace "${CREATE[workspace]}"
+    create::guarded "${words[@]}"
+}

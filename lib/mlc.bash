@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# Which mlc is used, the overlay folder from which it is started, and all calls to it. mlc stays unmodified: only its
+# public words, names and labels are relied on (aime-ml-containers/README.md), and what it did is read from the engine.
+: "${PROJECT_ROOT:?set by lib/run-command}"
+
+# Set by mlc::load.
+MLC_HOME='' MLC_IS_OURS='' MLC_STATE_DIR='' MLC_WORKSPACE_DIR='' MLC_DATA_DIR='' MLC_MODELS_DIR=''
+
+# Read the settings once and point docker at the engine. Sets the MLC_* globals and exports DOCKER_HOST.
+mlc::load() {
+    local json fields
+    [[ -z "${MLC_HOME}" ]] || return 0
+    json="$(core::helper settings show)" || exit
+    mapfile -t fields <<< "$(jq -r '.mlc_home, .mlc_is_ours, .engine, .state_dir, .workspace_dir // "",
+        .data_dir // "", .models_dir // ""' <<< "${json}")"
+    MLC_HOME="${fields[0]}"
+    MLC_IS_OURS="${fields[1]}"
+    export DOCKER_HOST="${fields[2]}"
+    MLC_STATE_DIR="${fields[3]}"
+    MLC_WORKSPACE_DIR="${fields[4]}"
+    MLC_DATA_DIR="${fields[5]}"
+    MLC_MODELS_DIR="${fields[6]}"
+    docker::require
+    [[ "${MLC_IS_OURS}" == true ]] || mlc::_check_foreign
+}
+
+# AIME's own mlc asks for the login name of the terminal as soon as it is loaded and fails where there is none.
+mlc::_check_foreign() {
+    [[ -r "${MLC_HOME}/mlc.py" ]] \
+        || core::die "${EXIT_PREREQUISITE}" "there is no 'mlc.py' in '${MLC_HOME}'" \
+            "set 'mlc_home' in ds01.yaml to a checkout of AIME's mlc, or to null for the embedded one"
+    python3 "${MLC_HOME}/mlc.py" -v > /dev/null 2>&1 && return 0
+    if ! logname > /dev/null 2>&1; then
+        core::die "${EXIT_PREREQUISITE}" "the mlc in '${MLC_HOME}' needs a login terminal, and there is none here" \
+            "log in with 'ssh -t', or set 'mlc_home: null' in ds01.yaml for the embedded mlc, which needs none"
+    fi
+    core::die "${EXIT_PREREQUISITE}" "the mlc in '${MLC_HOME}' does not start" \
+        "run 'python3 ${MLC_HOME}/mlc.py -v' to see why"
+}
+
+# Run mlc with words, from its own folder.
+mlc::run() { # <verb> [<word>...]
+    python3 "${MLC_HOME}/mlc.py" "$@"
+}
+
+# Run the embedded mlc, for what AIME's cannot do.
+mlc::run_ours() { # <verb> [<word>...]
+    python3 "${PROJECT_ROOT}/aime-ml-containers/mlc.py" "$@"
+}
+
+# Run a command with the gateway between it and the engine.
+mlc::governed() { # <word>...
+    core::helper docker_gateway run --engine "${DOCKER_HOST}" -- "$@"
+}
+
+# Print what the engine knows of one of the user's containers, as JSON. Returns: 3 where there is none.
+mlc::container_json() { # <name>
+    core::helper containers show "$1"
+}
+
+# Start a container with mlc and see with the engine that it runs. AIME's 2.2.0 fails with an internal error when no
+# command is given, and its failures may exit 0; then docker starts it.
+mlc::start() { # <name> <engine-name>
+    local json words
+    words="$(mlc::run start "$1" -s 2>&1 < /dev/null)" || true
+    json="$(mlc::container_json "$1")" || exit
+    [[ "$(jq -r .running <<< "${json}")" != true ]] || return 0
+    docker::start "$2" || {
+        [[ -z "${words}" ]] || printf '%s\n' "${words}" >&2
+        core::die "${EXIT_BUG}" "container '$1' does not start" "run 'container-remove $1' and create it anew"
+    }
+}

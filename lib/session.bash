@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# A person's or a job's stay inside a container. While one lasts it holds a shared lock on the container; who is last
+# out stops the container if nothing else runs in it, as 'mlc open' does.
+: "${PROJECT_ROOT:?set by lib/run-command}"
+
+SESSION_LOCK=''
+SESSION_CONTAINER=''
+SESSION_PID_FILE=''
+SESSION_CHILD=''
+
+# Take part in the use of a container; waits while another session is just stopping it.
+session::_enter() { # <engine-name>
+    local folder="${MLC_STATE_DIR}/sessions"
+    [[ -d "${folder}" ]] || (umask 002 && mkdir -p -- "${folder}") \
+        || core::die "${EXIT_CONFIG}" "the folder '${folder}' cannot be made" "run install.sh again as root"
+    SESSION_CONTAINER="$1"
+    { exec {SESSION_LOCK}>> "${folder}/$1.lock"; } 2> /dev/null \
+        || core::die "${EXIT_CONFIG}" "the lock '${folder}/$1.lock' cannot be opened" \
+            "ask the administrator to check the rights of '${folder}'"
+    flock --shared --timeout 60 "${SESSION_LOCK}" \
+        || core::die "${EXIT_BUG}" "container '$1' is still being stopped by another session" "try again"
+}
+
+# Leave; the last one out stops the container if only its idle shell is left in it.
+session::_leave() {
+    [[ -n "${SESSION_LOCK}" ]] || return 0
+    flock --unlock "${SESSION_LOCK}"
+    if flock --exclusive --nonblock "${SESSION_LOCK}"; then
+        if core::helper containers is-idle "${SESSION_CONTAINER}"; then
+            docker::stop_idle "${SESSION_CONTAINER}" || core::warn "container '${SESSION_CONTAINER}' was not stopped"
+        fi
+    fi
+    exec {SESSION_LOCK}>&-
+    SESSION_LOCK=''
+}
+
+# Start a container if it is not running.
+session::start() { # <name> <engine-name>
+    local json
+    json="$(mlc::container_json "$1")" || exit
+    if [[ "$(jq -r .running <<< "${json}")" != true ]]; then
+        mlc::start "$1" "$2"
+    fi
+}
+
+# Open a shell in a container with mlc and return the shell's status.
+session::open() { # <name> <engine-name>
+    local status=0
+    session::_enter "$2"
+    core::on_exit session::_leave
+    session::start "$1" "$2"
+    mlc::run open "$1" -s || status=$?
+    exit "${status}"
+}
+
+# Run a command in a container and return its status; stdin, stdout and stderr are the command's.
+session::run() { # <name> <engine-name> <word>...
+    local name="$1" status=0
+    shift
+    session::_enter "$1"
+    core::on_exit session::_leave
+    session::start "${name}" "$1" >&2
+    if [[ -t 0 && -t 1 ]]; then
+        docker::exec_words "$1" yes "${@:2}"
+        "${DOCKER_WORDS[@]}" || status=$?
+        exit "${status}"
+    fi
+    # Without a terminal docker passes no signal on, and the process inside would outlive us. So it leaves its number in
+    # a file inside, and our signals are sent on to it.
+    SESSION_PID_FILE="/tmp/.ds01-run-$$-${RANDOM}"
+    # shellcheck disable=SC2016 # expanded by the shell inside
+    docker::exec_words "$1" no sh -c 'echo "$$" > "$0" && exec "$@"' "${SESSION_PID_FILE}" "${@:2}"
+    trap 'session::_pass_on INT' INT
+    trap 'session::_pass_on TERM' TERM
+    trap 'session::_pass_on HUP' HUP
+    "${DOCKER_WORDS[@]}" <&0 &
+    SESSION_CHILD=$!
+    # A trapped signal ends `wait` early; the process is asked again until it has really ended.
+    while true; do
+        status=0
+        wait "${SESSION_CHILD}" || status=$?
+        kill -0 "${SESSION_CHILD}" 2> /dev/null || break
+    done
+    trap '' INT TERM HUP
+    docker::remove_inside "$1" "${SESSION_PID_FILE}"
+    exit "${status}"
+}
+
+# Send a signal on to the command inside.
+session::_pass_on() { # <signal>
+    docker::signal_inside "${SESSION_CONTAINER}" "$1" "${SESSION_PID_FILE}" || true
+}

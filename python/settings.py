@@ -1,0 +1,182 @@
+"""Read the installation's settings, ds01.yaml.
+
+`show` prints the effective settings and the file layout as one JSON object.
+Exit statuses: docs/exit-codes.md; 6 where the file is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import engine
+from _common import (
+    PROJECT_ROOT,
+    Exit,
+    HelperError,
+    find_paths,
+    print_json,
+    program_name,
+    run,
+)
+
+OUR_MLC = PROJECT_ROOT / "aime-ml-containers"
+
+KEYS = (
+    "version",
+    "mlc_home",
+    "engine_socket",
+    "site_catalog",
+    "workspace_dir",
+    "data_dir",
+    "models_dir",
+    "architecture",
+    "cgroup_parent",
+)
+_CGROUP = re.compile(r"[a-z0-9_]+", re.ASCII)
+_ARCHITECTURE = re.compile(r"[A-Z0-9_]+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What ds01.yaml says; None where it says null or nothing.
+
+    A relative `site_catalog` lies in the configuration's folder; a `~` in the folders
+    is the home of whoever runs the command.
+    """
+
+    mlc_home: str | None = None
+    engine_socket: str | None = None
+    site_catalog: str | None = "site-images.repo"
+    workspace_dir: str | None = None
+    data_dir: str | None = None
+    models_dir: str | None = None
+    architecture: str | None = None
+    cgroup_parent: str | None = None
+
+
+def _parse(key: str, text: str) -> str:
+    """Return a checked value; raises ValueError saying what is expected."""
+    if key in {"mlc_home", "workspace_dir", "data_dir", "models_dir"}:
+        if not text.startswith(("/", "~/")):
+            raise ValueError("must be an absolute path, or one beginning with ~/")
+        if "," in text or ":" in text:
+            raise ValueError("must not hold ',' or ':'")
+    elif key == "engine_socket":
+        if not text.startswith("unix:///"):
+            raise ValueError(
+                "must be a Unix socket, written unix:///var/run/docker.sock"
+            )
+    elif key == "cgroup_parent":
+        if not _CGROUP.fullmatch(text):
+            raise ValueError("must be lower-case letters, digits and _, such as ds01")
+    elif key == "architecture" and not _ARCHITECTURE.fullmatch(text):
+        raise ValueError("must be an architecture of the catalog, such as CUDA_AMPERE")
+    return text
+
+
+def load_settings(path: Path) -> Settings:
+    """Return the settings in a file.
+
+    Raises HelperError(CONFIG), naming file, line and key, for anything that is wrong.
+    """
+    # Here, because commands that never read the file need not wait for PyYAML.
+    from yaml_source import Source, is_empty, is_null  # noqa: PLC0415
+
+    source = Source(path)
+    found: dict[str, str | None] = {}
+    for key, (_, node) in source.top(KEYS).items():
+        if key == "version":
+            continue
+        if is_null(node) or is_empty(node):
+            found[key] = None
+        else:
+            found[key] = source.scalar(node, key, partial(_parse, key))
+    source.finish()
+    return Settings(**found)
+
+
+def read() -> Settings:
+    """Return this installation's settings."""
+    return load_settings(find_paths().settings)
+
+
+def engine_address() -> str:
+    """Return the engine's address; the file is read only without DOCKER_HOST."""
+    return os.environ.get("DOCKER_HOST") or engine.engine_address(read().engine_socket)
+
+
+def mlc_home(settings: Settings) -> Path:
+    """Return the folder of the mlc in use: DS01_MLC_HOME, the setting, or our own.
+
+    Raises HelperError(USAGE) where DS01_MLC_HOME is not an absolute path.
+    """
+    chosen = os.environ.get("DS01_MLC_HOME") or settings.mlc_home
+    if not chosen:
+        return OUR_MLC
+    home = Path(chosen).expanduser()
+    if not home.is_absolute():
+        raise HelperError(
+            Exit.USAGE,
+            f"DS01_MLC_HOME '{chosen}' is not an absolute path",
+            f"run 'export DS01_MLC_HOME={home.absolute()}'",
+        )
+    return home
+
+
+def site_catalog(settings: Settings) -> Path | None:
+    """Return the path of the site's own catalog, or None where the setting is null."""
+    if settings.site_catalog is None:
+        return None
+    return find_paths().etc / Path(settings.site_catalog).expanduser()
+
+
+def _folder(text: str | None) -> str | None:
+    return None if text is None else str(Path(text).expanduser())
+
+
+def show() -> dict[str, object]:
+    """Return settings and file layout as the shell needs them."""
+    settings = read()
+    paths = find_paths()
+    home = mlc_home(settings)
+    catalog = site_catalog(settings)
+    return {
+        "mlc_home": str(home),
+        "mlc_is_ours": home.resolve() == OUR_MLC.resolve(),
+        "engine": engine.engine_address(settings.engine_socket),
+        "config_dir": str(paths.etc),
+        "state_dir": str(paths.state),
+        "log_dir": str(paths.log),
+        "site_catalog": None if catalog is None else str(catalog),
+        "workspace_dir": _folder(settings.workspace_dir),
+        "data_dir": _folder(settings.data_dir),
+        "models_dir": _folder(settings.models_dir),
+        "architecture": settings.architecture,
+        "cgroup_parent": settings.cgroup_parent,
+    }
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name("settings"), description=__doc__, allow_abbrev=False
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("show", allow_abbrev=False)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    build_parser().parse_args(argv)
+    print_json(show())
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, "settings"))
