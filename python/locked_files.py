@@ -12,14 +12,13 @@ import errno
 import fcntl
 import json
 import os
-import pwd
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from _common import Exit, HelperError, program_name
+from process_owner import Owner, boot_id, is_alive, owner_of, user_name
 from units import utc_stamp
 
 LOCK_SECONDS = 10.0
@@ -28,71 +27,6 @@ PUBLIC_MODE = 0o664
 
 _POLL_SECONDS = 0.02
 _TEMP_PREFIX = ".ds01-tmp."
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A process that cannot be mistaken for a later one with the same number."""
-
-    pid: int
-    start: int
-    boot: str
-
-
-def boot_id() -> str:
-    """Return the kernel's name for this boot."""
-    try:
-        text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-    except OSError:
-        return "unknown"
-    return text.strip()
-
-
-def _process(pid: int) -> tuple[str, int] | None:
-    """Return state letter and start time of a process; None if it is not visible."""
-    try:
-        line = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    # The name in parentheses may hold anything, spaces and parentheses included.
-    fields = line[line.rindex(b")") + 1 :].split()
-    return fields[0].decode("ascii"), int(fields[19])
-
-
-def owner_of(pid: int) -> Owner | None:
-    """Return the identity of a living process, None if there is none."""
-    seen = _process(pid)
-    if seen is None or seen[0] in "ZX":
-        return None
-    return Owner(pid, seen[1], boot_id())
-
-
-def is_alive(owner: Owner) -> bool:
-    """Is this very process still running? One that cannot be looked at counts as so."""
-    if owner.boot != boot_id() or owner.pid <= 0:
-        return False
-    seen = _process(owner.pid)
-    if seen is None:
-        # With hidepid other users' processes are not in /proc: ask the kernel.
-        try:
-            os.kill(owner.pid, 0)
-        except ProcessLookupError:
-            return False
-        except OSError:
-            return True
-        seen = _process(owner.pid)
-        if seen is None:
-            return True
-    return seen[0] not in "ZX" and seen[1] == owner.start
-
-
-def user_name(uid: int | None = None) -> str:
-    """Return the login name of a uid, of the caller by default; the number if none."""
-    uid = os.getuid() if uid is None else uid
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def explain(error: OSError, what: str, path: Path) -> HelperError:
@@ -346,18 +280,3 @@ def ensure_folder(path: Path) -> None:
         return
     except OSError as error:
         raise explain(error, "make", path) from error
-
-
-def owner_dict(owner: Owner) -> dict[str, int | str]:
-    """Return an owner as plain values for JSON."""
-    return asdict(owner)
-
-
-def owner_from(value: object) -> Owner | None:
-    """Return the owner that a record names, None if it names none."""
-    if not isinstance(value, dict):
-        return None
-    pid, start, boot = value.get("pid"), value.get("start"), value.get("boot")
-    if isinstance(pid, int) and isinstance(start, int) and isinstance(boot, str):
-        return Owner(pid, start, boot)
-    return None

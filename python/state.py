@@ -32,7 +32,23 @@ from _common import (
     run,
     say,
 )
+from event_log import append_event
+from process_owner import Owner, is_alive, owner_dict, owner_from, owner_of, user_name
 from units import utc_stamp
+
+__all__ = [
+    "append_event",
+    "begin",
+    "finish",
+    "forget",
+    "list_records",
+    "read_document",
+    "removed",
+    "set_aside",
+    "show",
+    "state_lock",
+    "write_document",
+]
 
 Record = dict[str, Any]
 
@@ -44,7 +60,6 @@ _LARGEST_RECORD = 256 * 1024
 
 # Engine names; `#` is allowed by mlc. No slash, no leading dot or dash.
 _CONTAINER = re.compile(r"[A-Za-z0-9_#][A-Za-z0-9_.#-]{0,199}", re.ASCII)
-_EVENT = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 
 
 def record_path(paths: Paths, container: str) -> Path:
@@ -132,7 +147,7 @@ def _fresh(container: str, phase: str, fields: Mapping[str, Any]) -> Record:
         "container": container,
         "phase": phase,
         "changed": utc_stamp(),
-        "user": files.user_name(),
+        "user": user_name(),
         "uid": os.getuid(),
         **fields,
     }
@@ -141,7 +156,7 @@ def _fresh(container: str, phase: str, fields: Mapping[str, Any]) -> Record:
 def begin(
     paths: Paths,
     container: str,
-    owner: files.Owner,
+    owner: Owner,
     fields: Mapping[str, Any],
     timeout: float = files.LOCK_SECONDS,
 ) -> Record:
@@ -167,7 +182,7 @@ def begin(
                 {name: value for name, value in old.items() if name != "history"},
             ][-_HISTORY:]
         record = _fresh(container, "creating", fields)
-        record["owner"] = files.owner_dict(owner)
+        record["owner"] = owner_dict(owner)
         record["begun"] = record["changed"]
         if history:
             record["history"] = history
@@ -180,9 +195,9 @@ def _list_of(record: Record | None, name: str) -> list[Any]:
     return list(value) if isinstance(value, list) else []
 
 
-def _refuse_living(container: str, record: Record, me: files.Owner) -> None:
-    owner = files.owner_from(record.get("owner"))
-    if owner is None or owner == me or not files.is_alive(owner):
+def _refuse_living(container: str, record: Record, me: Owner) -> None:
+    owner = owner_from(record.get("owner"))
+    if owner is None or owner == me or not is_alive(owner):
         return
     raise HelperError(
         Exit.REFUSED,
@@ -218,7 +233,7 @@ def finish(
 def forget(
     paths: Paths,
     container: str,
-    owner: files.Owner | None = None,
+    owner: Owner | None = None,
     timeout: float = files.LOCK_SECONDS,
 ) -> Record:
     """Drop the record of a create that failed; return {"container", "forgotten"}.
@@ -231,8 +246,8 @@ def forget(
         record = _load(path)
         if record is None or record.get("phase") != "creating":
             return {"container": container, "forgotten": False}
-        holder = files.owner_from(record.get("owner"))
-        if owner and holder and holder != owner and files.is_alive(holder):
+        holder = owner_from(record.get("owner"))
+        if owner and holder and holder != owner and is_alive(holder):
             return {"container": container, "forgotten": False}
         history = [item for item in _list_of(record, "history") if type(item) is dict]
         if history:
@@ -303,44 +318,6 @@ def list_records(paths: Paths) -> list[Record]:
     return found
 
 
-def append_event(
-    event: str,
-    /,
-    *,
-    log: str = "events",
-    paths: Paths | None = None,
-    timeout: float = files.LOCK_SECONDS,
-    **fields: Any,
-) -> Record:
-    """Append one line to the event log, on the disk when this returns; return it.
-
-    `log` is `events` or `gpu-allocations`. time, type and pid are set here; user and
-    uid are the caller's unless given (the gateway acts for others).
-    """
-    if not _EVENT.fullmatch(event):
-        raise HelperError(Exit.USAGE, f"'{event}' is not an event type")
-    if log not in {"events", "gpu-allocations"}:
-        raise HelperError(Exit.USAGE, f"'{log}' is not a log")
-    paths = paths or find_paths()
-    target = paths.events if log == "events" else paths.log / "gpu-allocations.log"
-    line: Record = {
-        "time": "",
-        "type": event,
-        "user": files.user_name(),
-        "uid": os.getuid(),
-        "command": program_name("state"),
-        **fields,
-        "pid": os.getpid(),
-    }
-    line["type"] = event
-    with files.locked(paths.log / ".events.lock", timeout):
-        # Under the lock, so that the lines are in the order of their times.
-        line["time"] = utc_stamp()
-        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
-        files.append_line(target, text.encode("utf-8", "backslashreplace"))
-    return line
-
-
 def _json_object(text: str) -> Record:
     try:
         value = json.loads(text)
@@ -351,8 +328,8 @@ def _json_object(text: str) -> Record:
     return value
 
 
-def _process(text: str) -> files.Owner:
-    owner = files.owner_of(int(text)) if text.isascii() and text.isdigit() else None
+def _process(text: str) -> Owner:
+    owner = owner_of(int(text)) if text.isascii() and text.isdigit() else None
     if owner is None:
         raise argparse.ArgumentTypeError(f"no process '{text}'")
     return owner

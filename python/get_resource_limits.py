@@ -1,0 +1,112 @@
+"""Prints the effective limits of a user, from the policy file.
+
+Reads resource-limits.yaml and the host's accounts. USER is a login name or a uid, the
+caller by default. stdout is one JSON object: user, uid, group, and
+
+- `limits`: typed, sizes in bytes, durations in seconds, null for unlimited,
+- `text`: the same as the policy file writes them, `unlimited` for null.
+
+--origin prints user, group and a list of rows instead: key, value, origin, place.
+--docker-args prints one line of flags for `docker create`, quoted for a shell.
+Exit statuses: 0 done, 3 no such user, 4 no group takes the user, 6 policy broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+import policy
+import units
+from _common import Exit, find_paths, print_json, program_name, run
+from policy import Effective, Limits
+
+
+def docker_args(limits: Limits) -> list[str]:
+    """Return the flags of `docker create` that give a container these limits.
+
+    GPUs and the caps over all containers are not among them: the gateway sets those.
+    """
+    flags = []
+    if limits.max_cpus is not None:
+        flags.append(f"--cpus={units.format_number(limits.max_cpus)}")
+    if limits.memory is not None:
+        flags.append(f"--memory={units.format_size(limits.memory)}")
+        swap = "-1"
+        if limits.memory_swap is not None:
+            swap = units.format_size(limits.memory_swap)
+        flags.append(f"--memory-swap={swap}")
+    if limits.shm_size is not None:
+        flags.append(f"--shm-size={units.format_size(limits.shm_size)}")
+    pids = -1 if limits.pids_limit is None else limits.pids_limit
+    flags.append(f"--pids-limit={pids}")
+    flags.append(f"--network={limits.network}")
+    return flags
+
+
+def as_json(effective: Effective) -> dict[str, object]:
+    """Return what --json prints."""
+    override = effective.override
+    return {
+        "user": effective.user.name,
+        "uid": effective.user.uid,
+        "group": effective.group,
+        "group_origin": effective.group_origin,
+        "limits": policy.limits_dict(effective.limits),
+        "text": dict(effective.texts),
+        "reason": override.reason if override else None,
+        "notes": list(effective.notes),
+    }
+
+
+def as_rows(effective: Effective) -> dict[str, object]:
+    """Return what --origin prints: one row per key."""
+    return {
+        "user": effective.user.name,
+        "uid": effective.user.uid,
+        "group": effective.group,
+        "group_origin": effective.group_origin,
+        "rows": [
+            {
+                "key": key,
+                "value": effective.texts[key],
+                "origin": effective.origins[key],
+                "place": effective.places.get(key),
+            }
+            for key in effective.texts
+        ],
+        "notes": list(effective.notes),
+    }
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name("get_resource_limits"), allow_abbrev=False
+    )
+    parser.add_argument("user", nargs="?", metavar="USER")
+    forms = parser.add_mutually_exclusive_group()
+    for form in ("json", "docker-args", "origin"):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    user = policy.identify_user(os.getuid() if words.user is None else words.user)
+    loaded = policy.load_policy(find_paths().policy)
+    effective = policy.effective_limits(loaded, user, datetime.now(timezone.utc))
+    if words.form == "docker-args":
+        print(shlex.join(docker_args(effective.limits)))
+    elif words.form == "origin":
+        print_json(as_rows(effective))
+    else:
+        print_json(as_json(effective))
+    return int(Exit.OK)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, "get_resource_limits"))
