@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# ds01-config: check the configuration files, show what holds for a user and where it comes from.
+
+main() {
+    local verb='' user='' words=()
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            --json) words+=(--json) ;;
+            --)
+                shift
+                break
+                ;;
+            -*) core::unknown_option "$1" ;;
+            *)
+                ds01-config::_word "$1"
+                ;;
+        esac
+        shift
+    done
+    while (($# > 0)); do
+        ds01-config::_word "$1"
+        shift
+    done
+
+    case "${verb}" in
+        check) core::exec_helper check_config "${words[@]}" ;;
+        show) core::exec_helper show_config "${words[@]}" ${user:+-- "${user}"} ;;
+        '') core::missing "a verb: check or show" ;;
+        *) core::usage_error "unknown verb '${verb}', it is check or show" ;;
+    esac
+}
+
+# Take a word that is no option. Sets: verb, user of main.
+ds01-config::_word() { # <word>
+    if [[ -z "${verb}" ]]; then
+        verb="$1"
+    elif [[ "${verb}" == show && -z "${user}" && -n "$1" ]]; then
+        user="$1"
+    else
+        core::usage_error "unexpected word '$1'"
+    fi
+}

@@ -1,0 +1,161 @@
+"""Checks all configuration files of DS01, behind `ds01-config check`.
+
+Reads ds01.yaml, resource-limits.yaml, packages.yaml and the site's catalog. Prints one
+line `ok FILE` on stdout for each file in order, on stderr every problem of the others
+and warnings; with --json one object instead. Exit status 6 if any file is not in order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import packages
+import policy
+import settings
+from _common import Exit, HelperError, Paths, find_paths, print_json, program_name, run
+from _common import say as say_line
+from yaml_source import ConfigError, read_text
+
+_JOB = "check_config"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found about one file."""
+
+    path: Path
+    problems: tuple[str, ...] = ()
+    hint: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def check_all(paths: Paths) -> list[Verdict]:
+    """Return the verdicts on all configuration files, one file's fault or not."""
+    verdicts: list[Verdict] = []
+    found: dict[str, object] = {}
+
+    def check(path: Path, load: Callable[[Path], object]) -> None:
+        try:
+            found[path.name] = load(path)
+        except ConfigError as error:
+            verdicts.append(Verdict(path, error.problems))
+        except HelperError as error:
+            verdicts.append(Verdict(path, (error.message,), error.hint))
+        else:
+            verdicts.append(Verdict(path, (), None, _rights(path)))
+
+    check(paths.settings, settings.load_settings)
+    check(paths.policy, policy.load_policy)
+    check(paths.etc / "packages.yaml", packages.load_packages)
+    installed = found.get(paths.settings.name)
+    catalog = (
+        settings.site_catalog(installed)
+        if isinstance(installed, settings.Settings)
+        else paths.etc / "site-images.repo"
+    )
+    # A site without images of its own needs no file.
+    if catalog is not None and catalog.exists():
+        check(catalog, _load_catalog)
+    loaded = found.get(paths.policy.name)
+    if isinstance(loaded, policy.Policy):
+        warnings = list(loaded.warnings)
+        if isinstance(installed, settings.Settings) and not installed.cgroup_parent:
+            warnings += _caps_without_parent(loaded, paths.settings)
+        verdicts = [
+            Verdict(one.path, one.problems, one.hint, (*one.warnings, *warnings))
+            if one.path == paths.policy
+            else one
+            for one in verdicts
+        ]
+    return verdicts
+
+
+def _caps_without_parent(loaded: policy.Policy, file: Path) -> list[str]:
+    """Return a warning for every cap that cannot hold without a common cgroup."""
+    layers = [loaded.defaults]
+    layers += [group.limits for group in loaded.groups.values()]
+    layers += [override.limits for override in loaded.overrides.values()]
+    return [
+        f"{entry.place}: {name}: has no effect, because cgroup_parent in "
+        f"'{file}' is null"
+        for layer in layers
+        for name, entry in layer.items()
+        if name.startswith("aggregate.") and entry.value is not None
+    ]
+
+
+def _rights(path: Path) -> tuple[str, ...]:
+    """Return a warning for a file that anybody could change."""
+    if path.stat().st_mode & stat.S_IWOTH:
+        return (f"{path}: can be changed by everybody, run 'chmod o-w {path}'",)
+    return ()
+
+
+def _load_catalog(path: Path) -> object:
+    """Return the entries of a catalog; raises ConfigError with every wrong line."""
+    problems: list[str] = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        parts = [part.strip() for part in text.split(",")]
+        if len(parts) != 4 or not all(parts):
+            problems.append(
+                f"{path}:{number}: '{text}' is not 'Framework, version, [ARCH], image'"
+            )
+        elif not (parts[2].startswith("[") and parts[2].endswith("]")):
+            problems.append(
+                f"{path}:{number}: architecture '{parts[2]}' is not in brackets, "
+                f"write [{parts[2]}]"
+            )
+    if problems:
+        raise ConfigError(problems)
+    return True
+
+
+def report(verdicts: Sequence[Verdict]) -> None:
+    """Print the verdicts for people."""
+    for verdict in verdicts:
+        for warning in verdict.warnings:
+            say_line("warning", warning, _JOB)
+        for problem in verdict.problems:
+            say_line("error", problem, _JOB)
+        if verdict.hint:
+            say_line("hint", verdict.hint, _JOB)
+        if not verdict.problems:
+            print(f"ok {verdict.path}")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program_name(_JOB), allow_abbrev=False)
+    parser.add_argument("--json", action="store_true")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    verdicts = check_all(find_paths())
+    sound = not any(verdict.problems for verdict in verdicts)
+    if words.json:
+        files = [
+            {
+                "file": str(verdict.path),
+                "ok": not verdict.problems,
+                "problems": list(verdict.problems),
+                "warnings": list(verdict.warnings),
+            }
+            for verdict in verdicts
+        ]
+        print_json({"ok": sound, "files": files})
+    else:
+        report(verdicts)
+    return int(Exit.OK if sound else Exit.CONFIG)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, _JOB))

@@ -1,0 +1,120 @@
+"""Shows what holds for a user and why, behind `ds01-config show [USER]`.
+
+Reads ds01.yaml, resource-limits.yaml and the host's accounts. USER is a login name or
+a uid, the caller by default. stdout: a table of key, value and origin, limits first,
+then the settings of the installation; with --json one object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+
+import _table
+import get_resource_limits
+import policy
+import settings
+import units
+from _common import Exit, Paths, find_paths, print_json, program_name, run
+from policy import Effective, Exemption, Policy
+
+_JOB = "show_config"
+
+
+def settings_rows(paths: Paths) -> list[dict[str, str | None]]:
+    """Return key, value and origin of every setting, the environment's included."""
+    found = settings.load_settings(paths.settings)
+    rows: list[dict[str, str | None]] = []
+    for key, written in asdict(found).items():
+        variable = {
+            "mlc_home": "DS01_MLC_HOME",
+            "engine_socket": "DOCKER_HOST",
+            "architecture": "MLC_ARCH",
+        }.get(key)
+        value = written
+        origin = str(paths.settings) if value is not None else "built-in"
+        if variable is not None and os.environ.get(variable):
+            value, origin = os.environ[variable], f"environment {variable}"
+        rows.append({"key": key, "value": value, "origin": origin})
+    for name, folder in asdict(paths).items():
+        row = {"key": f"{name}_dir", "value": str(folder), "origin": "installation"}
+        rows.append({**row})
+    return rows
+
+
+def exemptions_of(
+    loaded: Policy, user: policy.User, now: datetime
+) -> dict[str, Exemption]:
+    """Return the exemptions of a user that hold now, by limit."""
+    return {
+        limit: exemption
+        for exemption in loaded.exemptions
+        if exemption.user == user.name
+        and (exemption.until is None or exemption.until > now)
+        for limit in exemption.limits
+    }
+
+
+def limit_rows(
+    effective: Effective, exemptions: dict[str, Exemption]
+) -> list[list[str]]:
+    """Return key, value and origin of every limit, as text."""
+    rows: list[list[str]] = []
+    for key, text in effective.texts.items():
+        origin = effective.origins[key]
+        place = effective.places.get(key, "")
+        if place:
+            origin += f" (line {place.rsplit(':', 1)[1]})"
+        if key in exemptions:
+            until = exemptions[key].until
+            origin += ", exempt" + (
+                f" until {units.format_time(until)}" if until else ""
+            )
+        rows.append([key, text, origin])
+    return rows
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program_name(_JOB), allow_abbrev=False)
+    parser.add_argument("user", nargs="?", metavar="USER")
+    parser.add_argument("--json", action="store_true")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    paths, now = find_paths(), datetime.now(timezone.utc)
+    user = policy.identify_user(os.getuid() if words.user is None else words.user)
+    loaded = policy.load_policy(paths.policy)
+    effective = policy.effective_limits(loaded, user, now)
+    exemptions = exemptions_of(loaded, user, now)
+    installed = settings_rows(paths)
+    if words.json:
+        answer = get_resource_limits.as_rows(effective)
+        answer["exemptions"] = [
+            {"limit": limit, "until": until and units.format_time(until)}
+            for limit, until in ((name, one.until) for name, one in exemptions.items())
+        ]
+        print_json({**answer, "settings": installed})
+        return int(Exit.OK)
+    print(
+        f"user {user.name} ({user.uid}), group {effective.group} "
+        f"({effective.group_origin}), limits of {paths.policy}"
+    )
+    for note in effective.notes:
+        print(f"note: {note}")
+    if effective.override is not None and effective.override.reason:
+        print(f"reason of the override: {effective.override.reason}")
+    print()
+    print(_table.render(["KEY", "VALUE", "ORIGIN"], limit_rows(effective, exemptions)))
+    rows = [[str(row[key] or "") for key in row] for row in installed]
+    print(_table.render(["SETTING", "VALUE", "ORIGIN"], rows), end="")
+    return int(Exit.OK)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, _JOB))
