@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Choosing among the user's containers, by menu or with --all.
-: "${PROJECT_ROOT:?set by lib/run-command}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}"
 
 # The user's containers as tag and description, for a menu. Sets: the array named.
 choose::items() { # <array-name> [<state>]

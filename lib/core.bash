@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Exit codes, messages, help, word checks, helper calls, site hooks and clean-up: what every command stands on.
+# shellcheck disable=SC2034 # the exit codes are for the other files
 : "${PROJECT_ROOT:?set by lib/run-command}" "${COMMAND_NAME:?set by lib/run-command}"
 
 # The table of docs/exit-codes.md; the same numbers stand in python/_common.py.
@@ -24,6 +25,11 @@ core::_say() { # <kind> <colour> <text>
 # Say one fact; hidden by --quiet.
 core::info() { # <text>
     [[ -n "${CORE_QUIET}" ]] || core::_say info 36 "$1"
+}
+
+# Hide what core::info says.
+core::be_quiet() {
+    CORE_QUIET=yes
 }
 
 # Warn of something that did not stop the command.

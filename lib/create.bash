@@ -1,7 +1,10 @@
 # shellcheck shell=bash
 # How a container comes to be: the words for it, the choice of its image, mlc create through the gateway, and the check
 # with the engine of what was really made. Used by container-create, container-run and container-import.
-: "${PROJECT_ROOT:?set by lib/run-command}"
+# shellcheck disable=SC2034 # CREATE_TAKEN is for the commands
+: "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_TEMP?set by lib}" "${EXIT_BUG:?}" "${EXIT_NOT_FOUND:?}" \
+    "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" "${MLC_DATA_DIR?set by lib}" "${MLC_HOME?set by lib}" \
+    "${MLC_MODELS_DIR?set by lib}"
 
 # What flags and menus fill.
 declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [gpus]='' [workspace]='' [data]=''
@@ -22,7 +25,7 @@ create::option() { # <word>...
         -m | --models) create::_set models "$@" ;;
         --dry-run) CREATE[dry_run]=yes CREATE_TAKEN=1 ;;
         -y | --yes) CREATE[yes]=yes CREATE_TAKEN=1 ;;
-        -q | --quiet) CORE_QUIET=yes CREATE_TAKEN=1 ;;
+        -q | --quiet) core::be_quiet && CREATE_TAKEN=1 ;;
         *) CREATE_TAKEN=0 ;;
     esac
 }

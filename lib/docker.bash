@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The only shell file that runs docker. It asks nobody and decides nothing; what exists is read by python/containers.py.
-: "${PROJECT_ROOT:?set by lib/run-command}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_PREREQUISITE:?}"
 
 # Is there a docker command? Leaves with what to install otherwise.
 docker::require() {
@@ -13,6 +13,9 @@ docker::require() {
 docker::has_image() { # <image>
     docker image inspect --format '{{.Id}}' -- "$1" > /dev/null 2>&1
 }
+
+# The words that run docker, built by docker::exec_words.
+DOCKER_WORDS=(docker)
 
 # The words that run a command inside a container as its owner. Sets: DOCKER_WORDS.
 docker::exec_words() { # <container> <terminal: yes|no> <word>...
@@ -48,4 +51,43 @@ docker::remove_unused() { # <container>
 # Remove a file inside a running container; it does not matter if the container is gone.
 docker::remove_inside() { # <container> <file>
     docker exec --user "${UID}:${GROUPS[0]}" "$1" rm -f -- "$2" > /dev/null 2>&1 || true
+}
+
+# Does the engine answer? Leaves with its reason and what to do otherwise.
+docker::require_engine() {
+    local reason
+    reason="$(docker version --format '{{.Server.Version}}' 2>&1)" \
+        || core::die "${EXIT_PREREQUISITE}" "the Docker engine does not answer: ${reason##*$'\n'}" \
+            "run 'sudo systemctl start docker', or ask the administrator"
+}
+
+# Make an image of a file system that comes as a tar file on stdin. Prints: its id.
+docker::import() { # <label>
+    docker::_set_import_words "$1"
+    "${DOCKER_WORDS[@]}"
+}
+
+# Print the import instead of running it.
+docker::print_import() { # <label>
+    docker::_set_import_words "$1"
+    printf '%s\n' "${DOCKER_WORDS[*]@Q}"
+}
+
+docker::_set_import_words() { # <label>
+    DOCKER_WORDS=(docker import --change "LABEL ds01.base=$1" --change 'ENV LANG=C.UTF-8' --change 'CMD ["bash"]' -)
+}
+
+# Name an image; another image of that name loses it.
+docker::tag_image() { # <image> <name>
+    docker image tag "$1" "$2"
+}
+
+# Remove an image that no container uses; it does not matter if it is gone.
+docker::remove_image() { # <image>
+    docker image rm "$1" > /dev/null 2>&1 || true
+}
+
+# Remove unnamed images of docker::import that nothing uses.
+docker::prune_imports() { # <label>
+    docker image prune --force --filter "label=ds01.base=$1" > /dev/null 2>&1 || true
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Questions to a person: the only file that names whiptail. Every question returns its answer on stdout and the status
 # 0 (chosen), 1 (Cancel: go back) or 255 (Esc: leave). Without whiptail the same questions are plain numbered prompts.
-: "${PROJECT_ROOT:?set by lib/run-command}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_LEFT:?}"
 
 # The height and width for a dialogue, within the terminal. Prints: height, width, rows for a list.
 menu::_size() { # <rows-wanted>

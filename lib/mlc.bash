@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Which mlc is used, the overlay folder from which it is started, and all calls to it. mlc stays unmodified: only its
 # public words, names and labels are relied on (aime-ml-containers/README.md), and what it did is read from the engine.
-: "${PROJECT_ROOT:?set by lib/run-command}"
+# shellcheck disable=SC2034 # the folders are for create.bash and session.bash
+: "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_BUG:?}" "${EXIT_PREREQUISITE:?}"
 
 # Set by mlc::load.
 MLC_HOME='' MLC_IS_OURS='' MLC_STATE_DIR='' MLC_WORKSPACE_DIR='' MLC_DATA_DIR='' MLC_MODELS_DIR=''

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # A person's or a job's stay inside a container. While one lasts it holds a shared lock on the container; who is last
 # out stops the container if nothing else runs in it, as 'mlc open' does.
-: "${PROJECT_ROOT:?set by lib/run-command}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${DOCKER_WORDS?set by lib}" "${EXIT_BUG:?}" "${EXIT_CONFIG:?}" \
+    "${MLC_STATE_DIR?set by lib}"
 
 SESSION_LOCK=''
 SESSION_CONTAINER=''

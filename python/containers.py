@@ -1,7 +1,8 @@
 """Show what containers there are, as the engine and DS01's labels tell it.
 
-Reads the engine only. `list` and `stats` print one JSON object, or a table for people
-with --table; `show` prints one container's JSON. Exit statuses: docs/exit-codes.md.
+Reads the engine only. `list` prints a table for people, with --json one JSON object;
+`show` prints one container's JSON, with --summary a few lines for people; `remains` and
+`is-idle` answer one question each. Exit statuses: docs/exit-codes.md.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 import _table
 import settings
-from _common import Exit, HelperError, print_json, program_name, run
+from _common import Exit, HelperError, print_json, program_name, run, say
 from engine import Engine
 
 MLC = "aime.mlc"
@@ -197,87 +197,6 @@ def applied_limits(details: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
-def cpu_percent(sample: Mapping[str, Any]) -> float | None:
-    """Return the CPU use in one stats sample, 100 being one core, as docker stats does.
-
-    None where the engine has no earlier sample to compare with.
-    """
-    now = sample.get("cpu_stats") or {}
-    before = sample.get("precpu_stats") or {}
-    if "system_cpu_usage" not in now or "system_cpu_usage" not in before:
-        return None
-    used = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
-    passed = now["system_cpu_usage"] - before["system_cpu_usage"]
-    cores = now.get("online_cpus") or len(now["cpu_usage"].get("percpu_usage") or [1])
-    return 100.0 * cores * used / passed if passed > 0 else None
-
-
-def memory_used(sample: Mapping[str, Any]) -> int | None:
-    """Return the bytes in use without the page cache that the kernel can drop."""
-    memory = sample.get("memory_stats") or {}
-    if "usage" not in memory:
-        return None
-    details = memory.get("stats") or {}
-    inactive = details.get("total_inactive_file", details.get("inactive_file", 0))
-    return max(0, int(memory["usage"]) - int(inactive))
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a running container uses now; percent of one core, bytes, tasks."""
-
-    name: str
-    container: str
-    user: str
-    cpu_percent: float | None
-    memory: int | None
-    memory_limit: int | None
-    pids: int | None
-    gpus: str
-    limits: dict[str, str]
-
-
-def read_usage(address: str, item: Container) -> Usage | None:
-    """Return one container's use; None where it stopped meanwhile."""
-    with Engine(address) as engine:
-        sample = engine.get(f"/containers/{item.id}/stats", {"stream": "false"})
-    if not sample or not (sample.get("pids_stats") or {}).get("current"):
-        return None
-    return Usage(
-        name=item.name,
-        container=item.container,
-        user=item.user,
-        cpu_percent=cpu_percent(sample),
-        memory=memory_used(sample),
-        memory_limit=(sample.get("memory_stats") or {}).get("limit"),
-        pids=sample["pids_stats"]["current"],
-        gpus=item.gpus,
-        limits=item.limits,
-    )
-
-
-def stats_rows(
-    usages: Sequence[Usage], with_user: bool
-) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of the stats table: use, then the limit it runs into."""
-    header = ["CONTAINER", "CPU%", "CPUS", "MEM", "MEM-LIMIT", "PIDS", "PIDS-LIMIT"]
-    header += ["GPUS", "USER"] if with_user else ["GPUS"]
-    rows = []
-    for item in usages:
-        row = [
-            item.name,
-            "" if item.cpu_percent is None else f"{item.cpu_percent:.1f}",
-            item.limits.get("cpus", ""),
-            size_text(item.memory),
-            item.limits.get("memory") or size_text(item.memory_limit),
-            "" if item.pids is None else str(item.pids),
-            item.limits.get("pids", ""),
-            item.gpus,
-        ]
-        rows.append([*row, item.user] if with_user else row)
-    return header, rows
-
-
 def do_list(words: argparse.Namespace, engine: Engine) -> int:
     """Print the containers of the caller, or of everybody."""
     entries = engine.containers([MLC], size=words.json or "size" in words.column)
@@ -287,7 +206,7 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
         return Exit.OK
     if not found:
         whose = "no containers" if words.all_users else "you have no containers"
-        print(f"{program_name('containers')}: info: {whose}", file=sys.stderr)
+        say("info", whose, "containers")
         return Exit.OK
     columns = [
         c
@@ -296,26 +215,6 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
     ]
     now = datetime.now(timezone.utc).timestamp()
     sys.stdout.write(_table.render(*list_rows(found, now, columns)))
-    return Exit.OK
-
-
-def do_stats(words: argparse.Namespace, engine: Engine) -> int:
-    """Print what the running containers use; the engine needs a second to measure."""
-    found = select(engine.containers([MLC]), None if words.all_users else os.getuid())
-    running = [item for item in found if item.state == "running"]
-    with ThreadPoolExecutor(max_workers=max(1, min(32, len(running)))) as pool:
-        read = list(pool.map(lambda item: read_usage(engine.address, item), running))
-    usages = [usage for usage in read if usage]
-    if words.json:
-        print_json({"containers": [asdict(usage) for usage in usages]})
-        return Exit.OK
-    if not usages:
-        whose = (
-            "no container runs" if words.all_users else "none of your containers runs"
-        )
-        print(f"{program_name('containers')}: info: {whose}", file=sys.stderr)
-        return Exit.OK
-    sys.stdout.write(_table.render(*stats_rows(usages, words.all_users)))
     return Exit.OK
 
 
@@ -412,12 +311,10 @@ def build_parser() -> argparse.ArgumentParser:
         prog=program_name("containers"), description=__doc__, allow_abbrev=False
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("list", "stats"):
-        sub = verbs.add_parser(verb, allow_abbrev=False)
-        sub.add_argument("--all-users", action="store_true")
-        sub.add_argument("--json", action="store_true")
-        if verb == "list":
-            sub.add_argument("--column", action="append", default=[])
+    listing = verbs.add_parser("list", allow_abbrev=False)
+    listing.add_argument("--all-users", action="store_true")
+    listing.add_argument("--json", action="store_true")
+    listing.add_argument("--column", action="append", default=[])
     show = verbs.add_parser("show", allow_abbrev=False)
     show.add_argument("name")
     show.add_argument("--summary", action="store_true")
@@ -430,7 +327,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
     verb = {
         "list": do_list,
-        "stats": do_stats,
         "show": do_show,
         "remains": do_remains,
         "is-idle": do_is_idle,

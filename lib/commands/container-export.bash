@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # container-export: one file out of a container. AIME's mlc cannot do this, so the embedded one always does.
+: "${EXIT_BUG:?}" "${EXIT_OK:?}"
 
 main() {
     local words=() flags=(-s) target
@@ -7,7 +8,7 @@ main() {
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             -f | --force) flags+=(-f) && shift ;;
-            -q | --quiet) CORE_QUIET=yes && shift ;;
+            -q | --quiet) core::be_quiet && shift ;;
             --) shift && words+=("$@") && break ;;
             -) words+=("$1") && shift ;;
             -*) core::unknown_option "$1" ;;

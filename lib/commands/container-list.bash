@@ -2,6 +2,7 @@
 # container-list: what mlc's list shows, joined with limits, GPUs and age.
 # It reads mlc's labels from the engine, as mlc itself does: mlc's own list is text for people, and AIME's crashes on
 # labels of others.
+: "${EXIT_OK:?}"
 
 main() {
     local words=(list)

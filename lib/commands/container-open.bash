@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # container-open: a shell in one of the user's containers.
+: "${EXIT_OK:?}"
 
 main() {
     local words=() engine_name

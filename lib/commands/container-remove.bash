@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # container-remove (also container-cleanup): remove the user's containers with mlc, after saying what will be lost.
+: "${EXIT_BUG:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}"
 
 main() {
     local names=() all='' yes='' force='' name status=0 worst=0
@@ -9,7 +10,7 @@ main() {
             -a | --all) all=yes && shift ;;
             -f | --force) force=yes && shift ;;
             -y | --yes) yes=yes && shift ;;
-            -q | --quiet) CORE_QUIET=yes && shift ;;
+            -q | --quiet) core::be_quiet && shift ;;
             --) shift && names+=("$@") && break ;;
             -*) core::unknown_option "$1" ;;
             *) names+=("$1") && shift ;;

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # container-run: make the container if it is missing, start it, open a shell or run a command in it.
+: "${CREATE_TAKEN?set by lib}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}"
 
 main() {
     local words=() command=() engine_name
@@ -52,8 +53,8 @@ container-run::_ask_name() {
 
 # Make the container unless it is there.
 container-run::_ensure() { # <engine-name>
-    local json status=0
-    json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || status=$?
+    local status=0
+    mlc::container_json "${CREATE[name]}" > /dev/null 2>&1 || status=$?
     if ((status == EXIT_NOT_FOUND)) || container-run::_is_half_made "$1"; then
         create::ask_missing
         create::container

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # container-start: start the user's containers with mlc and see with the engine that they run.
+: "${EXIT_OK:?}"
 
 main() {
     local names=() all='' name status=0 worst=0
@@ -7,7 +8,7 @@ main() {
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             -a | --all) all=yes && shift ;;
-            -q | --quiet) CORE_QUIET=yes && shift ;;
+            -q | --quiet) core::be_quiet && shift ;;
             --) shift && names+=("$@") && break ;;
             -*) core::unknown_option "$1" ;;
             *) names+=("$1") && shift ;;

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # container-stats: what running containers use, against their limits.
+: "${EXIT_OK:?}"
 
 main() {
-    local words=(stats) watch='' json='' text
+    local words=() watch='' json='' text
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -18,12 +19,12 @@ main() {
 
     core::run_pre_hooks
     if [[ -z "${watch}" ]]; then
-        core::helper containers "${words[@]}"
+        core::helper container_stats "${words[@]}"
         return
     fi
     trap 'exit 130' INT
     while true; do
-        text="$(core::helper containers "${words[@]}")" || exit
+        text="$(core::helper container_stats "${words[@]}")" || exit
         # Home the cursor and clear what is below, only where there is a screen.
         [[ ! -t 1 ]] || printf '\e[H\e[J'
         printf '%s\n' "${text}"

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # container-stop: stop the user's containers with mlc and see with the engine that they did.
+: "${EXIT_BUG:?}" "${EXIT_OK:?}"
 
 main() {
     local names=() all='' yes='' name status=0 worst=0
@@ -10,7 +11,7 @@ main() {
             -a | --all) all=yes && shift ;;
             -f | --force) CONTAINER_STOP_FLAGS+=(-f) && shift ;;
             -y | --yes) yes=yes && shift ;;
-            -q | --quiet) CORE_QUIET=yes && shift ;;
+            -q | --quiet) core::be_quiet && shift ;;
             --) shift && names+=("$@") && break ;;
             -*) core::unknown_option "$1" ;;
             *) names+=("$1") && shift ;;

@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# image-base: build the offline base image from Debian's packages, streamed straight into the engine.
+
+readonly IMAGE_BASE_NAME=ds01/debian:bookworm IMAGE_BASE_SUITE=bookworm
+# What every container of DS01 needs inside (the prepared image adds nothing to it), and git for people.
+readonly IMAGE_BASE_PACKAGES=python3,sudo,git,procps,ca-certificates
+
+main() {
+    local mirror='' rebuild='' dry_run=''
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            -m | --mirror) core::need_value "$1" "$#" "${2:-}" && mirror="$2" && shift 2 ;;
+            --mirror=*) core::need_value --mirror 2 "${1#*=}" && mirror="${1#*=}" && shift ;;
+            -r | --rebuild) rebuild=yes && shift ;;
+            -n | --dry-run) dry_run=yes && shift ;;
+            -q | --quiet) CORE_QUIET=yes && shift ;;
+            -*) core::unknown_option "$1" ;;
+            *) core::usage_error "unexpected word '$1'" ;;
+        esac
+    done
+    [[ -z "${mirror}" || "${mirror}" =~ ^(https?|file)://[^[:space:]]+$ ]] \
+        || core::usage_error "'${mirror}' is not the address of a mirror"
+
+    image-base::_set_words "${mirror}"
+    if [[ -n "${dry_run}" ]]; then
+        printf '%s | ' "${IMAGE_BASE_WORDS[*]@Q}"
+        docker::print_import "${IMAGE_BASE_SUITE}"
+        exit "${EXIT_OK}"
+    fi
+    docker::require
+    docker::require_engine
+    if [[ -z "${rebuild}" ]] && docker::has_image "${IMAGE_BASE_NAME}"; then
+        core::info "image '${IMAGE_BASE_NAME}' is there already"
+        printf '%s\n' "${IMAGE_BASE_NAME}"
+        exit "${EXIT_OK}"
+    fi
+    type -P mmdebstrap > /dev/null && [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] \
+        || core::die "${EXIT_PREREQUISITE}" "'mmdebstrap' or the keys of Debian's archive are not installed" \
+            "run 'sudo apt-get install mmdebstrap debian-archive-keyring'"
+
+    image-base::_build
+    printf '%s\n' "${IMAGE_BASE_NAME}"
+}
+
+# The words that write the image's file system to stdout. Sets: IMAGE_BASE_WORDS.
+image-base::_set_words() { # <mirror>
+    IMAGE_BASE_WORDS=(
+        mmdebstrap --variant=minbase "--include=${IMAGE_BASE_PACKAGES}"
+        '--aptopt=Acquire::Languages "none"' --dpkgopt=path-exclude=/usr/share/man/*
+        --dpkgopt=path-exclude=/usr/share/locale/*
+        "${IMAGE_BASE_SUITE}" - ${1:+"$1"}
+    )
+}
+
+# Build, and name the image only when all of it arrived: a failure or Ctrl-C leaves the old image, or none.
+image-base::_build() {
+    local id='' status=0 log
+    core::make_temp
+    log="${CORE_TEMP}/log"
+    # What a killed earlier run may have left is unnamed, and known by its label.
+    docker::prune_imports "${IMAGE_BASE_SUITE}"
+    core::info "building '${IMAGE_BASE_NAME}' from Debian's packages: about a minute"
+    id="$("${IMAGE_BASE_WORDS[@]}" 2> "${log}" | docker::import "${IMAGE_BASE_SUITE}" 2> "${log}.import")" || status=$?
+    if ((status != 0)); then
+        [[ -z "${id}" ]] || docker::remove_image "${id}"
+        image-base::_explain "${log}"
+    fi
+    docker::tag_image "${id}" "${IMAGE_BASE_NAME}" || {
+        docker::remove_image "${id}"
+        core::die "${EXIT_BUG}" "cannot name the new image '${IMAGE_BASE_NAME}'"
+    }
+    docker::prune_imports "${IMAGE_BASE_SUITE}"
+    core::info "image '${IMAGE_BASE_NAME}' is ready"
+}
+
+# Say why the build failed, in the words of the program that failed, and leave.
+image-base::_explain() { # <log>
+    local reason hint='look at the messages above and try again'
+    tail -n 5 -- "$1" | sed 's/^/    /' >&2
+    reason="$(grep -v '^$' -- "$1.import" | tail -n 1 || true)"
+    [[ -n "${reason}" ]] || reason="$(grep '^E: ' -- "$1" | tail -n 1 || true)"
+    ((EUID == 0)) || hint="run 'sudo image-base'"
+    core::die "${EXIT_PREREQUISITE}" "cannot build '${IMAGE_BASE_NAME}': ${reason:-see above}" "${hint}"
+}

@@ -1,0 +1,301 @@
+"""Choose an image, and lay out the folder from which mlc is started to make it.
+
+AIME's mlc refuses what is not in `ml_images.repo`, and it looks for that file beside
+the path it was started by. So it is started from an overlay folder: links to the real
+mlc, and a merged catalog of AIME's lines, the site's, and the image that was asked for.
+
+`list` prints the images for this host, `overlay` lays out the folder and prints what
+was chosen; each one JSON object. Exit statuses: docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import settings
+from _common import Exit, HelperError, print_json, program_name, run
+from engine import Engine, reason
+
+# Our mlc and DS01 agree on what this host is; where AIME's mlc is used, ours still lies
+# beside it.
+sys.path.append(str(settings.OUR_MLC))
+from mlc_base import MlcError
+from mlc_catalog import FILE_NAME as CATALOG
+from mlc_catalog import Entry, parse, usable
+from mlc_host import architecture as host_architecture
+
+CUSTOM = "Custom"
+BASE_IMAGE = "ds01/debian:bookworm"
+
+# [HOST[:PORT]/]PATH[:TAG][@DIGEST], https://github.com/distribution/reference
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?{_COMPONENT}(?:/{_COMPONENT})*"
+    r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
+
+
+def line(entry: Entry) -> str:
+    """Return an entry as the catalog's format has it."""
+    architectures = ";".join(entry.architectures)
+    return f"{entry.framework}, {entry.version}, [{architectures}], {entry.image}\n"
+
+
+def age_key(entry: Entry) -> tuple[tuple[int, ...], bool, str]:
+    """Return a sort key by version: 2.10.0 is newer than 2.9.1; of 2.8.0 and its
+    variant 2.8.0-aime the plain one counts as newer."""
+    number, _, variant = entry.version.partition("-")
+    parts = tuple(int(part) for part in re.findall(r"\d+", number))
+    return parts, not variant, entry.version
+
+
+def newest_first(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries by framework, within one the newest version first."""
+    by_age = sorted(entries, key=age_key, reverse=True)
+    return sorted(by_age, key=lambda entry: entry.framework.casefold())
+
+
+def close_to(word: str, words: Iterable[str]) -> str | None:
+    """Return the word that a typing error most likely meant, or None."""
+    known = {each.casefold(): each for each in words}
+    found = difflib.get_close_matches(word.casefold(), list(known), n=1, cutoff=0.6)
+    return known[found[0]] if found else None
+
+
+def choose(
+    entries: Sequence[Entry], framework: str, version: str | None, architecture: str
+) -> Entry:
+    """Return the entry of a framework (in any case), the newest where no version is
+    given, that runs on the architecture.
+
+    Raises HelperError(NOT_FOUND), naming what is nearest.
+    """
+    known = [e for e in entries if e.framework.casefold() == framework.casefold()]
+    if not known:
+        close = close_to(framework, [e.framework for e in entries])
+        names = sorted({e.framework for e in entries})
+        raise HelperError(
+            Exit.NOT_FOUND,
+            f"framework '{framework}' not found",
+            f"did you mean '{close}'?" if close else f"known are {', '.join(names)}",
+        )
+    fitting = newest_first(usable(known, architecture))
+    if not fitting:
+        others = sorted({a for e in known for a in e.architectures})
+        raise HelperError(
+            Exit.NOT_FOUND,
+            f"framework '{known[0].framework}' has no image for this host's "
+            f"architecture '{architecture}'",
+            f"choose another framework, or '--arch' with one of {', '.join(others)}",
+        )
+    if version is None:
+        return fitting[0]
+    for entry in fitting:
+        if entry.version.casefold() == version.casefold():
+            return entry
+    versions = [e.version for e in fitting]
+    close = close_to(version, versions)
+    raise HelperError(
+        Exit.NOT_FOUND,
+        f"'{fitting[0].framework}' has no version '{version}' for '{architecture}'",
+        f"did you mean '{close}'?" if close else f"known are {', '.join(versions)}",
+    )
+
+
+def custom_entry(image: str, architecture: str) -> Entry:
+    """Return the catalog entry of an image that no catalog has.
+
+    Raises HelperError(USAGE) for what is not an image name.
+    """
+    if not _IMAGE.fullmatch(image):
+        raise HelperError(
+            Exit.USAGE,
+            f"'{image}' is not an image name",
+            "write it as 'docker images' shows it, such as 'ds01/debian:bookworm'",
+        )
+    slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", image.partition("@")[0])
+    return Entry(CUSTOM, slug, (architecture,), image)
+
+
+def merged(settled: settings.Settings, home: Path) -> list[Entry]:
+    """Return mlc's catalog and the site's, in this order.
+
+    Raises HelperError: PREREQUISITE where mlc has none, CONFIG for a broken site's.
+    """
+    try:
+        text = (home / CATALOG).read_text(encoding="utf-8")
+    except OSError as error:
+        raise HelperError(
+            Exit.PREREQUISITE,
+            f"mlc's catalog '{home / CATALOG}' cannot be read: {error.strerror}",
+            "set 'mlc_home' in ds01.yaml to a checkout of mlc, or to null",
+        ) from error
+    entries = _parsed(text, str(home / CATALOG))
+    site = settings.site_catalog(settled)
+    return entries if site is None else entries + read_site(site)
+
+
+def read_site(path: Path) -> list[Entry]:
+    """Return the entries of the site's catalog.
+
+    Raises HelperError(CONFIG) with the first line that is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise HelperError(
+            Exit.CONFIG,
+            f"the site's catalog '{path}' cannot be read: {error}",
+            "mend it, or set 'site_catalog: null' in ds01.yaml",
+        ) from error
+    return _parsed(text, str(path))
+
+
+def _parsed(text: str, name: str) -> list[Entry]:
+    try:
+        return parse(text, name)
+    except MlcError as error:
+        raise HelperError(
+            Exit.CONFIG, str(error), "run 'ds01-config check' to check all files"
+        ) from error
+
+
+def write_overlay(
+    folder: Path, home: Path, entries: Sequence[Entry], architecture: str
+) -> None:
+    """Lay out the overlay in a new folder.
+
+    Everything of mlc's is linked; only the catalog is ours. CPU images are listed for
+    the chosen architecture too, since AIME's mlc knows no images that run anywhere.
+    """
+    folder.mkdir(mode=0o700)
+    for item in home.iterdir():
+        if item.name not in (CATALOG, ".git", "__pycache__"):
+            (folder / item.name).symlink_to(item.resolve())
+    lines = [
+        line(replace(entry, architectures=(*entry.architectures, architecture)))
+        if entry.runs_on(architecture) and architecture not in entry.architectures
+        else line(entry)
+        for entry in entries
+    ]
+    (folder / CATALOG).write_text("".join(lines), encoding="utf-8")
+
+
+def untagged(engine: Engine, image: str) -> str:
+    """Return a name without tag for an image, fetching the image if it is not here.
+
+    AIME's mlc names the prepared image IMAGE:NAME._.UID, which is no name where IMAGE
+    has a tag already. Raises HelperError(NOT_FOUND) where it cannot be fetched.
+    """
+    found = _IMAGE.fullmatch(image)
+    if not found or not (found["tag"] or found["digest"]):
+        return image
+    if engine.image(image) is None:
+        status, answer = engine.call("POST", "/images/create", {"fromImage": image})
+        events = [json.loads(line) for line in answer.splitlines() if line.strip()]
+        failed = [event["error"] for event in events if "error" in event]
+        if status != 200 or failed:
+            why = failed[0] if failed else reason(answer)
+            raise HelperError(
+                Exit.NOT_FOUND,
+                f"image '{image}' is not on this server and cannot be pulled: {why}",
+                "run 'docker images' to see what is here",
+            )
+    alias = "ds01-untagged/" + re.sub(r"[^a-z0-9]+", "-", image.lower()).strip("-")
+    status, answer = engine.call(
+        "POST", f"/images/{image}/tag", {"repo": alias, "tag": "latest"}
+    )
+    if status != 201:
+        raise HelperError(Exit.BUG, f"cannot name '{image}' anew: {reason(answer)}")
+    return alias
+
+
+def chosen_architecture(asked: str | None, settled: settings.Settings) -> str:
+    """Return the architecture: asked for, MLC_ARCH, the setting, or the host's."""
+    return (
+        asked
+        or os.environ.get("MLC_ARCH")
+        or settled.architecture
+        or host_architecture()
+    )
+
+
+def do_list(words: argparse.Namespace) -> int:
+    """Print the images that this host can use."""
+    settled = settings.read()
+    architecture = chosen_architecture(words.arch, settled)
+    entries = merged(settled, settings.mlc_home(settled))
+    fitting = newest_first(usable(entries, architecture))
+    images = [
+        {"framework": e.framework, "version": e.version, "image": e.image}
+        for e in fitting
+    ]
+    print_json({"architecture": architecture, "images": images})
+    return Exit.OK
+
+
+def do_overlay(words: argparse.Namespace) -> int:
+    """Lay out the overlay for the image that was asked for; print what was chosen."""
+    settled = settings.read()
+    home = settings.mlc_home(settled)
+    architecture = chosen_architecture(words.arch, settled)
+    entries = merged(settled, home)
+    if words.image:
+        entry = custom_entry(words.image, architecture)
+        entries = [*entries, entry]
+    else:
+        entry = choose(entries, words.framework, words.version, architecture)
+    with Engine(settings.engine_address()) as engine:
+        is_local = engine.image(entry.image) is not None
+        if home.resolve() != settings.OUR_MLC.resolve() and (
+            is_local or entry.image != BASE_IMAGE
+        ):
+            name = untagged(engine, entry.image)
+            entries = [replace(e, image=name) if e == entry else e for e in entries]
+    write_overlay(words.folder, home, entries, architecture)
+    print_json(
+        {
+            "framework": entry.framework,
+            "version": entry.version,
+            "architecture": architecture,
+            "image": entry.image,
+            "is_local": is_local,
+            "is_base": entry.image == BASE_IMAGE,
+        }
+    )
+    return Exit.OK
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name("catalog"), description=__doc__, allow_abbrev=False
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    listing = verbs.add_parser("list", allow_abbrev=False)
+    listing.add_argument("--arch")
+    overlay = verbs.add_parser("overlay", allow_abbrev=False)
+    overlay.add_argument("folder", type=Path)
+    overlay.add_argument("--arch")
+    overlay.add_argument("--version")
+    which = overlay.add_mutually_exclusive_group(required=True)
+    which.add_argument("--framework")
+    which.add_argument("--image")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    return {"list": do_list, "overlay": do_overlay}[words.verb](words)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, "catalog"))
