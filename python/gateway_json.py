@@ -1,0 +1,375 @@
+"""Request bodies, read as the engine's decoder reads them, and made unambiguous.
+
+The engine is written in Go. Its decoder finds a field of a structure by a name in any
+case (also in letters that only Unicode folds to ASCII: `ſ` is s, `K` is k), takes the
+last of several spellings, merges repeated objects, and takes null for "not set". The
+keys of maps (labels, ports) it takes as they are.
+
+`parse` refuses a body in which any object names one field twice in any spelling, so no
+reading order is left to differ in. `canonical` then takes the fields that a shape
+knows, under their proper names and with their proper types; what the shape does not
+know is returned by name and never reaches the engine. What is sent to the engine is
+always written anew from that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Union
+
+Json = Any
+
+
+class Malformed(ValueError):
+    """A body that is not what the engine would accept, or that is ambiguous."""
+
+
+class Pairs(list[tuple[str, Json]]):
+    """A JSON object as written, before it is known whether it is a structure or a map."""
+
+
+# The only letters beyond ASCII that fold to ASCII letters.
+_FOLDS = {ord("ſ"): "s", ord("\u212a"): "k"}
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_INT64 = 1 << 63
+
+
+def fold(name: str) -> str:
+    """Return the form in which two spellings of one field name are equal."""
+    return name.translate(_FOLDS).translate(_LOWER)
+
+
+class Kind:
+    """A type of value."""
+
+    def __init__(self, *types: type) -> None:
+        self.types = types
+
+    def accepts(self, value: Json) -> bool:
+        # bool is an int in Python, not in JSON.
+        if isinstance(value, bool):
+            return bool in self.types
+        return isinstance(value, self.types)
+
+
+class ListOf:
+    """A list of one shape."""
+
+    def __init__(self, item: Shape) -> None:
+        self.item = item
+
+
+class MapOf:
+    """An object whose keys are data, not field names."""
+
+    def __init__(self, item: Shape) -> None:
+        self.item = item
+
+
+Shape = Union[Kind, ListOf, MapOf, "Struct"]
+
+
+class Struct:
+    """An object with known fields."""
+
+    def __init__(self, **fields: Shape) -> None:
+        self.fields = fields
+        self.by_fold = {fold(name): name for name in fields}
+
+
+TEXT = Kind(str)
+FLAG = Kind(bool)
+WHOLE = Kind(int)
+NUMBER = Kind(int, float)
+TEXTS = ListOf(TEXT)
+TEXT_MAP = MapOf(TEXT)
+# Entrypoint and Cmd: a list, or one string.
+WORDS = Kind(list, str)
+
+
+def parse(body: bytes) -> Pairs:
+    """Return the one JSON object of a body.
+
+    Raises Malformed for anything else, and where two keys of an object could be taken
+    for one another.
+    """
+
+    def refuse_constant(name: str) -> Json:
+        raise Malformed(f"'{name}' is not JSON")
+
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=Pairs,
+            parse_constant=refuse_constant,
+        )
+    except UnicodeDecodeError:
+        raise Malformed("the request body is not UTF-8") from None
+    except RecursionError:
+        raise Malformed("the request body is nested too deeply") from None
+    except Malformed:
+        raise
+    except ValueError as error:
+        raise Malformed(f"the request body is not JSON: {error}") from None
+    if not isinstance(value, Pairs):
+        raise Malformed("the request body is not a JSON object")
+    return value
+
+
+def canonical(pairs: Pairs, shape: Struct) -> tuple[dict[str, Json], list[str]]:
+    """Return the known fields under their proper names, and the unknown ones' names.
+
+    Fields that are null are left out. Unknown fields are named by their path, and only
+    if they say something (not null, false, 0, "" or empty).
+    """
+    unknown: list[str] = []
+    try:
+        return _struct(pairs, shape, "", unknown), unknown
+    except RecursionError:
+        raise Malformed("the request body is nested too deeply") from None
+
+
+def _struct(
+    pairs: Pairs, shape: Struct, path: str, unknown: list[str]
+) -> dict[str, Json]:
+    seen: set[str] = set()
+    result: dict[str, Json] = {}
+    for key, value in pairs:
+        folded = fold(key)
+        if folded in seen:
+            raise Malformed(f"field '{path}{key}' is stated more than once")
+        seen.add(folded)
+        name = shape.by_fold.get(folded)
+        if name is None:
+            if value or isinstance(value, float):
+                unknown.append(path + key)
+        elif value is not None:
+            result[name] = _value(value, shape.fields[name], path + name, unknown)
+    return result
+
+
+def _value(value: Json, shape: Shape, path: str, unknown: list[str]) -> Json:
+    if isinstance(shape, Struct):
+        if not isinstance(value, Pairs):
+            raise Malformed(f"field '{path}' is not an object")
+        return _struct(value, shape, path + ".", unknown)
+    if isinstance(shape, MapOf):
+        if not isinstance(value, Pairs):
+            raise Malformed(f"field '{path}' is not an object")
+        entries: dict[str, Json] = {}
+        for key, item in value:
+            if key in entries:
+                raise Malformed(f"field '{path}.{key}' is stated more than once")
+            entries[key] = _item(item, shape.item, f"{path}.{key}", unknown)
+        return entries
+    if isinstance(value, Pairs):
+        raise Malformed(f"field '{path}' is an object")
+    if isinstance(shape, ListOf):
+        if not isinstance(value, list):
+            raise Malformed(f"field '{path}' is not a list")
+        return [_item(item, shape.item, f"{path}[]", unknown) for item in value]
+    if not shape.accepts(value):
+        raise Malformed(f"field '{path}' has the wrong type")
+    if isinstance(value, list) and not all(isinstance(word, str) for word in value):
+        raise Malformed(f"field '{path}' has the wrong type")
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        raise Malformed(f"field '{path}' is out of range")
+    return value
+
+
+def _item(item: Json, shape: Shape, path: str, unknown: list[str]) -> Json:
+    """Return one entry of a list or a map; null there is the type's empty value."""
+    if item is not None:
+        return _value(item, shape, path, unknown)
+    if isinstance(shape, (Struct, MapOf)):
+        return {}
+    if isinstance(shape, ListOf):
+        return []
+    return "" if str in shape.types else 0
+
+
+def encode(value: Mapping[str, Json]) -> bytes:
+    """Return the body to send to the engine."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+_ENDPOINT = Struct(
+    IPAMConfig=Struct(IPv4Address=TEXT, IPv6Address=TEXT, LinkLocalIPs=TEXTS),
+    Links=TEXTS,
+    Aliases=TEXTS,
+    DNSNames=TEXTS,
+    NetworkID=TEXT,
+    EndpointID=TEXT,
+    Gateway=TEXT,
+    IPAddress=TEXT,
+    IPPrefixLen=WHOLE,
+    IPv6Gateway=TEXT,
+    GlobalIPv6Address=TEXT,
+    GlobalIPv6PrefixLen=WHOLE,
+    MacAddress=TEXT,
+    DriverOpts=TEXT_MAP,
+    GwPriority=WHOLE,
+)
+_RATES = ListOf(Struct(Path=TEXT, Rate=WHOLE))
+
+MOUNT = Struct(
+    Type=TEXT,
+    Source=TEXT,
+    Target=TEXT,
+    ReadOnly=FLAG,
+    Consistency=TEXT,
+    BindOptions=Struct(
+        Propagation=TEXT,
+        NonRecursive=FLAG,
+        CreateMountpoint=FLAG,
+        ReadOnlyNonRecursive=FLAG,
+        ReadOnlyForceRecursive=FLAG,
+    ),
+    VolumeOptions=Struct(
+        NoCopy=FLAG,
+        Labels=TEXT_MAP,
+        DriverConfig=Struct(Name=TEXT, Options=TEXT_MAP),
+        Subpath=TEXT,
+    ),
+    ImageOptions=Struct(Subpath=TEXT),
+    TmpfsOptions=Struct(SizeBytes=WHOLE, Mode=WHOLE, Options=ListOf(TEXTS)),
+)
+
+HOST_CONFIG = Struct(
+    # where files come from
+    Binds=TEXTS,
+    Mounts=ListOf(MOUNT),
+    Tmpfs=TEXT_MAP,
+    VolumeDriver=TEXT,
+    VolumesFrom=TEXTS,
+    ReadonlyRootfs=FLAG,
+    StorageOpt=TEXT_MAP,
+    ContainerIDFile=TEXT,
+    # resources
+    NanoCpus=WHOLE,
+    CpuShares=WHOLE,
+    CpuPeriod=WHOLE,
+    CpuQuota=WHOLE,
+    CpuRealtimePeriod=WHOLE,
+    CpuRealtimeRuntime=WHOLE,
+    CpusetCpus=TEXT,
+    CpusetMems=TEXT,
+    Memory=WHOLE,
+    MemoryReservation=WHOLE,
+    MemorySwap=WHOLE,
+    MemorySwappiness=WHOLE,
+    KernelMemory=WHOLE,
+    KernelMemoryTCP=WHOLE,
+    OomKillDisable=FLAG,
+    OomScoreAdj=WHOLE,
+    PidsLimit=WHOLE,
+    ShmSize=WHOLE,
+    Ulimits=ListOf(Struct(Name=TEXT, Soft=WHOLE, Hard=WHOLE)),
+    BlkioWeight=WHOLE,
+    BlkioWeightDevice=ListOf(Struct(Path=TEXT, Weight=WHOLE)),
+    BlkioDeviceReadBps=_RATES,
+    BlkioDeviceWriteBps=_RATES,
+    BlkioDeviceReadIOps=_RATES,
+    BlkioDeviceWriteIOps=_RATES,
+    Cgroup=TEXT,
+    CgroupParent=TEXT,
+    # devices and rights
+    Devices=ListOf(Struct(PathOnHost=TEXT, PathInContainer=TEXT, CgroupPermissions=TEXT)),
+    DeviceCgroupRules=TEXTS,
+    DeviceRequests=ListOf(
+        Struct(
+            Driver=TEXT,
+            Count=WHOLE,
+            DeviceIDs=TEXTS,
+            Capabilities=ListOf(TEXTS),
+            Options=TEXT_MAP,
+        )
+    ),
+    Privileged=FLAG,
+    CapAdd=WORDS,
+    CapDrop=WORDS,
+    GroupAdd=TEXTS,
+    SecurityOpt=TEXTS,
+    MaskedPaths=TEXTS,
+    ReadonlyPaths=TEXTS,
+    Sysctls=TEXT_MAP,
+    Runtime=TEXT,
+    # namespaces and network
+    CgroupnsMode=TEXT,
+    IpcMode=TEXT,
+    PidMode=TEXT,
+    UTSMode=TEXT,
+    UsernsMode=TEXT,
+    NetworkMode=TEXT,
+    PortBindings=MapOf(ListOf(Struct(HostIp=TEXT, HostPort=TEXT))),
+    PublishAllPorts=FLAG,
+    Links=TEXTS,
+    Dns=TEXTS,
+    DnsOptions=TEXTS,
+    DnsSearch=TEXTS,
+    ExtraHosts=TEXTS,
+    # life
+    AutoRemove=FLAG,
+    Init=FLAG,
+    RestartPolicy=Struct(Name=TEXT, MaximumRetryCount=WHOLE),
+    LogConfig=Struct(Type=TEXT, Config=TEXT_MAP),
+    ConsoleSize=ListOf(WHOLE),
+    Isolation=TEXT,
+)
+
+CREATE = Struct(
+    Hostname=TEXT,
+    Domainname=TEXT,
+    User=TEXT,
+    AttachStdin=FLAG,
+    AttachStdout=FLAG,
+    AttachStderr=FLAG,
+    ExposedPorts=MapOf(Struct()),
+    Tty=FLAG,
+    OpenStdin=FLAG,
+    StdinOnce=FLAG,
+    Env=TEXTS,
+    Cmd=WORDS,
+    Healthcheck=Struct(
+        Test=TEXTS,
+        Interval=WHOLE,
+        Timeout=WHOLE,
+        StartPeriod=WHOLE,
+        StartInterval=WHOLE,
+        Retries=WHOLE,
+    ),
+    ArgsEscaped=FLAG,
+    Image=TEXT,
+    Volumes=MapOf(Struct()),
+    WorkingDir=TEXT,
+    Entrypoint=WORDS,
+    NetworkDisabled=FLAG,
+    MacAddress=TEXT,
+    OnBuild=TEXTS,
+    Labels=TEXT_MAP,
+    StopSignal=TEXT,
+    StopTimeout=WHOLE,
+    Shell=TEXTS,
+    HostConfig=HOST_CONFIG,
+    NetworkingConfig=Struct(EndpointsConfig=MapOf(_ENDPOINT)),
+)
+
+EXEC = Struct(
+    User=TEXT,
+    Privileged=FLAG,
+    Tty=FLAG,
+    ConsoleSize=ListOf(WHOLE),
+    AttachStdin=FLAG,
+    AttachStdout=FLAG,
+    AttachStderr=FLAG,
+    Detach=FLAG,
+    DetachKeys=TEXT,
+    Env=TEXTS,
+    WorkingDir=TEXT,
+    Cmd=WORDS,
+)
+
+VOLUME = Struct(
+    Name=TEXT, Driver=TEXT, DriverOpts=TEXT_MAP, Labels=TEXT_MAP
+)
