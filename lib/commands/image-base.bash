@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # image-base: build the offline base image from Debian's packages, streamed straight into the engine.
 
+: "${EXIT_OK?}" "${EXIT_PREREQUISITE?}" "${EXIT_BUG?}" "${CORE_TEMP?set by lib}" "${CORE_QUIET?}"
+
 readonly IMAGE_BASE_NAME=ds01/debian:bookworm IMAGE_BASE_SUITE=bookworm
 # What every container of DS01 needs inside (the prepared image adds nothing to it), and git for people.
 readonly IMAGE_BASE_PACKAGES=python3,sudo,git,procps,ca-certificates
