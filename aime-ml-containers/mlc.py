@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""mlc: containers for machine learning, by the contract of AIME's mlc v2.
+
+Started by the launcher `mlc`. The catalog is read from the folder of the path by which
+this file was started, symbolic links not resolved; the modules lie beside the real file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from mlc_base import VERSION, Interrupted, MlcError, catch_signals, say, set_program
+
+# Flags of several commands: destination, words of add_argument, its options.
+_YES_NO = {"action": "store_true"}
+_FOLDERS = (
+    ("-d", "--data_dir", "folder mounted at /data"),
+    ("-m", "--models_dir", "folder mounted at /models"),
+    ("-w", "--workspace_dir", "folder mounted at /workspace (default: ~/workspace)"),
+)
+_COMMANDS = {
+    "create": "make a container from a framework's image",
+    "open": "open a shell in a container",
+    "list": "list containers",
+    "stats": "show what running containers use",
+    "start": "start a container, or a command in it",
+    "stop": "stop a container",
+    "remove": "remove a container and its image",
+    "export": "write a container to a file",
+    "import": "make a container from an exported file",
+    "update-sys": "update mlc itself",
+}
+
+
+def add_words(verb: str, parser: argparse.ArgumentParser) -> None:
+    """Declare the words and flags of one command."""
+    add = parser.add_argument
+    if verb not in {"list", "stats", "update-sys", "import"}:
+        add("name", nargs="?", help="name of the container")
+    if verb == "create":
+        add("framework", nargs="?", help="framework, as the catalog writes it")
+        add("version", nargs="?", help="version of the framework")
+        add("-arch", "--architecture", help="GPU architecture (default: this host's)")
+        add("-i", "--info", help="show frameworks and versions", **_YES_NO)
+    if verb == "import":
+        add("file", nargs="?", help="exported file, - for stdin")
+        add("name", nargs="?", help="name of the new container (default: as exported)")
+    if verb in {"create", "import"}:
+        for short, long, text in _FOLDERS:
+            add(short, long, metavar="DIR", help=text)
+        add("-g", "--num_gpus", metavar="GPUS", help="as docker's --gpus (default: all)")
+    if verb == "export":
+        add("file", nargs="?", help="file to write, - for stdout (default: NAME.mlc.tar)")
+        add("-f", "--force", help="replace an existing file", **_YES_NO)
+    if verb == "list":
+        add("-a", "--all", help="all columns", **_YES_NO)
+        add("-au", "--all_users", help="containers of all users", **_YES_NO)
+        add("-arch", "--architecture", help="show the architecture", **_YES_NO)
+        add("-d", "--data_dir", help="show the data folder", **_YES_NO)
+        add("-m", "--models_dir", help="show the models folder", **_YES_NO)
+        add("-s", "--size", help="show the size (slow)", **_YES_NO)
+        add("-w", "--workspace_dir", help="show the workspace folder", **_YES_NO)
+    if verb == "start":
+        add("command", nargs="?", help="command to run in the container, by bash")
+        add("-d", "--detach", help="do not wait for the command", **_YES_NO)
+    if verb in {"stop", "remove"}:
+        add("-f", "--force", help="do not ask; a running container too", **_YES_NO)
+    if verb == "update-sys":
+        add("-f", "--force", help="give up local changes", **_YES_NO)
+    if verb not in {"list", "stats", "update-sys"}:
+        add("-s", "--script", help="ask nothing: a missing word is an error", **_YES_NO)
+
+
+def run(verb: str, words: argparse.Namespace, home: Path) -> int:
+    """Run one command; only its own modules are loaded."""
+    if verb == "create":
+        from mlc_create import create
+
+        return create(words, home)
+    if verb == "export":
+        from mlc_export import export
+
+        return export(words)
+    if verb == "import":
+        from mlc_import import import_container
+
+        return import_container(words)
+    if verb == "update-sys":
+        from mlc_update import update
+
+        return update(words)
+    if verb in {"list", "stats"}:
+        import mlc_list
+
+        return mlc_list.show(words) if verb == "list" else mlc_list.stats()
+    import mlc_use
+
+    actions = {
+        "open": mlc_use.open_shell,
+        "start": mlc_use.start,
+        "stop": mlc_use.stop,
+        "remove": mlc_use.remove,
+    }
+    return actions[verb](words)
+
+
+def usage() -> str:
+    lines = [f"  {verb:<11} {text}" for verb, text in _COMMANDS.items()]
+    return (
+        "usage: mlc COMMAND [words]\n\n" + "\n".join(lines)
+        + "\n\n  -h, --help  show this text; mlc COMMAND -h shows a command's words"
+        "\n  -v, --version  show the version\n"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    if not arguments:
+        print("mlc: run 'mlc -h' to see the commands")
+        return 0
+    verb = arguments[0]
+    if verb in {"-h", "--help"}:
+        print(usage(), end="")
+        return 0
+    if verb in {"-v", "--version"}:
+        print(f"mlc {VERSION}")
+        return 0
+    if verb not in _COMMANDS:
+        raise MlcError(f"no command '{verb}'", f"commands: {', '.join(_COMMANDS)}")
+    set_program(f"mlc {verb}")
+    parser = argparse.ArgumentParser(
+        prog=f"mlc {verb}", description=_COMMANDS[verb], allow_abbrev=False
+    )
+    add_words(verb, parser)
+    words = parser.parse_args(arguments[1:])
+    started_by = sys.argv[0]
+    return run(verb, words, Path(os.path.abspath(started_by)).parent)
+
+
+def _main() -> int:
+    catch_signals()
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except MlcError as error:
+        say("error", error.message)
+        if error.hint:
+            say("hint", error.hint)
+        return 1
+    except Interrupted as error:
+        return 128 + error.number
+    except BrokenPipeError:
+        # The reader (head, less) has gone: not worth a word, but no success either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

@@ -1,0 +1,205 @@
+"""The only place that runs docker: whole answers, JSON, and the engine's reasons.
+
+Each docker process gets a session of its own, so that Ctrl-C in the terminal reaches
+mlc alone and mlc decides what becomes of the child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+from mlc_base import MlcError
+
+_NOISE = ("DEPRECATED: The legacy builder", "Install the buildx component")
+_PREFIXES = ("Error response from daemon: ", "Error: ", "docker: ", "ERROR: ")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a docker call ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def reason(self) -> str:
+        return engine_reason(self.err or self.out)
+
+
+def engine_reason(text: str, lines: int = 3) -> str:
+    """Return the last lines that the engine said, without docker's decoration."""
+    kept: list[str] = []
+    for raw in text.splitlines():
+        line = raw.strip()
+        for prefix in _PREFIXES:
+            line = line.removeprefix(prefix)
+        if line and not line.startswith((*_NOISE, "See 'docker", "Run 'docker")):
+            kept.append(line)
+    return "; ".join(kept[-lines:]) or "docker gave no reason"
+
+
+def start(
+    words: Sequence[str],
+    *,
+    stdin: int | IO[bytes] | None = subprocess.DEVNULL,
+    stdout: int | IO[str] | None = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """Start docker with these words; its messages can be read from its stderr."""
+    try:
+        return subprocess.Popen(
+            ["docker", *words],
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise MlcError(
+            "the program 'docker' is not on the PATH", "install Docker Engine"
+        ) from None
+
+
+def end(child: subprocess.Popen[bytes], patience: float) -> None:
+    """Wait up to patience seconds for a child, then ask, then kill."""
+    for number in (None, signal.SIGTERM, signal.SIGKILL):
+        if number is not None and child.poll() is None:
+            child.send_signal(number)
+        try:
+            child.wait(patience if number is None else 5)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+@contextlib.contextmanager
+def ended(child: subprocess.Popen[bytes], patience: float = 0) -> Iterator[None]:
+    """Make sure that a child is over when its block is left by a failure or signal."""
+    try:
+        yield
+    except BaseException:
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            if pipe is not None and patience == 0:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        end(child, patience)
+        raise
+
+
+def run(
+    words: Sequence[str],
+    *,
+    stdin: bytes | None = None,
+    show: bool = False,
+    patience: float = 0,
+) -> Done:
+    """Run docker to its end.
+
+    With show its progress goes to the terminal. Patience is how many seconds a signal
+    to mlc leaves the child to end by itself (for calls that must not be cut in two).
+    """
+    visible = show and sys.stderr.isatty()
+    child = start(
+        words,
+        stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        stdout=sys.stderr if visible else subprocess.PIPE,
+    )
+    with ended(child, patience):
+        out, err = child.communicate(stdin)
+    return Done(
+        child.returncode,
+        (out or b"").decode("utf-8", "replace"),
+        err.decode("utf-8", "replace"),
+    )
+
+
+def must(words: Sequence[str], what: str, **options: Any) -> str:
+    """Run docker; return its stdout or raise the engine's reason behind `what`."""
+    done = run(words, **options)
+    if done.status != 0:
+        raise MlcError(f"{what}: {done.reason}", _hint(done.reason))
+    return done.out
+
+
+def _hint(reason: str) -> str | None:
+    low = reason.lower()
+    if "permission denied" in low and "socket" in low:
+        return "ask the administrator for access to the Docker engine"
+    if "cannot connect" in low or "connection refused" in low:
+        return "start the engine, or name it in DOCKER_HOST"
+    return None
+
+
+def attach(words: Sequence[str]) -> int:
+    """Run docker on our own terminal and return its status; signals are docker's."""
+    before = {
+        number: signal.signal(number, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGQUIT)
+    }
+    try:
+        child = subprocess.Popen(["docker", *words], preexec_fn=_default_signals)
+        try:
+            return child.wait()
+        except BaseException:
+            end(child, 0)
+            raise
+    except FileNotFoundError:
+        raise MlcError("the program 'docker' is not on the PATH") from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _default_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _no_such(reason: str) -> bool:
+    low = reason.lower()
+    return "no such" in low or "not found" in low
+
+
+def inspect(*questions: tuple[str, str]) -> list[dict[str, Any] | None]:
+    """Return what the engine knows of each (kind, name), None where it has none.
+
+    Kinds are `container` and `image`. The questions are asked side by side.
+    """
+    children = [start([kind, "inspect", name]) for kind, name in questions]
+    answers: list[dict[str, Any] | None] = []
+    with contextlib.ExitStack() as stack:
+        for child in children:
+            stack.enter_context(ended(child))
+        for (kind, name), child in zip(questions, children, strict=True):
+            out, err = child.communicate()
+            if child.returncode == 0:
+                answers.append(json.loads(out)[0])
+                continue
+            reason = engine_reason(err.decode("utf-8", "replace"))
+            if not _no_such(reason):
+                raise MlcError(f"cannot look for the {kind} '{name}': {reason}", _hint(reason))
+            answers.append(None)
+    return answers
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    """Return the objects of docker's one-JSON-object-a-line output."""
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def socket_path() -> str | None:
+    """Return the path of the engine's Unix socket, None for an engine elsewhere."""
+    host = os.environ.get("DOCKER_HOST", "")
+    if host.startswith("unix://"):
+        return host.removeprefix("unix://")
+    if host or os.environ.get("DOCKER_CONTEXT"):
+        return None
+    return "/var/run/docker.sock"
