@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# What the bats tests share: a file layout of their own, the commands, users, a terminal.
+bats_require_minimum_version 1.5.0
+
+ROOT="$(cd -- "${BATS_TEST_DIRNAME}/../.." && pwd -P)"
+readonly ROOT
+readonly BIN="${ROOT}/bin"
+
+# A home, configuration and state of this test's own, in a folder with a space and a letter outside ASCII.
+setup_ds01() {
+    unset DS01_MLC_HOME MLC_ARCH COMMAND_NAME NO_COLOR DOCKER_CONTEXT
+    export DS01_ROOT="${BATS_TEST_TMPDIR}/rööt of ds01" HOME="${BATS_TEST_TMPDIR}/höme dir" TERM=dumb
+    mkdir -p -- "${DS01_ROOT}/etc/ds01" "${DS01_ROOT}/var/lib/ds01/container-metadata" "${DS01_ROOT}/var/log/ds01" \
+        "${HOME}"
+    cp -- "${ROOT}"/config/*.yaml "${ROOT}"/config/*.repo "${DS01_ROOT}/etc/ds01/"
+}
+
+# Let the bench's other users reach this test's files too.
+open_ds01() {
+    chmod a+x "${BATS_RUN_TMPDIR}" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR}"
+    chmod -R a+rX "${DS01_ROOT}"
+    find "${DS01_ROOT}/var" -type d -exec chmod 2777 {} +
+}
+
+# Remove the containers and prepared images that this test made. Call it in teardown of engine tests.
+teardown_engine() {
+    local found
+    [[ -n "${DOCKER_HOST:-}" ]] || return 0
+    mapfile -t found < <(docker ps --all --quiet --filter label=aime.mlc)
+    ((${#found[@]} == 0)) || docker rm --force --volumes "${found[@]}" > /dev/null
+    mapfile -t found < <(docker images --format '{{.Repository}}:{{.Tag}}' | grep -F '._.' || true)
+    ((${#found[@]} == 0)) || docker rmi --force "${found[@]}" > /dev/null 2>&1 || true
+}
+
+# One of the bench's users. Prints: the value of a field (name, uid, gid, home).
+bench_user() { # <key> <field>
+    jq -r --arg key "$1" --arg field "$2" '.[] | select(.key == $key) | .[$field]' "${BENCH_USERS:?set by tests/run}"
+}
+
+# Run a command as one of the bench's users, with that user's home and groups.
+as_user() { # <key> <word>...
+    local name home
+    name="$(bench_user "$1" name)"
+    home="$(bench_user "$1" home)"
+    shift
+    runuser -u "${name}" -- env "HOME=${home}" "USER=${name}" "LOGNAME=${name}" "$@"
+}
+
+# The engine's own word on a container. Prints: the value.
+inspect() { # <container> <go-template>
+    docker inspect --format "$2" "$1"
+}
+
+# Wait until a command succeeds; fails after the given seconds.
+wait_for() { # <seconds> <word>...
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < end)) || return 1
+        sleep 0.1
+    done
+}
+
+# A terminal of 80 by 24 with the given command in it; its status is written to a file when it ends.
+terminal_start() { # <word>...
+    local words
+    TERMINAL="ds01-${BATS_SUITE_TEST_NUMBER}-$$"
+    printf -v words '%q ' "$@"
+    env -u TMUX tmux -L "${TERMINAL}" -f /dev/null new-session -d -x 80 -y 24 -s t \
+        "env TERM=xterm-256color ${words}; echo \$? > '${BATS_TEST_TMPDIR}/terminal-status'"
+}
+
+terminal_keys() { # <key>...
+    tmux -L "${TERMINAL}" send-keys -t t "$@"
+}
+
+terminal_screen() {
+    tmux -L "${TERMINAL}" capture-pane -p -t t 2> /dev/null
+}
+
+terminal_shows() { # <text>
+    terminal_screen | grep -qF -- "$1"
+}
+
+# The status of the command that ran in the terminal, once it has ended.
+terminal_status() {
+    wait_for 60 test -s "${BATS_TEST_TMPDIR}/terminal-status" || return 1
+    cat -- "${BATS_TEST_TMPDIR}/terminal-status"
+}
+
+terminal_stop() {
+    [[ -z "${TERMINAL:-}" ]] || tmux -L "${TERMINAL}" kill-server 2> /dev/null || true
+}
