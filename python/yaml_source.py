@@ -16,6 +16,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import yaml
+from yaml.events import (
+    MappingEndEvent,
+    MappingStartEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from _common import Exit, HelperError
@@ -25,6 +31,8 @@ T = TypeVar("T")
 # More merges (`<<: *name`) than any honest file has; stops a file that loops.
 _MOST_MERGES = 200
 _LARGEST_FILE = 4 << 20
+# The C parser builds nodes by recursion without a limit, and would crash.
+_DEEPEST = 50
 
 _Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -53,6 +61,8 @@ class Source:
     def _compose(self) -> Node | None:
         text = read_text(self.path)
         try:
+            if _depth(text) > _DEEPEST:
+                raise ConfigError([f"{self.path}:1: nested too deeply"])
             node = yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -64,8 +74,6 @@ class Source:
         except yaml.YAMLError as error:
             what = " ".join(str(error).split())
             raise ConfigError([f"{self.path}:1: not valid YAML: {what}"]) from error
-        except RecursionError as error:
-            raise ConfigError([f"{self.path}:1: nested too deeply"]) from error
         return node if isinstance(node, Node) else None
 
     def place(self, node: Node) -> str:
@@ -208,6 +216,20 @@ class Source:
         except ValueError as error:
             self.problem(node, path, str(error))
             return None
+
+
+def _depth(text: str) -> int:
+    """Return how deeply lists and sections are nested; no further than _DEEPEST + 1."""
+    depth = deepest = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
+            depth += 1
+            deepest = max(deepest, depth)
+            if depth > _DEEPEST:
+                break
+        elif isinstance(event, (MappingEndEvent, SequenceEndEvent)):
+            depth -= 1
+    return deepest
 
 
 def read_text(path: Path) -> str:

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # ds01-config: check the configuration files, show what holds for a user and where it comes from.
+: "${EXIT_OK:?}"
 
 main() {
     local verb='' user='' words=()
