@@ -49,7 +49,7 @@ _NEVER = frozenset({b"http2-settings"})
 Headers = list[tuple[bytes, bytes]]
 
 
-class BadRequest(Exception):
+class BadRequestError(Exception):
     """A request that is answered by the gateway itself, with status and message."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -58,11 +58,11 @@ class BadRequest(Exception):
         self.message = message
 
 
-class ClientGone(Exception):
+class ClientGoneError(Exception):
     """The client left before it had said what it wants."""
 
 
-class EngineGone(Exception):
+class EngineGoneError(Exception):
     """The engine does not answer, or stopped in the middle of an answer."""
 
 
@@ -136,33 +136,34 @@ def head_bytes(
 async def read_request(client: socket.socket) -> Request:
     """Return the next request head from a client.
 
-    Raises ClientGone at the end of the stream, BadRequest for an unusable head.
+    Raises ClientGoneError at the end of the stream, BadRequestError for a head that
+    cannot be used.
     """
     loop = asyncio.get_running_loop()
     data = b""
     while not (end := _HEAD_END.search(data)):
         if len(data) > HEAD_LIMIT:
-            raise BadRequest(431, "the request head is too large")
+            raise BadRequestError(431, "the request head is too large")
         more = await loop.sock_recv(client, 65536)
         if not more:
-            raise ClientGone
+            raise ClientGoneError
         data += more
     head, rest = data[: end.end()], data[end.end() :]
     if _FOLDED.search(head):
-        raise BadRequest(400, "folded header lines are not accepted")
+        raise BadRequestError(400, "folded header lines are not accepted")
     lengths, codings = len(_LENGTHS.findall(head)), len(_CODINGS.findall(head))
     if lengths + codings > 1:
-        raise BadRequest(400, "the length of the request is stated more than once")
+        raise BadRequestError(400, "the length of the request is stated more than once")
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
     try:
         parser.receive_data(head)
         event = parser.next_event()
     except h11.RemoteProtocolError as error:
-        raise BadRequest(400, f"not a proper HTTP request: {error}") from None
+        raise BadRequestError(400, f"not a proper HTTP request: {error}") from None
     if not isinstance(event, h11.Request):
-        raise BadRequest(400, "not a proper HTTP request")
+        raise BadRequestError(400, "not a proper HTTP request")
     if event.http_version != b"1.1":
-        raise BadRequest(505, "HTTP/1.1 is needed")
+        raise BadRequestError(505, "HTTP/1.1 is needed")
     return Request(
         event.method.decode("ascii"),
         event.target.decode("ascii"),
@@ -188,16 +189,16 @@ async def read_body(client: socket.socket, request: Request, limit: int) -> byte
             if event is h11.NEED_DATA:
                 more = await loop.sock_recv(client, 65536)
                 if not more:
-                    raise ClientGone
+                    raise ClientGoneError
                 parser.receive_data(more)
             elif isinstance(event, h11.Data):
                 body += event.data
                 if len(body) > limit:
-                    raise BadRequest(413, "the request body is too large")
+                    raise BadRequestError(413, "the request body is too large")
             else:
                 return bytes(body)
     except h11.RemoteProtocolError as error:
-        raise BadRequest(400, f"not a proper HTTP request: {error}") from None
+        raise BadRequestError(400, f"not a proper HTTP request: {error}") from None
 
 
 async def connect(path: str) -> socket.socket:
@@ -215,13 +216,13 @@ async def connect(path: str) -> socket.socket:
                 # The engine's queue of new connections is full. A Unix socket does
                 # not say when it is not, so asyncio's own sock_connect is no help.
                 if loop.time() > deadline:
-                    raise EngineGone("it takes no new connection") from None
+                    raise EngineGoneError("it takes no new connection") from None
                 await asyncio.sleep(0.02)
             else:
                 return sock
     except OSError as error:
         sock.close()
-        raise EngineGone(error.strerror or str(error)) from error
+        raise EngineGoneError(error.strerror or str(error)) from error
     except BaseException:
         sock.close()
         raise
@@ -248,12 +249,12 @@ async def ask(
         head = head_bytes(method, target, sent, upgrade=False)
         await loop.sock_sendall(engine, head + body)
         answer, _ = await read_answer(engine, method, target, sent)
-        assert answer is not None  # noqa: S101 - no `until` was given
-        return answer
     except OSError as error:
-        raise EngineGone(error.strerror or str(error)) from error
+        raise EngineGoneError(error.strerror or str(error)) from error
     finally:
         engine.close()
+    assert answer is not None  # noqa: S101 - no `until` was given
+    return answer
 
 
 async def read_answer(
@@ -289,15 +290,15 @@ async def read_answer(
             elif isinstance(event, h11.Data):
                 body += event.data
                 if len(body) > ANSWER_LIMIT:
-                    raise EngineGone("its answer is too large")
+                    raise EngineGoneError("its answer is too large")
             elif isinstance(event, h11.EndOfMessage):
                 return Answer(status, found, bytes(body)), raw
             elif not isinstance(event, h11.InformationalResponse):
-                raise EngineGone("it ended the connection")
+                raise EngineGoneError("it ended the connection")
     except h11.RemoteProtocolError as error:
-        raise EngineGone(f"its answer breaks off: {error}") from error
+        raise EngineGoneError(f"its answer breaks off: {error}") from error
     except OSError as error:
-        raise EngineGone(error.strerror or str(error)) from error
+        raise EngineGoneError(error.strerror or str(error)) from error
 
 
 async def respond(
@@ -373,7 +374,9 @@ class Pump:
     # Shared by all pumps: they run one at a time, and keep only what was not taken.
     _buffer = memoryview(bytearray(_CHUNK))
 
-    def __init__(self, source: socket.socket, sink: socket.socket, begin: bytes) -> None:
+    def __init__(
+        self, source: socket.socket, sink: socket.socket, begin: bytes
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._source, self._sink = source, sink
         self._pending = memoryview(begin)

@@ -21,12 +21,12 @@ from typing import Any, Union
 Json = Any
 
 
-class Malformed(ValueError):
+class MalformedError(ValueError):
     """A body that is not what the engine would accept, or that is ambiguous."""
 
 
 class Pairs(list[tuple[str, Json]]):
-    """A JSON object as written, before it is known whether it is a structure or a map."""
+    """An object as written: whether it is a structure or a map is not known yet."""
 
 
 # The only letters beyond ASCII that fold to ASCII letters.
@@ -91,12 +91,12 @@ WORDS = Kind(list, str)
 def parse(body: bytes) -> Pairs:
     """Return the one JSON object of a body.
 
-    Raises Malformed for anything else, and where two keys of an object could be taken
-    for one another.
+    Raises MalformedError for anything else, and where two keys of an object could be
+    taken for one another.
     """
 
     def refuse_constant(name: str) -> Json:
-        raise Malformed(f"'{name}' is not JSON")
+        raise MalformedError(f"'{name}' is not JSON")
 
     try:
         value = json.loads(
@@ -105,15 +105,15 @@ def parse(body: bytes) -> Pairs:
             parse_constant=refuse_constant,
         )
     except UnicodeDecodeError:
-        raise Malformed("the request body is not UTF-8") from None
+        raise MalformedError("the request body is not UTF-8") from None
     except RecursionError:
-        raise Malformed("the request body is nested too deeply") from None
-    except Malformed:
+        raise MalformedError("the request body is nested too deeply") from None
+    except MalformedError:
         raise
     except ValueError as error:
-        raise Malformed(f"the request body is not JSON: {error}") from None
+        raise MalformedError(f"the request body is not JSON: {error}") from None
     if not isinstance(value, Pairs):
-        raise Malformed("the request body is not a JSON object")
+        raise MalformedError("the request body is not a JSON object")
     return value
 
 
@@ -127,7 +127,7 @@ def canonical(pairs: Pairs, shape: Struct) -> tuple[dict[str, Json], list[str]]:
     try:
         return _struct(pairs, shape, "", unknown), unknown
     except RecursionError:
-        raise Malformed("the request body is nested too deeply") from None
+        raise MalformedError("the request body is nested too deeply") from None
 
 
 def _struct(
@@ -138,7 +138,7 @@ def _struct(
     for key, value in pairs:
         folded = fold(key)
         if folded in seen:
-            raise Malformed(f"field '{path}{key}' is stated more than once")
+            raise MalformedError(f"field '{path}{key}' is stated more than once")
         seen.add(folded)
         name = shape.by_fold.get(folded)
         if name is None:
@@ -152,29 +152,29 @@ def _struct(
 def _value(value: Json, shape: Shape, path: str, unknown: list[str]) -> Json:
     if isinstance(shape, Struct):
         if not isinstance(value, Pairs):
-            raise Malformed(f"field '{path}' is not an object")
+            raise MalformedError(f"field '{path}' is not an object")
         return _struct(value, shape, path + ".", unknown)
     if isinstance(shape, MapOf):
         if not isinstance(value, Pairs):
-            raise Malformed(f"field '{path}' is not an object")
+            raise MalformedError(f"field '{path}' is not an object")
         entries: dict[str, Json] = {}
         for key, item in value:
             if key in entries:
-                raise Malformed(f"field '{path}.{key}' is stated more than once")
+                raise MalformedError(f"field '{path}.{key}' is stated more than once")
             entries[key] = _item(item, shape.item, f"{path}.{key}", unknown)
         return entries
     if isinstance(value, Pairs):
-        raise Malformed(f"field '{path}' is an object")
+        raise MalformedError(f"field '{path}' is an object")
     if isinstance(shape, ListOf):
         if not isinstance(value, list):
-            raise Malformed(f"field '{path}' is not a list")
+            raise MalformedError(f"field '{path}' is not a list")
         return [_item(item, shape.item, f"{path}[]", unknown) for item in value]
     if not shape.accepts(value):
-        raise Malformed(f"field '{path}' has the wrong type")
+        raise MalformedError(f"field '{path}' has the wrong type")
     if isinstance(value, list) and not all(isinstance(word, str) for word in value):
-        raise Malformed(f"field '{path}' has the wrong type")
+        raise MalformedError(f"field '{path}' has the wrong type")
     if isinstance(value, int) and not -_INT64 <= value < _INT64:
-        raise Malformed(f"field '{path}' is out of range")
+        raise MalformedError(f"field '{path}' is out of range")
     return value
 
 
@@ -275,7 +275,9 @@ HOST_CONFIG = Struct(
     Cgroup=TEXT,
     CgroupParent=TEXT,
     # devices and rights
-    Devices=ListOf(Struct(PathOnHost=TEXT, PathInContainer=TEXT, CgroupPermissions=TEXT)),
+    Devices=ListOf(
+        Struct(PathOnHost=TEXT, PathInContainer=TEXT, CgroupPermissions=TEXT)
+    ),
     DeviceCgroupRules=TEXTS,
     DeviceRequests=ListOf(
         Struct(
@@ -370,6 +372,4 @@ EXEC = Struct(
     Cmd=WORDS,
 )
 
-VOLUME = Struct(
-    Name=TEXT, Driver=TEXT, DriverOpts=TEXT_MAP, Labels=TEXT_MAP
-)
+VOLUME = Struct(Name=TEXT, Driver=TEXT, DriverOpts=TEXT_MAP, Labels=TEXT_MAP)

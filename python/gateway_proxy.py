@@ -14,7 +14,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import gateway_http as http
-from gateway_routes import OddRequest, Route, Rule, classify
+from gateway_routes import OddRequestError, Route, Rule, classify
 
 _ACCEPT_AT_ONCE = 64
 
@@ -162,17 +162,17 @@ class Proxy:
                     await exchange.stream()
                 else:
                     await self._judge(exchange)
-            except OddRequest as error:
+            except OddRequestError as error:
                 await http.respond(client, method, 400, http.error_body(str(error)))
-            except http.BadRequest as error:
+            except http.BadRequestError as error:
                 text = http.error_body(error.message)
                 await http.respond(client, method, error.status, text)
-            except http.EngineGone as error:
+            except http.EngineGoneError as error:
                 text = http.error_body(
                     f"no Docker engine answers at 'unix://{self._engine}': {error} "
                     "(hint: run 'sudo systemctl start docker', "
                     "or ask the administrator)"
                 )
                 await http.respond(client, method, 503, text)
-            except (http.ClientGone, OSError):
+            except (http.ClientGoneError, OSError):
                 return

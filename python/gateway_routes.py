@@ -30,7 +30,7 @@ class Rule(Enum):
     REFUSE = auto()  # would run things outside the policy
 
 
-class OddRequest(ValueError):
+class OddRequestError(ValueError):
     """A request line that the gateway and the engine might read differently."""
 
 
@@ -78,28 +78,28 @@ _CLOSED = re.compile(r"/(?:swarm|services|nodes|secrets|configs|plugins)(?:/.*)?
 def split_target(target: str) -> tuple[str, str]:
     """Return (decoded path without a trailing slash, query as sent).
 
-    Raises OddRequest for anything but the plain origin form.
+    Raises OddRequestError for anything but the plain origin form.
     """
     if not target.startswith("/"):
-        raise OddRequest(f"request target '{target[:80]}' does not start with '/'")
+        raise OddRequestError(f"request target '{target[:80]}' does not start with '/'")
     if "#" in target:
-        raise OddRequest("request target has a fragment")
+        raise OddRequestError("request target has a fragment")
     raw, _, query = target.partition("?")
     if re.search(r"%(?![0-9A-Fa-f]{2})", raw):
-        raise OddRequest(f"path '{raw[:80]}' has a broken percent-encoding")
+        raise OddRequestError(f"path '{raw[:80]}' has a broken percent-encoding")
     try:
         path = unquote_to_bytes(raw).decode("utf-8")
     except UnicodeDecodeError:
-        raise OddRequest(f"path '{raw[:80]}' is not UTF-8") from None
+        raise OddRequestError(f"path '{raw[:80]}' is not UTF-8") from None
     if _ODD.search(path):
-        raise OddRequest(f"path '{raw[:80]}' could be read in two ways")
+        raise OddRequestError(f"path '{raw[:80]}' could be read in two ways")
     return (path.rstrip("/") or "/"), query
 
 
 def classify(method: str, target: str) -> Route:
     """Return the rule for a request line, and the path as it must be sent on."""
     if method not in _METHODS:
-        raise OddRequest(f"method '{method[:20]}' is not of the Docker API")
+        raise OddRequestError(f"method '{method[:20]}' is not of the Docker API")
     path, query = split_target(target)
     sent = quote(path, safe=_SAFE)
     bare = path[version.end() :] if (version := _VERSION.match(path)) else path

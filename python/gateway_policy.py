@@ -1,0 +1,168 @@
+"""The gateway's policy: what becomes of a request to make a container. Pure functions.
+
+`rewrite_create(request, caller, limits, host, site, now=…)` takes a create request in
+the engine's own terms (gateway_json.canonical) and returns what goes to the engine,
+with notes on what was changed, or raises RefusalError. The caller's limits come from the
+policy file; everything that a container can be given is decided here, in
+gateway_limits.py (how much) and gateway_confine.py (what).
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+import gateway_confine as confine
+import gateway_json as gj
+import gateway_limits
+from gateway_types import (
+    Caller,
+    Create,
+    HostFacts,
+    Limits,
+    Note,
+    Notes,
+    RefusalError,
+    Rewrite,
+    Site,
+)
+
+_MLC_NAME = re.compile(r"[\w#-]+\._\.\d+")
+
+
+def read_create(body: bytes) -> tuple[Create, list[str]]:
+    """Return a create request in canonical form, and unknown fields that are left out.
+
+    Raises gateway_json.MalformedError where the engine and others could read the body
+    in different ways.
+    """
+    return gj.canonical(gj.parse(body), gj.CREATE)
+
+
+def rewrite_create(
+    request: Create,
+    caller: Caller,
+    limits: Limits,
+    host: HostFacts,
+    site: Site,
+    *,
+    now: datetime,
+    name: str = "",
+    unknown: tuple[str, ...] = (),
+) -> Rewrite:
+    """Return a create request within the caller's limits, labelled, and the notes.
+
+    `name` is the container's name as asked for, `unknown` the fields that
+    `read_create` left out. Raises RefusalError for what policy does not allow.
+    """
+    create = copy.deepcopy(request)
+    config: dict[str, Any] = create.setdefault("HostConfig", {})
+    labels: dict[str, str] = create.get("Labels", {})
+    notes = Notes(is_mlc="aime.mlc" in labels or bool(_MLC_NAME.fullmatch(name)))
+    if unknown:
+        notes.tell("unknown", f"fields left out: {', '.join(unknown[:8])}")
+    confine.apply(create, caller, limits, host, site, notes=notes)
+    applied = gateway_limits.apply(config, limits, host, site, notes)
+    _cgroup(config, caller, host, site, notes)
+    create["Labels"] = _labels(labels, caller, applied, now)
+    return Rewrite(create, tuple(dict.fromkeys(notes)))
+
+
+def _cgroup(
+    config: dict[str, Any], caller: Caller, host: HostFacts, site: Site, notes: Notes
+) -> None:
+    """Put the container under its user's cgroup, in the form of the engine's driver."""
+    if config.pop("CgroupParent", ""):
+        notes.warn("cgroup", "the cgroup parent is set by policy: yours is left out")
+    parent = cgroup_parent(caller, host, site)
+    if parent is None:
+        notes.quiet("cgroup", "no cgroup_parent is configured: left to the engine")
+    else:
+        config["CgroupParent"] = parent
+
+
+def cgroup_parent(caller: Caller, host: HostFacts, site: Site) -> str | None:
+    """Return the parent of a user's cgroups, or None where none is configured."""
+    if not site.cgroup_parent:
+        return None
+    if host.cgroup_driver == "systemd":
+        stem = site.cgroup_parent.strip("/").removesuffix(".slice").replace("/", "-")
+        return f"{stem}-u{caller.uid}.slice"
+    return f"/{site.cgroup_parent.strip('/')}/u{caller.uid}"
+
+
+def _labels(
+    asked: dict[str, str], caller: Caller, applied: dict[str, str], now: datetime
+) -> dict[str, str]:
+    """Return the labels: the client's, but for DS01's own, which nobody else writes.
+
+    AIME's list splits all labels at commas, and needs a value: no comma, never empty.
+    """
+    kept = {
+        key: value
+        for key, value in asked.items()
+        if not key.lower().startswith("ds01.") and key.lower() != "ds01"
+    }
+    created = now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    own = {
+        "ds01.managed": "1",
+        "ds01.user": caller.name.replace(",", "_") or str(caller.uid),
+        "ds01.uid": str(caller.uid),
+        "ds01.created": created,
+    }
+    own.update({f"ds01.limit.{what}": value for what, value in applied.items()})
+    return {**kept, **own}
+
+
+def check_exec(body: bytes) -> tuple[bytes, list[str]]:
+    """Return an exec request as it goes to the engine. Raises RefusalError."""
+    request, unknown = gj.canonical(gj.parse(body), gj.EXEC)
+    if request.pop("Privileged", False):
+        raise RefusalError(
+            "privileged",
+            "privileged processes are not allowed on this server",
+            "leave out --privileged",
+        )
+    return gj.encode(request), unknown
+
+
+def check_volume(
+    body: bytes, caller: Caller, host: HostFacts, site: Site
+) -> tuple[bytes, list[str]]:
+    """Return a volume request as it goes to the engine. Raises RefusalError."""
+    request, unknown = gj.canonical(gj.parse(body), gj.VOLUME)
+    confine.check_volume(
+        request.get("Driver", ""),
+        request.get("DriverOpts", {}),
+        caller,
+        host,
+        site,
+    )
+    return gj.encode(request), unknown
+
+
+def volume_sources(body: bytes) -> set[str]:
+    """Return the host paths that a volume request names."""
+    request, _ = gj.canonical(gj.parse(body), gj.VOLUME)
+    device = request.get("DriverOpts", {}).get("device", "")
+    return {device} if device.startswith("/") else set()
+
+
+__all__ = [
+    "Caller",
+    "Create",
+    "HostFacts",
+    "Limits",
+    "Note",
+    "RefusalError",
+    "Rewrite",
+    "Site",
+    "cgroup_parent",
+    "check_exec",
+    "check_volume",
+    "read_create",
+    "rewrite_create",
+    "volume_sources",
+]
