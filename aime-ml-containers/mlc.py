@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """mlc: containers for machine learning, by the contract of AIME's mlc v2.
 
-Started by the launcher `mlc`. The catalog is read from the folder of the path by which
-this file was started, symbolic links not resolved; the modules lie beside the real file.
+Started by the launcher `mlc`. The catalog is read from the folder of the path by
+which this file was started, symbolic links not resolved; the modules lie beside the
+real file.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from mlc_base import VERSION, Interrupted, MlcError, catch_signals, say, set_program
 
-# Flags of several commands: destination, words of add_argument, its options.
-_YES_NO = {"action": "store_true"}
 _FOLDERS = (
     ("-d", "--data_dir", "folder mounted at /data"),
     ("-m", "--models_dir", "folder mounted at /models"),
@@ -47,59 +46,82 @@ def add_words(verb: str, parser: argparse.ArgumentParser) -> None:
         add("framework", nargs="?", help="framework, as the catalog writes it")
         add("version", nargs="?", help="version of the framework")
         add("-arch", "--architecture", help="GPU architecture (default: this host's)")
-        add("-i", "--info", help="show frameworks and versions", **_YES_NO)
+        add("-i", "--info", help="show frameworks and versions", action="store_true")
     if verb == "import":
         add("file", nargs="?", help="exported file, - for stdin")
         add("name", nargs="?", help="name of the new container (default: as exported)")
     if verb in {"create", "import"}:
         for short, long, text in _FOLDERS:
             add(short, long, metavar="DIR", help=text)
-        add("-g", "--num_gpus", metavar="GPUS", help="as docker's --gpus (default: all)")
+        add(
+            "-g", "--num_gpus", metavar="GPUS", help="as docker's --gpus (default: all)"
+        )
     if verb == "export":
-        add("file", nargs="?", help="file to write, - for stdout (default: NAME.mlc.tar)")
-        add("-f", "--force", help="replace an existing file", **_YES_NO)
+        add(
+            "file",
+            nargs="?",
+            help="file to write, - for stdout (default: NAME.mlc.tar)",
+        )
+        add("-f", "--force", help="replace an existing file", action="store_true")
     if verb == "list":
-        add("-a", "--all", help="all columns", **_YES_NO)
-        add("-au", "--all_users", help="containers of all users", **_YES_NO)
-        add("-arch", "--architecture", help="show the architecture", **_YES_NO)
-        add("-d", "--data_dir", help="show the data folder", **_YES_NO)
-        add("-m", "--models_dir", help="show the models folder", **_YES_NO)
-        add("-s", "--size", help="show the size (slow)", **_YES_NO)
-        add("-w", "--workspace_dir", help="show the workspace folder", **_YES_NO)
+        add("-a", "--all", help="all columns", action="store_true")
+        add("-au", "--all_users", help="containers of all users", action="store_true")
+        add(
+            "-arch", "--architecture", help="show the architecture", action="store_true"
+        )
+        add("-d", "--data_dir", help="show the data folder", action="store_true")
+        add("-m", "--models_dir", help="show the models folder", action="store_true")
+        add("-s", "--size", help="show the size (slow)", action="store_true")
+        add(
+            "-w",
+            "--workspace_dir",
+            help="show the workspace folder",
+            action="store_true",
+        )
     if verb == "start":
         add("command", nargs="?", help="command to run in the container, by bash")
-        add("-d", "--detach", help="do not wait for the command", **_YES_NO)
+        add("-d", "--detach", help="do not wait for the command", action="store_true")
     if verb in {"stop", "remove"}:
-        add("-f", "--force", help="do not ask; a running container too", **_YES_NO)
+        add(
+            "-f",
+            "--force",
+            help="do not ask; a running container too",
+            action="store_true",
+        )
     if verb == "update-sys":
-        add("-f", "--force", help="give up local changes", **_YES_NO)
+        add("-f", "--force", help="give up local changes", action="store_true")
     if verb not in {"list", "stats", "update-sys"}:
-        add("-s", "--script", help="ask nothing: a missing word is an error", **_YES_NO)
+        add(
+            "-s",
+            "--script",
+            help="ask nothing: a missing word is an error",
+            action="store_true",
+        )
 
 
 def run(verb: str, words: argparse.Namespace, home: Path) -> int:
-    """Run one command; only its own modules are loaded."""
+    """Run one command; only its own modules are loaded (PLC0415), to start fast."""
     if verb == "create":
-        from mlc_create import create
+        from mlc_create import create  # noqa: PLC0415
 
         return create(words, home)
     if verb == "export":
-        from mlc_export import export
+        from mlc_export import export  # noqa: PLC0415
 
         return export(words)
     if verb == "import":
-        from mlc_import import import_container
+        from mlc_import import import_container  # noqa: PLC0415
 
         return import_container(words)
     if verb == "update-sys":
-        from mlc_update import update
+        from mlc_update import update  # noqa: PLC0415
 
         return update(words)
     if verb in {"list", "stats"}:
-        import mlc_list
+        import mlc_list  # noqa: PLC0415
 
         return mlc_list.show(words) if verb == "list" else mlc_list.stats()
-    import mlc_use
+    import mlc_use  # noqa: PLC0415
 
     actions = {
         "open": mlc_use.open_shell,
@@ -113,7 +135,8 @@ def run(verb: str, words: argparse.Namespace, home: Path) -> int:
 def usage() -> str:
     lines = [f"  {verb:<11} {text}" for verb, text in _COMMANDS.items()]
     return (
-        "usage: mlc COMMAND [words]\n\n" + "\n".join(lines)
+        "usage: mlc COMMAND [words]\n\n"
+        + "\n".join(lines)
         + "\n\n  -h, --help  show this text; mlc COMMAND -h shows a command's words"
         "\n  -v, --version  show the version\n"
     )
@@ -138,8 +161,9 @@ def main(arguments: Sequence[str]) -> int:
     )
     add_words(verb, parser)
     words = parser.parse_args(arguments[1:])
-    started_by = sys.argv[0]
-    return run(verb, words, Path(os.path.abspath(started_by)).parent)
+    # Not resolve(): the catalog lies beside the link, where there is one.
+    started_by = os.path.abspath(sys.argv[0])  # noqa: PTH100
+    return run(verb, words, Path(started_by).parent)
 
 
 def _main() -> int:

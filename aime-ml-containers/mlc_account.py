@@ -52,7 +52,7 @@ def dockerfile(
     The account is the last step, so that no untagged image is left between.
     """
     lines = [f"FROM {base}"]
-    if base_user.split(":")[0] not in {"", "0", "root"}:
+    if base_user.partition(":")[0] not in {"", "0", "root"}:
         lines.append("USER 0:0")
     lines.append(_run("tools.sh"))
     words = (person.name, str(person.uid), str(person.gid), person.group, person.home)

@@ -52,7 +52,9 @@ def parse(text: str, source: str) -> list[Entry]:
             )
         if not _IMAGE.fullmatch(words[3]):
             raise MlcError(f"{source}:{number}: '{words[3]}' is no image name")
-        known = tuple(name.strip() for name in words[2][1:-1].split(";") if name.strip())
+        known = tuple(
+            name.strip() for name in words[2][1:-1].split(";") if name.strip()
+        )
         entries.append(Entry(words[0], words[1], known, words[3]))
     return entries
 

@@ -23,8 +23,11 @@ def show_catalog(entries: list[Entry], architecture: str) -> int:
 
 
 def pick(
-    entries: list[Entry], architecture: str, framework: str | None,
-    version: str | None, silent: bool,
+    entries: list[Entry],
+    architecture: str,
+    framework: str | None,
+    version: str | None,
+    silent: bool,
 ) -> Entry:
     """Return the catalog's entry for the words, asking for those that are missing.
 
@@ -78,7 +81,9 @@ def create(words: argparse.Namespace, home: Path) -> int:
     name = words.name
     if name is None:
         if words.script:
-            raise MlcError("no container name given", "mlc create NAME FRAMEWORK VERSION -s")
+            raise MlcError(
+                "no container name given", "mlc create NAME FRAMEWORK VERSION -s"
+            )
         name = ask.word("Name of the container", check_name)
     check_name(name)
     entry = pick(entries, architecture, words.framework, words.version, words.script)
@@ -100,7 +105,10 @@ def create(words: argparse.Namespace, home: Path) -> int:
         raise MlcError(f"the container '{name}' exists already", f"mlc open {name}")
     if not words.script:
         lines = [f"{inside} is {source}" for source, inside in mounts]
-        say("info", f"'{name}' from {order.framework} ({order.image}); " + ", ".join(lines))
+        say(
+            "info",
+            f"'{name}' from {order.framework} ({order.image}); " + ", ".join(lines),
+        )
         if not ask.confirm(f"Create the container '{name}'?"):
             raise MlcError("nothing was created")
 

@@ -86,11 +86,12 @@ def ended(child: subprocess.Popen[bytes], patience: float = 0) -> Iterator[None]
     try:
         yield
     except BaseException:
+        end(child, patience)
+        # Only now: to a docker that lives, a closed stdin would be a good end.
         for pipe in (child.stdin, child.stdout, child.stderr):
-            if pipe is not None and patience == 0:
+            if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-        end(child, patience)
         raise
 
 
@@ -145,7 +146,10 @@ def attach(words: Sequence[str]) -> int:
         for number in (signal.SIGINT, signal.SIGQUIT)
     }
     try:
-        child = subprocess.Popen(["docker", *words], preexec_fn=_default_signals)
+        child = subprocess.Popen(
+            ["docker", *words],
+            preexec_fn=_default_signals,  # noqa: PLW1509  no threads here
+        )
         try:
             return child.wait()
         except BaseException:
@@ -185,7 +189,9 @@ def inspect(*questions: tuple[str, str]) -> list[dict[str, Any] | None]:
                 continue
             reason = engine_reason(err.decode("utf-8", "replace"))
             if not _no_such(reason):
-                raise MlcError(f"cannot look for the {kind} '{name}': {reason}", _hint(reason))
+                raise MlcError(
+                    f"cannot look for the {kind} '{name}': {reason}", _hint(reason)
+                )
             answers.append(None)
     return answers
 

@@ -32,7 +32,13 @@ class Container:
 
 
 _LABELS = (
-    "USER", "FRAMEWORK", "ARCH", "GPUS", "WORK_MOUNT", "DATA_MOUNT", "MODELS_MOUNT",
+    "USER",
+    "FRAMEWORK",
+    "ARCH",
+    "GPUS",
+    "WORK_MOUNT",
+    "DATA_MOUNT",
+    "MODELS_MOUNT",
 )
 
 
@@ -60,7 +66,11 @@ def containers(uid: int | None, *, size: bool = False) -> list[Container]:
     for line in out.splitlines():
         row = json.loads(line)
         container = Container(
-            row["id"], row["full"], row["state"], row["status"], row.get("size", "-"),
+            row["id"],
+            row["full"],
+            row["state"],
+            row["status"],
+            row.get("size", "-"),
             {name: read_label(row[name]) for name in _LABELS},
         )
         if SEPARATOR in container.full and uid in {None, _number(container.uid)}:
@@ -83,7 +93,9 @@ def own(name: str | None, silent: bool, what: str) -> Container:
     if name is None:
         if not mine:
             raise MlcError("you have no container", "mlc create")
-        shown = [f"{one.name}  ({one.labels['FRAMEWORK']}, {one.status})" for one in mine]
+        shown = [
+            f"{one.name}  ({one.labels['FRAMEWORK']}, {one.status})" for one in mine
+        ]
         return mine[ask.choose(f"Container to {what}", shown)]
     for one in mine:
         if one.full == full_name(name, uid):

@@ -70,7 +70,13 @@ def stats() -> int:
         return 0
     names = {one.full: one.name for one in running}
     out = docker.must(
-        ["stats", "--no-stream", "--format", "{{json .}}", *(one.id for one in running)],
+        [
+            "stats",
+            "--no-stream",
+            "--format",
+            "{{json .}}",
+            *(one.id for one in running),
+        ],
         "cannot read what the containers use",
     )
     rows = [["[CONTAINER]", "[CPU]", "[MEMORY]", "[NETWORK]", "[DISK]", "[PROCESSES]"]]

@@ -99,8 +99,12 @@ def create_words(order: Order, host: Host, run: str, image_home: bool) -> list[s
         words += ["--gpus", order.gpus]
     inside = {target: source for source, target in order.mounts}
     made = labels(
-        order.name, person, order.architecture, order.framework,
-        order.gpus or "none", inside,
+        order.name,
+        person,
+        architecture=order.architecture,
+        framework=order.framework,
+        gpus=order.gpus or "none",
+        mounts=inside,
     )
     for key, value in made.items():
         words += ["--label", f"{key}={value}"]

@@ -53,7 +53,12 @@ def read_label(value: str) -> str:
 
 
 def labels(
-    name: str, person: Person, architecture: str, framework: str, gpus: str,
+    name: str,
+    person: Person,
+    *,
+    architecture: str,
+    framework: str,
+    gpus: str,
     mounts: Mapping[str, str],
 ) -> dict[str, str]:
     """Return the labels of a container; mounts are keyed by the folder inside."""

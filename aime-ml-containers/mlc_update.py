@@ -17,7 +17,10 @@ def git(*words: str) -> str:
     try:
         done = subprocess.run(
             ["git", "-C", str(HERE), *words],
-            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError:
         raise MlcError("the program 'git' is not on the PATH") from None

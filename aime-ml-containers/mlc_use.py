@@ -28,9 +28,7 @@ def busy(rows: list[tuple[int, int, int]], first: int) -> bool:
     current: int | None = first if first in ages else None
     while current is not None:
         own_chain.add(current)
-        children = sorted(
-            (-age, pid) for pid, parent, age in rows if parent == current
-        )
+        children = sorted((-age, pid) for pid, parent, age in rows if parent == current)
         eldest = children[0][1] if children else None
         if eldest is None or ages[current] - ages[eldest] > AT_ONCE:
             break
@@ -150,7 +148,8 @@ def remove(words: argparse.Namespace) -> int:
     found = docker.inspect(("container", container.id))[0]
     force = ["-f"] if running else []
     docker.must(
-        ["rm", "-v", *force, container.id], f"cannot remove '{container.name}'",
+        ["rm", "-v", *force, container.id],
+        f"cannot remove '{container.name}'",
         patience=15,
     )
     image = found["Config"]["Image"] if found else ""

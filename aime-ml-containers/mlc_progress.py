@@ -1,0 +1,35 @@
+"""Bytes and rate on a terminal, nothing elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+
+class Progress:
+    """Shows how far a stream is, at most five times a second."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._begin = time.monotonic()
+        self._shown = 0.0
+        self._bytes = 0
+        self._visible = sys.stderr.isatty()
+
+    def add(self, size: int) -> None:
+        self._bytes += size
+        now = time.monotonic()
+        if self._visible and now - self._shown >= 0.2:
+            self._shown = now
+            self._print(now, "\r")
+
+    def end(self) -> None:
+        if self._visible and self._bytes:
+            self._print(time.monotonic(), "\r")
+            print(file=sys.stderr)
+
+    def _print(self, now: float, begin: str) -> None:
+        mib = self._bytes / (1 << 20)
+        rate = mib / max(now - self._begin, 0.001)
+        line = f"{begin}{self._what}: {mib:,.1f} MiB, {rate:,.1f} MiB/s \x1b[K"
+        print(line, end="", file=sys.stderr, flush=True)
