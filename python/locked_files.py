@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
 import stat
@@ -152,6 +153,7 @@ def ensure_file(path: Path, mode: int) -> None:
     """Make an empty file with its mode set from the first moment, if there is none."""
     if os.path.lexists(path):
         return
+    sweep(path.parent)
     temp = _temp_path(path)
     try:
         _create(temp, mode, b"")
@@ -162,16 +164,15 @@ def ensure_file(path: Path, mode: int) -> None:
             temp.unlink()
 
 
-_temp_count = 0
+_temp_numbers = itertools.count(1)
 
 
 def _temp_path(path: Path) -> Path:
-    global _temp_count  # noqa: PLW0603 - two threads must not share a name
-    _temp_count += 1
     me = owner_of(os.getpid())
     start, boot = (me.start, me.boot[:8]) if me else (0, "unknown")
-    name = f"{_TEMP_PREFIX}{os.getpid()}.{start}.{boot}.{_temp_count}"
-    return path.with_name(name)
+    name = f"{_TEMP_PREFIX}{os.getpid()}.{start}.{boot}."
+    # Two threads of one process never get the same number.
+    return path.with_name(f"{name}{next(_temp_numbers)}")
 
 
 def _create(path: Path, mode: int, data: bytes) -> None:
