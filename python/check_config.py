@@ -59,7 +59,7 @@ def check_all(paths: Paths) -> list[Verdict]:
         else paths.etc / "site-images.repo"
     )
     # A site without images of its own needs no file.
-    if catalog is not None and catalog.exists():
+    if catalog is not None and not _is_missing(catalog):
         check(catalog, _load_catalog)
     loaded = found.get(paths.policy.name)
     if isinstance(loaded, policy.Policy):
@@ -94,6 +94,16 @@ def _rights(path: Path) -> tuple[str, ...]:
     if path.stat().st_mode & stat.S_IWOTH:
         return (f"{path}: can be changed by everybody, run 'chmod o-w {path}'",)
     return ()
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _load_catalog(path: Path) -> object:

@@ -32,7 +32,7 @@ _TEMP_PREFIX = ".ds01-tmp."
 
 def explain(error: OSError, what: str, path: Path) -> HelperError:
     """Return the HelperError for a failed file operation: what happened, what to do."""
-    folder = path if path.is_dir() else path.parent
+    folder = path if _is_folder(path) else path.parent
     reason = (error.strerror or str(error)).lower()
     code = Exit.PREREQUISITE
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
@@ -50,6 +50,11 @@ def explain(error: OSError, what: str, path: Path) -> HelperError:
     else:
         code, hint = Exit.CONFIG, f"'ls -la {folder}' may show what is in the way"
     return HelperError(code, f"cannot {what} '{path}': {reason}", hint)
+
+
+def _is_folder(path: Path) -> bool:
+    # Path.is_dir raises where a folder above may not be searched.
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 @contextlib.contextmanager
@@ -89,7 +94,7 @@ def _open_lock(path: Path) -> int:
         ensure_file(path, PRIVATE_MODE)
         return os.open(path, flags)
     except FileNotFoundError as error:
-        if path.parent.is_dir():  # removed between the two calls
+        if _is_folder(path.parent):  # removed between the two calls
             with contextlib.suppress(OSError):
                 return os.open(path, flags | os.O_CREAT, PRIVATE_MODE)
         raise explain(error, "lock", path) from error
@@ -271,7 +276,7 @@ def _write_whole(file: int, data: bytes) -> None:
 
 def ensure_folder(path: Path) -> None:
     """Make a missing folder inside an existing one, with that one's mode and group."""
-    if path.is_dir():
+    if _is_folder(path):
         return
     try:
         parent = path.parent.stat()

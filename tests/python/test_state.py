@@ -120,6 +120,7 @@ def test_begin_tells_what_was_before(
     assert other is not None
     state.begin(paths, NAME, other, {})
     sleeper.kill()
+    sleeper.wait()
     assert state.begin(paths, NAME, me, {})["previous"] == "abandoned"
     state.finish(paths, NAME, {})
     assert state.begin(paths, NAME, me, {})["previous"] == "ready"
