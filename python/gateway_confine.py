@@ -16,24 +16,11 @@ from gateway_types import Caller, Create, HostFacts, Limits, Notes, RefusalError
 
 # Capabilities that Docker gives by default, and two that stay inside a container.
 _CAPABILITIES = frozenset(
-    [
-        "AUDIT_WRITE",
-        "CHOWN",
-        "DAC_OVERRIDE",
-        "FOWNER",
-        "FSETID",
-        "KILL",
-        "MKNOD",
-        "NET_BIND_SERVICE",
-        "NET_RAW",
-        "SETFCAP",
-        "SETGID",
-        "SETPCAP",
-        "SETUID",
-        "SYS_CHROOT",
-        "IPC_LOCK",
-        "SYS_PTRACE",
-    ]
+    {
+        *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "IPC_LOCK"),
+        *("KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID"),
+        *("SETPCAP", "SETUID", "SYS_CHROOT", "SYS_PTRACE"),
+    }
 )
 _DEVICE = re.compile(
     r"/dev/(?:snd|dri|infiniband)(?:/[A-Za-z0-9:_.-]+)*|/dev/(?:video\d+|kfd|fuse)"
@@ -44,27 +31,11 @@ _GPU_ENVIRONMENT = re.compile(
 )
 # The NVIDIA runtime reads mounts at this place as a request for GPUs.
 _GPU_MOUNTS = re.compile(r"/(?:var/)?run/nvidia-container-devices(?:/|$)")
-_PROTECTED = [
-    "/bin",
-    "/boot",
-    "/dev",
-    "/etc",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/proc",
-    "/run",
-    "/sbin",
-    "/sys",
-    "/usr",
-    "/var/lib/containerd",
-    "/var/lib/docker",
-    "/var/lib/ds01",
-    "/var/log",
-    "/var/run",
-    "/var/spool",
-]
+_PROTECTED = (
+    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32"),
+    *("/proc", "/run", "/sbin", "/sys", "/usr", "/var/lib/containerd"),
+    *("/var/lib/docker", "/var/lib/ds01", "/var/log", "/var/run", "/var/spool"),
+)
 # Opened whole, these would show everybody's files; single folders in them may be.
 _SHARED = ("/home",)
 # Inside protected folders, and harmless where nothing can be written.

@@ -21,33 +21,17 @@ _SMALLEST_CPUS = 0.01
 
 # ulimits that confine a process; the others (nice, rtprio, …) give it precedence.
 _ULIMITS = frozenset(
-    [
-        "core",
-        "cpu",
-        "data",
-        "fsize",
-        "locks",
-        "memlock",
-        "msgqueue",
-        "nofile",
-        "nproc",
-        "rss",
-        "sigpending",
-        "stack",
-    ]
+    {
+        *("core", "cpu", "data", "fsize", "locks", "memlock"),
+        *("msgqueue", "nofile", "nproc", "rss", "sigpending", "stack"),
+    }
 )
 _LOG_DRIVERS = frozenset({"json-file", "local", "journald", "none"})
 _LOG_OPTIONS = frozenset(
-    [
-        "compress",
-        "env",
-        "env-regex",
-        "labels",
-        "labels-regex",
-        "max-buffer-size",
-        "mode",
-        "tag",
-    ]
+    {
+        *("compress", "env", "env-regex", "labels", "labels-regex"),
+        *("max-buffer-size", "mode", "tag"),
+    }
 )
 # Shares of a resource beyond the default take it from other people's containers.
 _SHARES = 1024

@@ -2,8 +2,8 @@
 
 `rewrite_create(request, caller, limits, host, site, now=…)` takes a create request in
 the engine's own terms (gateway_json.canonical) and returns what goes to the engine,
-with notes on what was changed, or raises RefusalError. The caller's limits come from the
-policy file; everything that a container can be given is decided here, in
+with notes on what was changed, or raises RefusalError. The caller's limits come from
+the policy file; everything that a container can be given is decided here, in
 gateway_limits.py (how much) and gateway_confine.py (what).
 """
 
@@ -116,6 +116,15 @@ def _labels(
     return {**kept, **own}
 
 
+def limit_build(
+    config: dict[str, Any], limits: Limits, host: HostFacts, site: Site
+) -> dict[str, Any]:
+    """Return the limits of a classic build's containers, as a HostConfig has them."""
+    limited = dict(config)
+    gateway_limits.apply(limited, limits, host, site, Notes(is_mlc=True))
+    return limited
+
+
 def check_exec(body: bytes) -> tuple[bytes, list[str]]:
     """Return an exec request as it goes to the engine. Raises RefusalError."""
     request, unknown = gj.canonical(gj.parse(body), gj.EXEC)
@@ -162,6 +171,7 @@ __all__ = [
     "cgroup_parent",
     "check_exec",
     "check_volume",
+    "limit_build",
     "read_create",
     "rewrite_create",
     "volume_sources",

@@ -1,0 +1,373 @@
+"""The gateway's judge: what happens to the requests that policy names.
+
+One method per rule of gateway_routes.py. The decisions are made by gateway_policy.py
+on snapshots; this module fetches the snapshots (limits, the engine's facts) once per
+run, tells the caller what was changed, and writes the event log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import gateway_confine as confine
+import gateway_facts as facts
+import gateway_json as gj
+import gateway_policy as policy
+from _common import HelperError, find_paths
+from gateway_proxy import Exchange
+from gateway_routes import Rule
+from gateway_types import Caller, HostFacts, Limits, Note, RefusalError, Site
+
+BODY_LIMIT = 4 << 20
+_EMPTY_BODIES = (b"", b"{}", b"null")
+_BUILD_PERIOD = 100_000
+_UNREACHABLE = re.compile(
+    r"dial tcp|dial unix|no such host|connection (?:refused|reset)|i/o timeout|"
+    r"Client\.Timeout|TLS handshake|network is unreachable|no route to host|"
+    r"proxyconnect|server misbehaving|context deadline exceeded|\bEOF\b",
+    re.IGNORECASE,
+)
+_UNKNOWN_THERE = re.compile(
+    r"repository does not exist|manifest unknown|manifest for .* not found|"
+    r"pull access denied|name unknown",
+    re.IGNORECASE,
+)
+
+Tell = Callable[[str, str], None]
+
+
+class Doors:
+    """Judges the requests of one caller."""
+
+    def __init__(self, caller: Caller, engine: str, tell: Tell) -> None:
+        """Take the caller, the path of the engine's socket, and where notes go."""
+        self._caller = caller
+        self._engine = engine
+        self._tell = tell
+        self._told: set[Note] = set()
+        self._lock = asyncio.Lock()
+        self._policy_read: tuple[Limits, Site] | None = None
+        self._host: HostFacts | None = None
+        self._gpus: int | None = None
+        self._has_counted = False
+        self._logging: set[asyncio.Task[None]] = set()
+        self._log_failed = False
+
+    async def close(self) -> None:
+        """Wait until all events are written."""
+        if self._logging:
+            await asyncio.wait(self._logging, timeout=10)
+
+    async def judge(self, exchange: Exchange) -> None:
+        """Answer or stream one request."""
+        try:
+            await self._RULES[exchange.route.rule](self, exchange)
+        except RefusalError as error:
+            name = exchange.route.name or _query(exchange).get("name", "")
+            self._log("denied", code=error.code, reason=error.message, container=name)
+            await exchange.refuse(403, str(error))
+        except gj.MalformedError as error:
+            await exchange.refuse(400, str(error))
+        except HelperError as error:
+            hint = f" (hint: {error.hint})" if error.hint else ""
+            await exchange.refuse(500, error.message + hint)
+
+    # Snapshots ---------------------------------------------------------------------
+
+    async def _policy(self) -> tuple[Limits, Site]:
+        async with self._lock:
+            if self._policy_read is None:
+                self._policy_read = await asyncio.to_thread(self._load)
+            return self._policy_read
+
+    def _load(self) -> tuple[Limits, Site]:
+        """Read the configuration. Raises HelperError where it is broken."""
+        from policy import (  # noqa: PLC0415 - with YAML, needed by a create only
+            effective_limits,
+            identify_user,
+            load_policy,
+        )
+        from settings import load_settings  # noqa: PLC0415
+
+        paths = find_paths()
+        settings = load_settings(paths.settings)
+        user = identify_user(self._caller.uid)
+        now = datetime.now(timezone.utc)
+        limits = effective_limits(load_policy(paths.policy), user, now).limits
+        own = tuple(str(path) for path in (paths.etc, paths.state, paths.log))
+        return limits, Site(cgroup_parent=settings.cgroup_parent, protected=own)
+
+    async def _facts(self, exchange: Exchange) -> HostFacts:
+        async with self._lock:
+            if self._host is None:
+                answer = await exchange.ask("GET", "/info")
+                info = answer.json()
+                if answer.status != 200 or not isinstance(info, Mapping):
+                    raise RefusalError("engine", f"the engine says: {answer.reason}")
+                ceilings = await asyncio.to_thread(facts.find_ceilings, self._engine)
+                self._host = facts.from_info(info, self._engine, ceilings)
+            return self._host
+
+    async def _count_gpus(self) -> int | None:
+        async with self._lock:
+            if not self._has_counted:
+                self._gpus = await asyncio.to_thread(facts.count_gpus)
+                self._has_counted = True
+            return self._gpus
+
+    # Rules -------------------------------------------------------------------------
+
+    async def _create(self, exchange: Exchange) -> None:
+        create, unknown = policy.read_create(await exchange.body(BODY_LIMIT))
+        limits, site = await self._policy()
+        host = await self._facts(exchange)
+        gpus: int | None = 0
+        if create.get("HostConfig", {}).get("DeviceRequests"):
+            gpus = await self._count_gpus()
+        sources = confine.bind_sources(create)
+        host = replace(host, gpus=gpus, real_paths=facts.resolve(sources))
+        name = _query(exchange).get("name", "")
+        rewrite = policy.rewrite_create(
+            create,
+            self._caller,
+            limits,
+            host,
+            site,
+            now=datetime.now(timezone.utc),
+            name=name,
+            unknown=tuple(unknown),
+        )
+        for note in rewrite.notes:
+            if note.level != "quiet" and note not in self._told:
+                self._told.add(note)
+                self._tell(note.level, note.text)
+        # Here the allocator will turn a reservation into an allocation, or release it.
+        answer = await exchange.forward(gj.encode(rewrite.request))
+        if answer.status == 201:
+            made = answer.json()
+            self._log(
+                "created",
+                container=name,
+                id=made.get("Id", "") if isinstance(made, Mapping) else "",
+                image=create.get("Image", ""),
+                changed=[note.code for note in rewrite.notes],
+            )
+        await exchange.answer(answer)
+
+    async def _update(self, exchange: Exchange) -> None:
+        name = quote(exchange.route.name, safe="")
+        answer = await exchange.ask("GET", f"/containers/{name}/json")
+        found = answer.json()
+        config = found.get("Config") if isinstance(found, Mapping) else None
+        labels = (config or {}).get("Labels") or {}
+        if answer.status == 200 and "ds01.managed" in labels:
+            raise RefusalError(
+                "update",
+                "limits are set when a container is made and stay as they are: "
+                "'docker update' would cut its GPUs off",
+                "remove the container and create it anew",
+            )
+        await exchange.stream()
+
+    async def _exec(self, exchange: Exchange) -> None:
+        body, _ = policy.check_exec(await exchange.body(BODY_LIMIT))
+        await exchange.answer(await exchange.forward(body))
+
+    async def _start(self, exchange: Exchange) -> None:
+        request = exchange.request
+        length = request.header(b"content-length") or b"0"
+        if request.header(b"transfer-encoding") or length != b"0":
+            body = await exchange.body(BODY_LIMIT)
+            if body.strip() not in _EMPTY_BODIES:
+                raise RefusalError(
+                    "start",
+                    "a container cannot be given another configuration at its start",
+                )
+            await exchange.answer(await exchange.forward(b""))
+        else:
+            await exchange.stream()
+
+    async def _volume(self, exchange: Exchange) -> None:
+        body = await exchange.body(BODY_LIMIT)
+        _, site = await self._policy()
+        real = facts.resolve(policy.volume_sources(body or b"{}"))
+        host = replace(await self._facts(exchange), real_paths=real)
+        sent, _ = policy.check_volume(body or b"{}", self._caller, host, site)
+        await exchange.answer(await exchange.forward(sent))
+
+    async def _build(self, exchange: Exchange) -> None:
+        limits, site = await self._policy()
+        host = await self._facts(exchange)
+        query, notes = build_query(_query(exchange), self._caller, limits, host, site)
+        for note in notes:
+            self._tell(note.level, note.text)
+        await exchange.stream(f"{exchange.route.path}?{urlencode(query)}")
+
+    async def _pull(self, exchange: Exchange) -> None:
+        """Pull an image, or say that it is here where the registry has none.
+
+        An image without a digest has never been in a registry: the engine made it.
+        """
+        query = _query(exchange)
+        name, tag = query.get("fromImage", ""), query.get("tag", "")
+        target = f"{exchange.route.path}?{urlencode(query)}"
+        if not name or query.get("fromSrc"):
+            await exchange.stream(target)
+            return
+        reference = f"{name}@{tag}" if ":" in tag else f"{name}:{tag}" if tag else name
+        local = await exchange.ask(
+            "GET", f"/images/{quote(reference, safe='/:@')}/json"
+        )
+        image = local.json() if local.status == 200 else None
+        if not isinstance(image, Mapping) or not _has_platform(image, query):
+            await exchange.stream(target)
+            return
+        if not image.get("RepoDigests"):
+            await self._is_local(exchange, name, tag, reference)
+            return
+        failure = await exchange.stream(target, lambda status: status < 400)
+        if failure is None:
+            return
+        if _UNREACHABLE.search(failure.reason):
+            self._tell("info", f"registry not reached: '{reference}' is used as it is")
+            await self._is_local(exchange, name, tag, reference)
+        elif _UNKNOWN_THERE.search(failure.reason):
+            await self._is_local(exchange, name, tag, reference)
+        else:
+            await exchange.answer(failure)
+
+    async def _is_local(
+        self, exchange: Exchange, name: str, tag: str, reference: str
+    ) -> None:
+        from gateway_http import respond  # noqa: PLC0415
+
+        lines = (
+            {"status": f"Pulling from {name}", "id": tag or "latest"},
+            {"status": "ds01: the image is on this server, nothing was pulled"},
+            {"status": f"Status: Image is up to date for {reference}"},
+        )
+        body = b"".join(gj.encode(line) + b"\r\n" for line in lines)
+        await respond(exchange.client, exchange.request.method, 200, body)
+
+    async def _refuse(self, exchange: Exchange) -> None:
+        raise RefusalError(
+            "swarm",
+            f"'{exchange.route.name}' cannot be changed on this server: "
+            "what it starts would have no limits",
+        )
+
+    _RULES = {  # noqa: RUF012 - a constant
+        Rule.CREATE: _create,
+        Rule.UPDATE: _update,
+        Rule.EXEC: _exec,
+        Rule.START: _start,
+        Rule.VOLUME: _volume,
+        Rule.BUILD: _build,
+        Rule.PULL: _pull,
+        Rule.REFUSE: _refuse,
+    }
+
+    # Events ------------------------------------------------------------------------
+
+    def _log(self, event: str, **fields: object) -> None:
+        """Write an event behind the answer's back; failing is told, never fatal."""
+        task = asyncio.get_running_loop().create_task(self._write(event, fields))
+        self._logging.add(task)
+        task.add_done_callback(self._logging.discard)
+
+    async def _write(self, event: str, fields: dict[str, Any]) -> None:
+        from event_log import append_event  # noqa: PLC0415
+
+        def append() -> None:
+            user, uid = self._caller.name, self._caller.uid
+            append_event(event, user=user, uid=uid, by="gateway", **fields)
+
+        try:
+            await asyncio.to_thread(append)
+        except (HelperError, OSError) as error:
+            if not self._log_failed:
+                self._log_failed = True
+                self._tell("warning", f"the event log cannot be written: {error}")
+
+
+def _query(exchange: Exchange) -> dict[str, str]:
+    """Return a request's parameters as the engine reads them: the first of each.
+
+    Raises MalformedError where the engine might read others.
+    """
+    query = exchange.route.query
+    if exchange.request.is_form:
+        # The engine would take parameters from the body, before those of the query.
+        raise gj.MalformedError("parameters in a form body are not accepted")
+    if ";" in query:
+        # A separator to engines built with an older Go.
+        raise gj.MalformedError("';' in the query is not accepted: write %3B")
+    found: dict[str, str] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        found.setdefault(key, value)
+    return found
+
+
+def _has_platform(image: Mapping[str, Any], query: Mapping[str, str]) -> bool:
+    wanted = query.get("platform", "")
+    if not wanted:
+        return True
+    return wanted.split("/")[:2] == [image.get("Os", ""), image.get("Architecture", "")]
+
+
+def build_query(
+    query: Mapping[str, str],
+    caller: Caller,
+    limits: Limits,
+    host: HostFacts,
+    site: Site,
+) -> tuple[dict[str, str], list[Note]]:
+    """Return a build's parameters within policy. Raises RefusalError.
+
+    The classic builder runs containers with what the parameters say: they get the
+    limits of the caller's containers. BuildKit takes only the network from here.
+    """
+    result = dict(query)
+    notes: list[Note] = []
+    network = query.get("networkmode", "")
+    if network == "host" and limits.network != "host":
+        result["networkmode"] = "default"
+        text = "the build has no host network: policy does not allow it"
+        notes.append(Note("warning", "network", text))
+    if network.startswith("container:") and not caller.private:
+        raise RefusalError("network", f"network '{network}' is not allowed here")
+    if query.get("securityopt"):
+        raise RefusalError("security", "security options are not allowed in a build")
+    parent = policy.cgroup_parent(caller, host, site)
+    result.pop("cgroupparent", None)
+    if parent:
+        result["cgroupparent"] = parent
+    if query.get("version") == "2":
+        return result, notes
+    numbers = {
+        "memory": "Memory",
+        "memswap": "MemorySwap",
+        "cpuquota": "CpuQuota",
+        "cpuperiod": "CpuPeriod",
+        "cpushares": "CpuShares",
+        "shmsize": "ShmSize",
+    }
+    config: dict[str, Any] = {}
+    for key, field in numbers.items():
+        text = result.pop(key, "")
+        if text.lstrip("-").isdigit() and text.isascii():
+            config[field] = int(text[:20])
+    config = policy.limit_build(config, limits, host, site)
+    if "NanoCpus" in config:
+        result["cpuperiod"] = str(_BUILD_PERIOD)
+        result["cpuquota"] = str(config["NanoCpus"] * _BUILD_PERIOD // 10**9)
+    for key in ("memory", "memswap", "cpushares", "shmsize"):
+        if numbers[key] in config:
+            result[key] = str(config[numbers[key]])
+    return result, notes
