@@ -134,6 +134,7 @@ create::_words() { # <overlay-folder>
 # to stderr. Leaves with the reason if it cannot be made; then nothing of it is left.
 create::container() {
     local json fields overlay
+    mlc::load
     create::check_name "${CREATE[name]}"
     create::_folders
     core::make_temp
@@ -182,7 +183,7 @@ create::guarded() { # <word>...
             "run 'container-open ${CREATE[name]}', or choose another name"
     fi
     json="$(jq -cn --arg image "${CREATE[image]}" --arg framework "${CREATE[framework]}" \
-        --arg version "${CREATE[version]}" --arg workspace "${CREATE[workspace]}" \
+        --arg framework_version "${CREATE[version]}" --arg workspace "${CREATE[workspace]}" \
         --arg name "${CREATE[name]}" '$ARGS.named')"
     json="$(core::helper state begin "${engine_name}" --owner-pid "$$" --json "${json}")" || exit
     CREATE_PENDING="${engine_name}"
@@ -192,7 +193,7 @@ create::guarded() { # <word>...
     trap 'exit 129' HUP
     previous="$(jq -r .previous <<< "${json}")"
     [[ "${previous}" != abandoned ]] || create::_clear_remains "${engine_name}"
-    mlc::governed "$@" >&2 || status=$?
+    mlc::governed "$@" || status=$?
     ((status < 128)) || exit "${status}"
     json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || {
         ((status > 0)) || status="${EXIT_BUG}"
@@ -200,6 +201,7 @@ create::guarded() { # <word>...
             "look at the lines above for the reason"
     }
     ((status == 0)) || core::warn "mlc ended with status ${status}, but the container is there"
+    json="$(jq -c '{id, name, image, framework, gpus, workspace, limits: .applied}' <<< "${json}")"
     core::helper state finish "${engine_name}" --json "${json}" > /dev/null || exit
     CREATE_PENDING=''
     trap - INT TERM HUP
@@ -221,7 +223,7 @@ create::_clear_remains() { # <engine-name>
 
 # Print for a person what was made and what to type next.
 create::summary() {
-    core::helper containers show "${CREATE[name]}" --summary
+    core::helper containers show "${CREATE[name]}" --summary ${CREATE[image]:+--image "${CREATE[image]}"}
 }
 
 # Make a container from an exported file. Sets: CREATE[name] to what it is called.

@@ -18,9 +18,9 @@ mlc::load() {
     MLC_IS_OURS="${fields[1]}"
     export DOCKER_HOST="${fields[2]}"
     MLC_STATE_DIR="${fields[3]}"
-    MLC_WORKSPACE_DIR="${fields[4]}"
-    MLC_DATA_DIR="${fields[5]}"
-    MLC_MODELS_DIR="${fields[6]}"
+    MLC_WORKSPACE_DIR="${fields[4]:-}"
+    MLC_DATA_DIR="${fields[5]:-}"
+    MLC_MODELS_DIR="${fields[6]:-}"
     docker::require
     [[ "${MLC_IS_OURS}" == true ]] || mlc::_check_foreign
 }
@@ -39,6 +39,21 @@ mlc::_check_foreign() {
         "run 'python3 ${MLC_HOME}/mlc.py -v' to see why"
 }
 
+# Run a command of mlc's whose result is read from the engine. Ours ends with a line that names the next mlc command, of
+# no use to people who type ours; AIME's also shows its progress there.
+mlc::_quietly() { # <word>...
+    if [[ "${MLC_IS_OURS}" == true ]]; then
+        "$@" > /dev/null
+    else
+        "$@" >&2
+    fi
+}
+
+# Have mlc do something, as mlc::run; what it says on stdout is not a result.
+mlc::act() { # <verb> [<word>...]
+    mlc::_quietly mlc::run "$@"
+}
+
 # Run mlc with words, from its own folder.
 mlc::run() { # <verb> [<word>...]
     python3 "${MLC_HOME}/mlc.py" "$@"
@@ -51,7 +66,7 @@ mlc::run_ours() { # <verb> [<word>...]
 
 # Run a command with the gateway between it and the engine.
 mlc::governed() { # <word>...
-    core::helper docker_gateway run --engine "${DOCKER_HOST}" -- "$@"
+    mlc::_quietly core::helper docker_gateway run --engine "${DOCKER_HOST}" -- "$@"
 }
 
 # Print what the engine knows of one of the user's containers, as JSON. Returns: 3 where there is none.

@@ -240,8 +240,11 @@ def ever_started(details: Mapping[str, Any]) -> bool:
     return not started.startswith("0001-")
 
 
-def summary_lines(shown: Mapping[str, Any]) -> list[str]:
-    """Return what a person wants to read about a container that was just made."""
+def summary_lines(shown: Mapping[str, Any], image: str | None) -> list[str]:
+    """Return what a person wants to read about a container that was just made.
+
+    `image` is the one that was asked for; the engine only knows mlc's prepared one.
+    """
     applied: Mapping[str, float | None] = shown["applied"]
 
     def limit(key: str, text: Callable[[float], str]) -> str:
@@ -249,7 +252,7 @@ def summary_lines(shown: Mapping[str, Any]) -> list[str]:
         return "unlimited" if value is None else text(value)
 
     lines = [f"container  {shown['name']} ({shown['framework']}, {shown['state']})"]
-    lines.append(f"image      {shown['image']}")
+    lines.append(f"image      {image or shown['image']}")
     for key, inside in (("workspace", "/workspace"), ("data", "/data")):
         if shown[key] not in ("", "-"):
             lines.append(f"{key:<10} {shown[key]} is {inside} inside")
@@ -300,7 +303,7 @@ def do_show(words: argparse.Namespace, engine: Engine) -> int:
         "applied": applied_limits(details),
     }
     if words.summary:
-        print("\n".join(summary_lines(shown)))
+        print("\n".join(summary_lines(shown, words.image)))
     else:
         print_json(shown)
     return Exit.OK
@@ -318,6 +321,7 @@ def build_parser() -> argparse.ArgumentParser:
     show = verbs.add_parser("show", allow_abbrev=False)
     show.add_argument("name")
     show.add_argument("--summary", action="store_true")
+    show.add_argument("--image")
     for verb in ("remains", "is-idle"):
         verbs.add_parser(verb, allow_abbrev=False).add_argument("container")
     return parser

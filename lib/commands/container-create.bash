@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # container-create: parse, ask for what is missing, make the container, say what was made.
-: "${CREATE?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
+: "${CREATE[name]?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
 
 main() {
     local words=() json='' whole

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # container-import: a container of the user's own from an exported file, by the embedded mlc through the gateway.
-: "${CREATE?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
+: "${CREATE[name]?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
 
 main() {
     local words=() json='' whole

@@ -54,7 +54,7 @@ container-remove::_one() ( # <name> <force>
     local json engine_name
     json="$(mlc::container_json "$1")" || exit
     engine_name="$(jq -r .container <<< "${json}")"
-    mlc::run remove "$1" -s ${2:+-f} >&2 || true
+    mlc::act remove "$1" -s ${2:+-f} || true
     if mlc::container_json "$1" > /dev/null 2>&1; then
         core::die "${EXIT_BUG}" "container '$1' is still there" "look at the lines above for the reason"
     fi

@@ -42,7 +42,7 @@ container-stop::_one() ( # <name>
         core::info "container '$1' is not running"
         exit 0
     fi
-    mlc::run stop "$1" "${CONTAINER_STOP_FLAGS[@]}" >&2 || true
+    mlc::act stop "$1" "${CONTAINER_STOP_FLAGS[@]}" || true
     json="$(mlc::container_json "$1")" || exit
     [[ "$(jq -r .running <<< "${json}")" != true ]] \
         || core::die "${EXIT_BUG}" "container '$1' is still running" "run 'container-stop --force $1'"

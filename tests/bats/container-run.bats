@@ -1,0 +1,177 @@
+#!/usr/bin/env bats
+# container-run: a shell or a command in a container, made if need be.
+
+load helper
+
+setup() {
+    setup_ds01
+}
+
+teardown() {
+    terminal_stop
+    teardown_engine
+}
+
+is_running() { # <container>
+    [[ "$(inspect "$1" '{{.State.Running}}')" == true ]]
+}
+
+is_stopped() { # <container>
+    [[ "$(inspect "$1" '{{.State.Running}}')" == false ]]
+}
+
+@test "container-run: names the missing word where nobody can be asked" {
+    run -2 --separate-stderr "${BIN}/container-run" < /dev/null
+    [[ "${stderr_lines[0]}" == 'container-run: error: missing NAME' ]]
+}
+
+# bats test_tags=engine
+@test "container-run: a container that does not exist needs a framework" {
+    run -2 --separate-stderr "${BIN}/container-run" r0 -- true < /dev/null
+    [[ "${stderr_lines[0]}" == "container-run: error: missing FRAMEWORK (or '--image')" ]]
+}
+
+# bats test_tags=engine
+@test "container-run: makes the container, runs a command, returns its status, and stops it again" {
+    run -42 --separate-stderr "${BIN}/container-run" r1 Debian -- sh -c 'echo out; echo err >&2; exit 42'
+    [[ "${output}" == out ]]
+    [[ "${stderr_lines[-1]}" == err ]]
+    is_stopped "r1._.${UID}"
+    # A second run of the same container makes nothing new.
+    run -0 --separate-stderr "${BIN}/container-run" r1 -- id -u
+    [[ "${output}" == "${UID}" && -z "${stderr}" ]]
+}
+
+# bats test_tags=engine
+@test "container-run: stdin and stdout are the command's, byte for byte" {
+    head -c 3000000 /dev/urandom > "${BATS_TEST_TMPDIR}/in"
+    "${BIN}/container-run" r2 Debian --quiet -- cat < "${BATS_TEST_TMPDIR}/in" > "${BATS_TEST_TMPDIR}/out" 2> "${BATS_TEST_TMPDIR}/err"
+    cmp "${BATS_TEST_TMPDIR}/in" "${BATS_TEST_TMPDIR}/out"
+}
+
+# bats test_tags=engine
+@test "container-run: words reach the command unchanged" {
+    run -0 --separate-stderr "${BIN}/container-run" r3 Debian -- printf '<%s>' 'a b' '' "\$HOME" '*' -- --help
+    [[ "${output}" == "<a b><><\$HOME><*><--><--help>" ]]
+}
+
+# bats test_tags=engine
+@test "container-run: the limits hold inside" {
+    sed -i 's/^  memory: .*/  memory: 300m/; s/^  memory_swap: .*/  memory_swap: 300m/; s/^  pids_limit: .*/  pids_limit: 77/; s/^  shm_size: .*/  shm_size: 48m/; s/^  max_cpus: .*/  max_cpus: 0.5/' \
+        "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
+    sed -i '/^  admin:/,/^[a-z]/{/members/d}' "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
+    cat > "${DS01_ROOT}/etc/ds01/resource-limits.yaml" <<'END'
+version: 1
+default_group: everybody
+defaults: {max_cpus: 0.5, memory: 300m, memory_swap: 300m, shm_size: 48m, pids_limit: 77}
+groups:
+  everybody: {}
+END
+    run -0 --separate-stderr "${BIN}/container-run" r4 Debian -- sh -c '
+        cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2> /dev/null || cat /sys/fs/cgroup/memory.max
+        cat /sys/fs/cgroup/pids/pids.max 2> /dev/null || cat /sys/fs/cgroup/pids.max
+        cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2> /dev/null || cut -d " " -f 1 /sys/fs/cgroup/cpu.max
+        df -B1 --output=size /dev/shm | tail -n 1 | tr -d " "'
+    [[ "${lines[0]}" == 314572800 ]]
+    [[ "${lines[1]}" == 77 ]]
+    [[ "${lines[2]}" == 50000 ]]
+    [[ "${lines[3]}" == 50331648 ]]
+}
+
+# bats test_tags=engine
+@test "container-run: files of the command belong to the user, in the workspace" {
+    open_ds01
+    run -0 as_user alice "${BIN}/container-run" r5 Debian -- sh -c 'pwd; touch made-inside; id -un'
+    [[ "${output}" == */workspace*ds01t-alice ]]
+    [[ "$(stat -c %u "$(bench_user alice home)/workspace/made-inside")" == "$(bench_user alice uid)" ]]
+    run -0 as_user alice "${BIN}/container-remove" r5 --yes
+}
+
+# bats test_tags=engine
+@test "container-run: a signal reaches the command, and nothing is left running" {
+    "${BIN}/container-run" r6 Debian -- sh -c 'trap "echo ended; exit 7" TERM; echo ready; while :; do sleep 0.1; done' \
+        > "${BATS_TEST_TMPDIR}/out" 2> "${BATS_TEST_TMPDIR}/err" &
+    local pid=$! status=0
+    wait_for 30 grep -q ready "${BATS_TEST_TMPDIR}/out"
+    kill -TERM "${pid}"
+    wait "${pid}" || status=$?
+    [[ "${status}" -eq 7 ]]
+    grep -q ended "${BATS_TEST_TMPDIR}/out"
+    is_stopped "r6._.${UID}"
+}
+
+# bats test_tags=engine
+@test "container-run: the container goes on while another command runs in it" {
+    "${BIN}/container-run" r7 Debian -- sh -c 'echo ready; sleep 3; echo still-here' > "${BATS_TEST_TMPDIR}/out" 2>&1 &
+    local pid=$!
+    wait_for 30 grep -q ready "${BATS_TEST_TMPDIR}/out"
+    run -0 --separate-stderr "${BIN}/container-run" r7 -- echo short
+    [[ "${output}" == short ]]
+    is_running "r7._.${UID}"
+    wait "${pid}"
+    grep -q still-here "${BATS_TEST_TMPDIR}/out"
+    is_stopped "r7._.${UID}"
+}
+
+# bats test_tags=engine
+@test "container-run: many short commands at once all work" {
+    run -0 "${BIN}/container-create" r8 Debian
+    local i pids=() failed=0
+    for i in {1..8}; do
+        "${BIN}/container-run" r8 -- echo "n${i}" >> "${BATS_TEST_TMPDIR}/out" 2>> "${BATS_TEST_TMPDIR}/err" &
+        pids+=($!)
+    done
+    for i in "${pids[@]}"; do
+        wait "${i}" || failed=$((failed + 1))
+    done
+    cat "${BATS_TEST_TMPDIR}/err"
+    [[ "${failed}" -eq 0 ]]
+    [[ "$(sort -u "${BATS_TEST_TMPDIR}/out" | wc -l)" -eq 8 ]]
+    is_stopped "r8._.${UID}"
+}
+
+# bats test_tags=engine
+@test "container-run: options for making are not used on a container that is there, and it says so" {
+    run -0 "${BIN}/container-create" r9 Debian
+    run -0 --separate-stderr "${BIN}/container-run" r9 --gpus 1 -- true
+    [[ "${stderr}" == *"container-run: warning: container 'r9' is there already"* ]]
+}
+
+# bats test_tags=engine
+@test "container-run: opens a shell in a terminal, and stops the container when it ends" {
+    terminal_start "${BIN}/container-run" r10 Debian
+    wait_for 30 terminal_shows '[r10]'
+    terminal_keys 'echo in-$((6*7)); pwd' Enter
+    wait_for 10 terminal_shows 'in-42'
+    terminal_shows '/workspace'
+    terminal_keys 'exit 5' Enter
+    [[ "$(terminal_status)" == 5 ]]
+    is_stopped "r10._.${UID}"
+}
+
+# bats test_tags=engine
+@test "container-run: Ctrl-C in a terminal reaches the command inside" {
+    run -0 "${BIN}/container-create" r11 Debian
+    terminal_start "${BIN}/container-run" r11 -- sh -c 'echo ready; sleep 100'
+    wait_for 30 terminal_shows ready
+    terminal_keys C-c
+    [[ "$(terminal_status)" == 130 ]]
+    is_stopped "r11._.${UID}"
+}
+
+# bats test_tags=engine
+@test "container-run: typed bare in a terminal it offers the containers" {
+    run -0 "${BIN}/container-create" r12 Debian
+    terminal_start "${BIN}/container-run"
+    wait_for 20 terminal_shows 'Which container?'
+    terminal_shows r12
+    terminal_keys Enter
+    wait_for 30 terminal_shows '[r12]'
+    terminal_keys exit Enter
+    [[ "$(terminal_status)" == 0 ]]
+}
+
+# bats test_tags=engine
+@test "container-run: a command that does not exist gives 127" {
+    run -127 "${BIN}/container-run" r13 Debian -- no-such-program
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env bats
+# container-stop: several containers, and the engine's word that they stopped.
+
+load helper
+
+setup() {
+    setup_ds01
+}
+
+teardown() {
+    terminal_stop
+    teardown_engine
+}
+
+@test "container-stop: names the missing word where nobody can be asked" {
+    run -2 --separate-stderr "${BIN}/container-stop" < /dev/null
+    [[ "${stderr_lines[0]}" == "container-stop: error: missing NAME (or '--all')" ]]
+}
+
+# bats test_tags=engine
+@test "container-stop: stops all that run and leaves the others" {
+    local name
+    for name in t1 t2 t3; do
+        run -0 "${BIN}/container-create" "${name}" Debian
+    done
+    run -0 "${BIN}/container-start" t1 t2
+    run -0 --separate-stderr "${BIN}/container-stop" --all --force
+    [[ "${stderr}" == *"'t1' is stopped"*"'t2' is stopped"* && "${stderr}" != *t3* ]]
+    [[ -z "$(docker ps -q)" ]]
+    run -0 --separate-stderr "${BIN}/container-stop" t1
+    [[ "${stderr}" == *"container 't1' is not running" ]]
+    grep -q '"type":"stopped"' "${DS01_ROOT}/var/log/ds01/events.jsonl"
+}
+
+# bats test_tags=engine
+@test "container-stop: asks in a terminal, with No as the default" {
+    run -0 "${BIN}/container-create" t4 Debian
+    run -0 "${BIN}/container-start" t4
+    terminal_start "${BIN}/container-stop" t4
+    wait_for 20 terminal_shows 'will be stopped'
+    terminal_keys Enter
+    [[ "$(terminal_status)" == 130 ]]
+    [[ "$(inspect "t4._.${UID}" '{{.State.Running}}')" == true ]]
+}
+
+# bats test_tags=engine
+@test "container-stop: typed bare, several can be marked" {
+    run -0 "${BIN}/container-create" t5 Debian
+    run -0 "${BIN}/container-create" t6 Debian
+    run -0 "${BIN}/container-start" t5 t6
+    terminal_start "${BIN}/container-stop" --force
+    wait_for 20 terminal_shows 'Which containers?'
+    terminal_keys Space Down Space Enter
+    wait_for 20 terminal_shows 'will be stopped'
+    terminal_keys Left Enter
+    [[ "$(terminal_status)" == 0 ]]
+    [[ -z "$(docker ps -q)" ]]
+}
