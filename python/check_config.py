@@ -21,6 +21,11 @@ from _common import Exit, HelperError, Paths, find_paths, print_json, program_na
 from _common import say as say_line
 from yaml_source import ConfigError, read_text
 
+# The catalog's form is mlc's own.
+sys.path.append(str(settings.OUR_MLC))
+import mlc_base
+import mlc_catalog
+
 _JOB = "check_config"
 
 
@@ -107,22 +112,13 @@ def _is_missing(path: Path) -> bool:
 
 
 def _load_catalog(path: Path) -> object:
-    """Return the entries of a catalog; raises ConfigError with every wrong line."""
+    """Read the site's catalog as the commands do; ConfigError has every wrong line."""
     problems: list[str] = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        parts = [part.strip() for part in text.split(",")]
-        if len(parts) != 4 or not all(parts):
-            problems.append(
-                f"{path}:{number}: '{text}' is not 'Framework, version, [ARCH], image'"
-            )
-        elif not (parts[2].startswith("[") and parts[2].endswith("]")):
-            problems.append(
-                f"{path}:{number}: architecture '{parts[2]}' is not in brackets, "
-                f"write [{parts[2]}]"
-            )
+    for number, line in enumerate(read_text(path).splitlines()):
+        try:
+            mlc_catalog.parse("\n" * number + line, str(path))
+        except mlc_base.MlcError as error:
+            problems.append(str(error))
     if problems:
         raise ConfigError(problems)
     return True

@@ -73,8 +73,8 @@ def parse_apt(text: str) -> str:
 
 
 def parse_pip(text: str) -> str:
-    """Return a Python requirement without blanks; raises ValueError otherwise."""
-    plain = "".join(text.split(" "))
+    """Return a Python requirement without its blanks; raises ValueError otherwise."""
+    plain = re.sub(r" *([<>=!~]=|[<>,]) *", r"\1", text)
     if not _PIP.fullmatch(plain):
         raise ValueError(
             f"'{text}' is not a Python package, as in \"name[extra]>=1.2\""
