@@ -91,3 +91,13 @@ docker::remove_image() { # <image>
 docker::prune_imports() { # <label>
     docker image prune --force --filter "label=ds01.base=$1" > /dev/null 2>&1 || true
 }
+
+# Does the engine answer this user?
+docker::answers() {
+    type -P docker > /dev/null && docker version > /dev/null 2>&1
+}
+
+# Containers that the gateway made, on the whole engine. Prints: their number.
+docker::count_managed() {
+    docker ps --all --quiet --filter label=ds01.managed 2> /dev/null | wc -l
+}

@@ -41,7 +41,7 @@ bench::missing_packages() {
     done
     [[ -n "${fast}" || -e /usr/share/keyrings/debian-archive-keyring.gpg ]] \
         || printf 'debian-archive-keyring\n'
-    python3 -c 'import ensurepip' 2> /dev/null || printf 'python3-venv\n'
+    /usr/bin/python3 -c 'import ensurepip' 2> /dev/null || printf 'python3-venv\n'
 }
 
 # Say at the start what will be installed and made.
@@ -92,18 +92,30 @@ bench::requirements_sum() {
     cat -- "${root}/requirements.txt" "${root}/requirements-dev.txt" | sha256sum | cut -d ' ' -f 1
 }
 
+# The Python to build on: the system's, because the test users cannot look into somebody's home. Prints: its path.
+bench::python() {
+    if [[ -x /usr/bin/python3 ]] && /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
+        printf '/usr/bin/python3\n'
+    else
+        type -P python3
+    fi
+}
+
 bench::venv_is_current() {
     local sum
     sum="$(bench::requirements_sum)"
     [[ -x "${root}/venv/bin/python3" && "$(cat "${root}/venv/.requirements" 2> /dev/null)" == "${sum}" ]] \
+        && [[ "${root}/venv/bin/python3" -ef "$(bench::python)" ]] \
         && "${root}/venv/bin/python3" -c 'import pytest' 2> /dev/null
 }
 
 # Put the pinned Python packages into ./venv.
 bench::make_venv() {
     ! bench::venv_is_current || return 0
-    "${root}/venv/bin/python3" -c 'import pip' 2> /dev/null || python3 -m venv --clear "${root}/venv" \
-        || bench::die 7 "cannot make '${root}/venv'"
+    if [[ ! "${root}/venv/bin/python3" -ef "$(bench::python)" ]] \
+        || ! "${root}/venv/bin/python3" -c 'import pip' 2> /dev/null; then
+        "$(bench::python)" -m venv --clear "${root}/venv" || bench::die 7 "cannot make '${root}/venv'"
+    fi
     "${root}/venv/bin/python3" -m pip install --quiet --disable-pip-version-check \
         --requirement "${root}/requirements.txt" --requirement "${root}/requirements-dev.txt" \
         || bench::die 7 'cannot install the Python packages'
@@ -120,6 +132,7 @@ bench::open() {
             flock --wait 1500 "${bench_lock}" || bench::die 7 'another run on this machine does not end'
         }
     fi
+    bench::sweep
     bench_before="$(bench::list_cgroups)"
     trap bench::abort INT TERM HUP
     trap bench::leave EXIT
@@ -149,12 +162,25 @@ bench::open() {
     cd -- "${root}" || bench::die 7 "cannot enter '${root}'"
 }
 
+# End what a run that was killed left on this machine.
+bench::sweep() {
+    local folder
+    [[ -z "${fast}" ]] || return 0
+    for folder in /var/tmp/ds01t.*/; do
+        # Only full runs have engines, and this run holds their lock: the owner is dead.
+        [[ -e "${folder}engine" && ! -e "${folder}kept" ]] || continue
+        bench::say "ending what an earlier run left in '${folder%/}'"
+        [[ ! -e "${folder}engine/ds01-engine" ]] || "${root}/tests/engine/stop" "${folder}engine" || true
+        rm -rf --one-file-system -- "${folder%/}"
+    done
+}
+
 # Start the engine and users, and build the base image in it.
 bench::start_engine() {
     "${root}/tests/engine/users" make "${bench_dir}/homes" > "${bench_dir}/users.json"
     export BENCH_USERS="${bench_dir}/users.json"
     bench_engine="${bench_dir}/engine"
-    DOCKER_HOST="$("${root}/tests/engine/start" --group ds01t-docker "${bench_engine}")" \
+    DOCKER_HOST="$("${root}/tests/engine/start" --group ds01t-docker "${bench_engine}" {bench_lock}>&-)" \
         || bench::die 7 'cannot start the engine'
     export DOCKER_HOST
     bench::say "engine of this run: ${DOCKER_HOST}"
@@ -210,6 +236,7 @@ bench::close() {
     local ids list path
     [[ -n "${bench_dir}" ]] || return 0
     if [[ -n "${keep}" ]]; then
+        : > "${bench_dir}/kept"
         bench::say "kept: DOCKER_HOST=${DOCKER_HOST:-none} in '${bench_dir}'"
         bench::say "to end them: 'tests/engine/stop ${bench_dir}/engine; tests/engine/users remove ${bench_dir}/homes; rm -rf ${bench_dir}'"
         bench_dir=

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Summary: Install, upgrade or remove DS01
+#
+# Usage: install.sh [options]
+#
+# Installs this copy of DS01 with the Debian packages and Python packages it needs, and
+# starts a Docker engine where none answers. Configuration that is there already is never
+# overwritten. Run again, it changes only what differs; from a newer copy, it upgrades.
+#
+# Options:
+#       --prefix DIR      where the program goes (default: /opt/ds01)
+#       --bin-dir DIR     where links to the commands go (default: /usr/local/bin)
+#       --config-dir DIR  where the configuration goes (default: /etc/ds01)
+#       --state-dir DIR   where the records go (default: /var/lib/ds01)
+#       --log-dir DIR     where the logs go (default: /var/log/ds01)
+#       --user            install for yourself, without root, in your XDG folders; installs
+#                         no Debian packages and starts no engine
+#       --no-system       install no Debian packages and start no engine
+#       --demo            then make a real container, read its limits back, and remove it
+#       --uninstall       remove the program; configuration and records stay
+#       --purge           with --uninstall: remove configuration and records too
+#   -n, --dry-run         print what would be done and change nothing
+#   -q, --quiet           say only what went wrong
+#   -h, --help            show this text
+#
+# Examples:
+#   sudo ./install.sh --demo
+#   ./install.sh --user
+#   sudo /opt/ds01/install.sh --uninstall
+if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
+    printf 'install.sh: error: bash 4.4 or newer is required\n' >&2
+    exit 7
+fi
+set -euo pipefail
+shopt -s inherit_errexit
+umask 022
+PROJECT_ROOT="$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")"
+readonly PROJECT_ROOT COMMAND_NAME=install.sh
+export COMMAND_NAME
+# shellcheck source=lib/core.bash
+source "${PROJECT_ROOT}/lib/core.bash"
+# shellcheck source=lib/docker.bash
+source "${PROJECT_ROOT}/lib/docker.bash"
+# shellcheck source=lib/install/layout.bash
+source "${PROJECT_ROOT}/lib/install/layout.bash"
+# shellcheck source=lib/install/system.bash
+source "${PROJECT_ROOT}/lib/install/system.bash"
+# shellcheck source=lib/install/program.bash
+source "${PROJECT_ROOT}/lib/install/program.bash"
+# shellcheck source=lib/install/remove.bash
+source "${PROJECT_ROOT}/lib/install/remove.bash"
+# shellcheck source=lib/install/demo.bash
+source "${PROJECT_ROOT}/lib/install/demo.bash"
+
+main() {
+    local uninstall='' purge='' demo=''
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::header "${PROJECT_ROOT}/install.sh" && exit "${EXIT_OK}" ;;
+            --prefix | --bin-dir | --config-dir | --state-dir | --log-dir)
+                core::need_value "$1" "$#" "${2:-}"
+                layout::set "${1#--}" "$2"
+                shift
+                ;;
+            --prefix=* | --bin-dir=* | --config-dir=* | --state-dir=* | --log-dir=*)
+                core::need_value "${1%%=*}" 2 "${1#*=}"
+                layout::set "${1%%=*}" "${1#*=}"
+                ;;
+            --user) INSTALL_USER=yes ;;
+            --no-system) INSTALL_SYSTEM='' ;;
+            --demo) demo=yes ;;
+            --uninstall) uninstall=yes ;;
+            --purge) purge=yes ;;
+            -n | --dry-run) INSTALL_DRY_RUN=yes ;;
+            -q | --quiet) CORE_QUIET=yes ;;
+            -*) core::unknown_option "$1" ;;
+            *) core::usage_error "unexpected word '$1'" ;;
+        esac
+        shift
+    done
+    [[ -z "${purge}" || -n "${uninstall}" ]] || core::usage_error "'--purge' goes with '--uninstall'"
+    [[ -z "${demo}" || -z "${uninstall}" ]] || core::usage_error "'--demo' does not go with '--uninstall'"
+
+    core::make_temp
+    layout::complete
+    if [[ -n "${uninstall}" ]]; then
+        layout::check_rights
+        remove::all "${purge}"
+    elif [[ "${PROJECT_ROOT}" -ef "${LAYOUT[prefix]}" ]]; then
+        [[ -n "${demo}" ]] || core::usage_error "this copy is the installed one; run install.sh of the new one"
+    else
+        layout::check
+        system::install_packages
+        system::start_engine
+        program::install
+        program::link
+        program::configure
+        program::make_folders
+        install::close
+    fi
+    [[ -z "${demo}" || -n "${INSTALL_DRY_RUN}" ]] || demo::run
+}
+
+# Say how it ended and what comes next.
+install::close() {
+    if [[ -n "${INSTALL_DRY_RUN}" ]]; then
+        ((INSTALL_CHANGES > 0)) || printf 'nothing to do\n'
+        return 0
+    fi
+    if ((INSTALL_CHANGES == 0)); then
+        core::info "nothing to do: DS01 $(< "${LAYOUT[prefix]}/VERSION") is installed in '${LAYOUT[prefix]}'"
+    else
+        core::info "DS01 $(< "${LAYOUT[prefix]}/VERSION") is installed in '${LAYOUT[prefix]}'"
+    fi
+    [[ -z "${CORE_QUIET}" ]] || return 0
+    case ":${PATH}:" in
+        *":${LAYOUT[bin]}:"*) core::hint "run 'container --help' to see the commands" ;;
+        *) core::hint "add '${LAYOUT[bin]}' to your PATH, then run 'container --help'" ;;
+    esac
+}
+
+main "$@"
+exit
