@@ -19,7 +19,7 @@ from typing import IO, Any
 from mlc_base import MlcError
 
 _NOISE = ("DEPRECATED: The legacy builder", "Install the buildx component")
-_PREFIXES = ("Error response from daemon: ", "Error: ", "docker: ", "ERROR: ")
+_PREFIXES = ("docker: ", "ERROR: ", "Error: ", "Error response from daemon: ")
 
 
 @dataclass(frozen=True)
