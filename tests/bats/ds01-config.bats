@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # ds01-config: check and show.
+# shellcheck disable=SC2154 # set by helper.bash and by bats
 
 load helper
 
