@@ -55,7 +55,7 @@ program::_write_paths() {
     printf '}\n'
 }
 
-# A line for each installed file: rights, checksum or target, name. Prints: them, sorted.
+# A line for each part, and for each file its rights or target, and its checksum. Prints: them, sorted.
 program::_manifest() { # <folder>
     local part parts=()
     (
@@ -63,6 +63,7 @@ program::_manifest() { # <folder>
         for part in "${PROGRAM_PARTS[@]}" paths.json; do
             [[ ! -e "${part}" ]] || parts+=("${part}")
         done
+        printf 'part %s\n' "${parts[@]}"
         find "${parts[@]}" -name __pycache__ -prune -o -type f -printf '%m %p\n' -o -type l -printf '%l %p\n' | sort
         find "${parts[@]}" -name __pycache__ -prune -o -type f -print0 | sort -z | xargs -0 sha256sum
     )
@@ -107,7 +108,7 @@ program::_replace() { # <stage>
     if [[ -d "${prefix}" ]]; then
         # What the administrator put there goes along.
         while IFS= read -r -d '' name; do
-            [[ -e "${next}/${name}" || "${name}" == venv ]] || grep -qE "^[0-9a-f]{64}  ${name}(/|\$)" "${prefix}/.manifest" \
+            [[ -e "${next}/${name}" || "${name}" == venv ]] || grep -qxF "part ${name}" "${prefix}/.manifest" \
                 || cp -a -- "${prefix}/${name}" "${next}/"
         done < <(find "${prefix}" -mindepth 1 -maxdepth 1 -printf '%P\0')
         rm -rf -- "${prefix}.old"

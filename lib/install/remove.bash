@@ -49,7 +49,7 @@ remove::_links() {
 # Remove what the manifest and the installer name; what somebody else put there stays.
 remove::_program() {
     local prefix="${LAYOUT[prefix]}" part parts
-    mapfile -t parts < <(sed -n 's|^[0-9a-f]\{64\}  ||p' "${prefix}/.manifest" | cut -d / -f 1 | sort -u)
+    mapfile -t parts < <(sed -n 's/^part //p' "${prefix}/.manifest")
     for part in "${parts[@]}" venv .manifest; do
         [[ -z "${part}" ]] || rm -rf -- "${prefix:?}/${part}"
     done

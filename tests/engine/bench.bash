@@ -150,6 +150,7 @@ bench::open() {
     done
     export BENCH_DIR="${bench_dir}" HOME="${bench_dir}/home" TMPDIR="${bench_dir}/tmp"
     export PATH="${root}/venv/bin:${PATH}" LC_ALL=C.UTF-8 TERM="${TERM:-dumb}"
+    export TMUX_TMPDIR="${bench_dir}"
     export HYPOTHESIS_STORAGE_DIRECTORY="${bench_dir}/hypothesis" PYTHONDONTWRITEBYTECODE=1
     git config --global --add safe.directory '*'
     if [[ -z "${fast}" ]] && ! setpriv --reuid 65534 --regid 65534 --clear-groups test -r "${root}/VERSION"; then

@@ -1,0 +1,100 @@
+#!/usr/bin/env bats
+# image-base: the offline base. tests/run itself builds it with this command before any test.
+# shellcheck disable=SC2154 # BIN is set by helper.bash, BATS_* by bats
+
+load helper
+
+setup() {
+    setup_ds01
+}
+
+# A `mmdebstrap` first on the PATH. Reads: its body from stdin.
+fake_mmdebstrap() {
+    mkdir -p "${BATS_TEST_TMPDIR}/fake"
+    cat > "${BATS_TEST_TMPDIR}/fake/mmdebstrap"
+    chmod +x "${BATS_TEST_TMPDIR}/fake/mmdebstrap"
+    PATH="${BATS_TEST_TMPDIR}/fake:${PATH}"
+}
+
+@test "image-base: refuses wrong words" {
+    run -2 --separate-stderr "${BIN}/image-base" --nonsense
+    [[ "${stderr}" == *"image-base: error: unknown option '--nonsense'"* ]]
+    run -2 "${BIN}/image-base" word
+    run -2 "${BIN}/image-base" --mirror
+    run -2 "${BIN}/image-base" --mirror 'no address'
+}
+
+@test "image-base: a dry run prints the commands and needs no engine" {
+    run -0 --separate-stderr env DOCKER_HOST=unix:///nonexistent "${BIN}/image-base" --dry-run --mirror=http://mirror.example/debian
+    [[ "${output}" == *mmdebstrap*--include=python3,sudo,git,*http://mirror.example/debian*'|'*docker*import* ]]
+}
+
+@test "image-base: says what to do where no engine answers" {
+    run -7 --separate-stderr env DOCKER_HOST=unix:///nonexistent "${BIN}/image-base"
+    [[ "${stderr}" == *'image-base: error: the Docker engine does not answer'* && "${stderr}" == *'image-base: hint:'* ]]
+}
+
+# bats test_tags=engine
+@test "image-base: leaves an image that is there alone" {
+    local before
+    before="$(docker image inspect --format '{{.Id}}' ds01/debian:bookworm)"
+    run -0 --separate-stderr "${BIN}/image-base"
+    [[ "${output}" == ds01/debian:bookworm && "$(docker image inspect --format '{{.Id}}' ds01/debian:bookworm)" == "${before}" ]]
+}
+
+# bats test_tags=engine
+@test "image-base: the image holds what containers need, and apt's sources" {
+    run -0 docker run --rm --network none ds01/debian:bookworm \
+        sh -c 'python3 -V && sudo -V > /dev/null && git --version && ps > /dev/null && grep -c bookworm /etc/apt/sources.list'
+    [[ "${lines[0]}" == 'Python 3'* && "${lines[1]}" == git* ]]
+}
+
+# bats test_tags=engine
+@test "image-base: a build that fails half way leaves the old image and nothing else" {
+    local before
+    before="$(docker images --all --quiet --no-trunc | sort)"
+    fake_mmdebstrap << 'F'
+#!/bin/sh
+tar -C /usr/bin -c env
+echo 'E: the mirror went away' >&2
+exit 1
+F
+    run -7 --separate-stderr "${BIN}/image-base" --rebuild
+    [[ "${stderr}" == *"the mirror went away"* && "${stderr}" == *"image-base: error: cannot build"* ]]
+    [[ "$(docker images --all --quiet --no-trunc | sort)" == "${before}" ]]
+}
+
+# bats test_tags=engine
+@test "image-base: Ctrl-C and kill -9 leave the old image; the next build clears the rest" {
+    local before signal id
+    before="$(docker image inspect --format '{{.Id}}' ds01/debian:bookworm)"
+    fake_mmdebstrap << 'F'
+#!/bin/sh
+tar -C /usr/bin -c env
+touch "$HOME/running"
+exec sleep 3
+F
+    for signal in INT KILL; do
+        rm -f -- "${HOME}/running"
+        # A process group of its own, as a terminal would give it.
+        setsid "${BIN}/image-base" --rebuild > /dev/null 2>&1 &
+        id=$!
+        wait_for 20 test -e "${HOME}/running"
+        kill "-${signal}" -- "-${id}"
+        wait "${id}" || true
+        [[ "$(docker image inspect --format '{{.Id}}' ds01/debian:bookworm)" == "${before}" ]]
+    done
+    rm -rf -- "${TMPDIR:-/tmp}"/ds01.????????
+    fake_mmdebstrap << 'F'
+#!/bin/sh
+exec tar -C /usr/bin -c env
+F
+    # Under another name of the old image it can be put back.
+    docker tag "${before}" ds01t-keep:base
+    run -0 --separate-stderr "${BIN}/image-base" --rebuild
+    [[ "$(docker image inspect --format '{{.Id}}' ds01/debian:bookworm)" != "${before}" ]]
+    id="$(docker image inspect --format '{{.Id}}' ds01/debian:bookworm)"
+    docker tag "${before}" ds01/debian:bookworm
+    docker rmi ds01t-keep:base "${id}" > /dev/null
+    [[ -z "$(docker images --quiet --filter dangling=true --filter label=ds01.base=bookworm)" ]]
+}
