@@ -587,7 +587,7 @@ def test_zombie_is_dead() -> None:
 
 
 def test_odd_process_names_are_read(tmp_path: Path) -> None:
-    program = tmp_path / "a) R (1"
+    program = tmp_path / "a) Z (1"
     program.symlink_to("/bin/sleep")
     process = subprocess.Popen([program, "600"])
     try:
