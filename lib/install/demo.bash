@@ -41,7 +41,8 @@ demo::run() {
         || core::die "${EXIT_BUG}" "'container-run' failed with status $?" "run 'ds01-config check' to see if the configuration is right"
     answer="$(grep '^limits ' <<< "${answer}" | tail -n 1)" \
         || core::die "${EXIT_BUG}" 'the container did not tell its limits'
-    policy="$(core::helper get_resource_limits "${DEMO_USER}" --json)" \
+    # The installed program knows where its configuration is.
+    policy="$("${LAYOUT[prefix]}/venv/bin/python3" -sE "${LAYOUT[prefix]}/python/get_resource_limits.py" "${DEMO_USER}" --json)" \
         || core::die "${EXIT_BUG}" "cannot read the limits of '${DEMO_USER}'"
     demo::_compare "${answer}" "${policy}"
     demo::_as_user "${LAYOUT[prefix]}/bin/container-remove" --yes --force --quiet "${DEMO_NAME}" \
@@ -93,31 +94,42 @@ demo::_compare() { # <answer> <policy-json>
     local quota period memory pids shm name uid cpus limits want wrong=0
     local -a rows
     read -r _ quota period memory pids shm name uid <<< "$1"
-    # Hundredths of a CPU; the kernel's word for no limit is -1 or max.
+    # Hundredths of a CPU; the kernel's word for no limit is -1 or max, and nearly 2^63 for memory on cgroup v1.
     cpus=max
     [[ "${quota}" == max || "${quota}" == -1 ]] || cpus=$((quota * 100 / period))
+    ((${#memory} < 19)) || memory=max
     limits="$(jq -r '.limits | [if .max_cpus then (.max_cpus * 100 | floor) else "null" end,
         .memory // "null", .pids_limit // "null", .shm_size // "null"] | @tsv' <<< "$2")"
     read -r -a rows <<< "${limits}"
-    printf '\n%-14s %16s %16s %16s\n' limit policy 'on this host' 'in the container'
+
+    printf '\n%-14s %14s %14s %18s\n' '' policy 'on this host' 'in the container'
     want="$(demo::_least "${rows[0]}" "$(($(nproc --all) * 100))")"
-    [[ "${rows[0]}" != null || "${cpus}" != max ]] || want=max
-    demo::_row 'CPUs (1/100)' "${rows[0]}" "${want}" "${cpus}" || wrong=1
+    demo::_row CPUs cpus "${rows[0]}" "${want}" "${cpus}" || wrong=1
     want="$(demo::_least "${rows[1]}" "$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo) * 1024))")"
-    # No limit at all reads as max on cgroup v2, and as nearly 2^63 on v1.
-    [[ "${rows[1]}" != null ]] || want=max
-    ((${#memory} < 19)) || memory=max
-    demo::_row memory "${rows[1]}" "${want}" "${memory}" || wrong=1
-    demo::_row processes "${rows[2]}" "$(demo::_least "${rows[2]}" null)" "${pids}" || wrong=1
-    demo::_row 'shared memory' "${rows[3]}" "$(demo::_least "${rows[3]}" null)" "${shm}" || wrong=1
-    printf '%-14s %16s %16s %16s\n\n' user "${DEMO_USER}" "$(id -u "${DEMO_USER}")" "${name}, ${uid}"
-    [[ "${uid}" == "$(id -u "${DEMO_USER}")" ]] || wrong=1
+    demo::_row memory bytes "${rows[1]}" "${want}" "${memory}" || wrong=1
+    demo::_row 'shared memory' bytes "${rows[3]}" "$(demo::_least "${rows[3]}" null)" "${shm}" || wrong=1
+    demo::_row processes number "${rows[2]}" "$(demo::_least "${rows[2]}" null)" "${pids}" || wrong=1
+    want="$(id -u "${DEMO_USER}")"
+    printf '%-14s %14s %14s %18s\n\n' user "${DEMO_USER}" "${want}" "${name}, ${uid}"
+    [[ "${uid}" == "${want}" ]] || wrong=1
     ((wrong == 0)) || core::die "${EXIT_BUG}" 'the container does not have the limits of the policy'
 }
 
-# Print one row; returns 1 where the container's value is not the wanted one (memory counts in pages).
-demo::_row() { # <name> <policy> <wanted> <found>
-    local policy="${2/null/unlimited}"
-    printf '%-14s %16s %16s %16s\n' "$1" "${policy}" "${3/max/unlimited}" "${4/max/unlimited}"
-    [[ "$3" == "$4" ]] || { [[ "$3$4" =~ ^[0-9]+$ ]] && (($3 >= $4 && $3 - $4 < 4096)); }
+# Print one row; returns 1 where the container's value is not the wanted one.
+demo::_row() { # <name> <cpus|bytes|number> <policy> <wanted> <found>
+    local value shown=()
+    for value in "$3" "$4" "$5"; do
+        case "$2-${value}" in
+            *-null | *-max) value=unlimited ;;
+            cpus-*) value="$((value / 100)).$((value % 100 / 10))$((value % 10))" ;;
+            bytes-*) value="$(numfmt --to=iec --round=nearest --format=%.2f "${value}")" ;;
+            *) ;;
+        esac
+        shown+=("${value}")
+    done
+    printf '%-14s %14s %14s %18s\n' "$1" "${shown[@]}"
+    # No limit in the policy may still be one that the host sets.
+    [[ "$4" != "$5" && ! ("$3" == null && "$5" == max) ]] || return 0
+    # The engine counts memory in pages, and what the host has in whole mebibytes.
+    [[ "$2" == bytes && "$4$5" =~ ^[0-9]+$ ]] && (($4 >= $5 && $4 - $5 < 1048576))
 }
