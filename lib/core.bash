@@ -142,11 +142,17 @@ core::exec_helper() { # <job> [<word>...]
     exec "${python}" -sE "${PROJECT_ROOT}/python/${job}.py" "$@"
 }
 
-# A folder for this run, removed when the command ends. Sets: CORE_TEMP.
+# A folder for this run, removed when the command ends; those of runs that were killed go too. Sets: CORE_TEMP.
 core::make_temp() {
+    local base="${TMPDIR:-/tmp}" folder pid
     [[ -z "${CORE_TEMP}" ]] || return 0
-    CORE_TEMP="$(mktemp -d "${TMPDIR:-/tmp}/ds01.XXXXXXXX")" \
-        || core::die "${EXIT_PREREQUISITE}" "cannot make a temporary folder in '${TMPDIR:-/tmp}'"
+    for folder in "${base}"/ds01-run.*; do
+        pid="${folder#"${base}"/ds01-run.}" pid="${pid%%.*}"
+        [[ ! -O "${folder}" || ! "${pid}" =~ ^[0-9]+$ || -d "/proc/${pid}" ]] || rm -rf -- "${folder}"
+    done
+    CORE_TEMP="$(mktemp -d "${base}/ds01-run.$$.XXXXXXXX")" \
+        || core::die "${EXIT_PREREQUISITE}" "cannot make a temporary folder in '${base}'" \
+            "free some space there, or set TMPDIR to another folder"
     trap core::_finish EXIT
 }
 

@@ -99,6 +99,11 @@ create::ask_framework() {
     CREATE[version]="${choice#* }"
 }
 
+# A policy that is broken is told before anything is done, and not by the engine in the middle of it.
+create::_check_policy() {
+    core::helper get_resource_limits > /dev/null || exit
+}
+
 # Fill the folders that the settings give where no flag did, and make them absolute; mlc wants them to exist.
 create::_folders() {
     local key
@@ -136,6 +141,7 @@ create::container() {
     local json fields overlay
     mlc::load
     create::check_name "${CREATE[name]}"
+    create::_check_policy
     create::_folders
     core::make_temp
     overlay="${CORE_TEMP}/mlc"
@@ -196,8 +202,7 @@ create::guarded() { # <word>...
     mlc::governed "$@" || status=$?
     ((status < 128)) || exit "${status}"
     json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || {
-        ((status > 0)) || status="${EXIT_BUG}"
-        core::die "$(create::_failure_status "${status}")" "container '${CREATE[name]}' was not made" \
+        core::die "${EXIT_BUG}" "container '${CREATE[name]}' was not made" \
             "look at the lines above for the reason"
     }
     ((status == 0)) || core::warn "mlc ended with status ${status}, but the container is there"
@@ -211,7 +216,7 @@ create::guarded() { # <word>...
 create::_abandon() {
     [[ -n "${CREATE_PENDING}" ]] || return 0
     create::_clear_remains "${CREATE_PENDING}"
-    core::helper state forget "${CREATE_PENDING}" > /dev/null
+    core::helper state forget "${CREATE_PENDING}" --owner-pid "$$" > /dev/null
 }
 
 # Remove what an interrupted create of ours left under this name: a container that never ran, or mlc's temporary one.
@@ -233,10 +238,12 @@ create::import() { # <file> [<name>]
     CREATE[name]="$2"
     if [[ -z "${CREATE[name]}" ]]; then
         [[ "$1" != - ]] || core::missing "NAME, which must be given when the file comes from stdin"
-        CREATE[name]="$(mlc::run_ours import --show-name "$1")" \
+        # A file that is not what it should be is refused by the import itself; here only the name is wanted.
+        CREATE[name]="$(mlc::exported_name "$1")" \
             || core::die "${EXIT_REFUSED}" "file '$1' is not an exported container" "check that it is complete"
     fi
     create::check_name "${CREATE[name]}"
+    create::_check_policy
     create::_folders
     words=(python3 "${PROJECT_ROOT}/aime-ml-containers/mlc.py" import "$1" "${CREATE[name]}" -s)
     words+=(-w "${CREATE[workspace]}")

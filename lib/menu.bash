@@ -96,15 +96,18 @@ menu::input() { # <title> <text> [<default>]
 
 # Ask yes or no; the default is No.
 menu::confirm() { # <title> <text>
-    local size answer lines
+    local size answer line rows=1
     if ! menu::_has_whiptail; then
         printf '%s\n%s [y/N]: ' "$1" "$2" >&2
         IFS= read -r answer || return 255
         [[ "${answer,,}" == y || "${answer,,}" == yes ]]
         return
     fi
-    mapfile -t lines <<< "$2"
-    read -ra size <<< "$(menu::_size "$((${#lines[@]} + 1))")"
+    # Whiptail wraps at the width of its box; a line counts as often as it will be broken.
+    while IFS= read -r line; do
+        rows=$((rows + 1 + ${#line} / 68))
+    done <<< "$2"
+    read -ra size <<< "$(menu::_size "${rows}")"
     menu::_whiptail --title "$1" --defaultno --scrolltext --yesno "$2" "${size[0]}" "${size[1]}"
 }
 

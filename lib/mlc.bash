@@ -64,9 +64,14 @@ mlc::run_ours() { # <verb> [<word>...]
     python3 "${PROJECT_ROOT}/aime-ml-containers/mlc.py" "$@"
 }
 
+# Print the name that an exported container had. It is not checked against the file's checksum.
+mlc::exported_name() { # <file>
+    tar --extract --to-stdout --occurrence=1 --file "$1" metadata.json 2> /dev/null | jq -er .name
+}
+
 # Run a command with the gateway between it and the engine.
 mlc::governed() { # <word>...
-    mlc::_quietly core::helper docker_gateway run --engine "${DOCKER_HOST}" -- "$@"
+    mlc::_quietly core::helper docker_gateway run -- "$@"
 }
 
 # Print what the engine knows of one of the user's containers, as JSON. Returns: 3 where there is none.

@@ -12,7 +12,7 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -20,6 +20,7 @@ import _table
 import settings
 from _common import Exit, HelperError, print_json, program_name, run, say
 from engine import Engine
+from units import utc_stamp
 
 MLC = "aime.mlc"
 SEPARATOR = "._."
@@ -51,7 +52,6 @@ class Container:
     limits: dict[str, str]
     managed: bool
     size: int | None = None
-    ports: list[str] = field(default_factory=list)
 
 
 def owner_uid(engine_name: str, labels: Mapping[str, str]) -> int | None:
@@ -86,8 +86,15 @@ def from_summary(entry: Mapping[str, Any]) -> Container:
             if f"ds01.limit.{key}" in labels
         },
         managed="ds01.uid" in labels,
-        size=entry.get("SizeRw"),
+        # The engine leaves out a size of 0; SizeRootFs is there if sizes were asked.
+        size=entry.get("SizeRw", 0 if "SizeRootFs" in entry else None),
     )
+
+
+def as_json(item: Container) -> dict[str, Any]:
+    """Return a container as programs read it, its time as ISO 8601."""
+    made = datetime.fromtimestamp(item.created, timezone.utc)
+    return {**asdict(item), "created": utc_stamp(made)}
 
 
 def select(entries: Iterable[Mapping[str, Any]], uid: int | None) -> list[Container]:
@@ -202,7 +209,7 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
     entries = engine.containers([MLC], size=words.json or "size" in words.column)
     found = select(entries, None if words.all_users else os.getuid())
     if words.json:
-        print_json({"containers": [asdict(item) for item in found]})
+        print_json({"containers": [as_json(item) for item in found]})
         return Exit.OK
     if not found:
         whose = "no containers" if words.all_users else "you have no containers"
@@ -293,7 +300,7 @@ def do_show(words: argparse.Namespace, engine: Engine) -> int:
         raise HelperError(Exit.NOT_FOUND, f"container '{words.name}' not found")
     state = details.get("State") or {}
     shown = {
-        **asdict(item),
+        **as_json(item),
         "running": bool(state.get("Running")),
         "paused": bool(state.get("Paused")),
         "ever_started": ever_started(details),

@@ -58,6 +58,8 @@ container-remove::_one() ( # <name> <force>
     if mlc::container_json "$1" > /dev/null 2>&1; then
         core::die "${EXIT_BUG}" "container '$1' is still there" "look at the lines above for the reason"
     fi
-    core::helper state removed "${engine_name}" > /dev/null || core::warn "the removal is not in the event log"
+    core::helper state removed "${engine_name}" > /dev/null || core::warn "the record of '$1' could not be closed"
+    core::helper state event removed --json "$(jq -c '{container, name, workspace}' <<< "${json}")" > /dev/null \
+        || core::warn "the removal is not in the event log"
     core::info "container '$1' is removed; the workspace '$(jq -r .workspace <<< "${json}")' stays"
 )

@@ -54,7 +54,7 @@ teardown() {
 @test "container-remove: asks in a terminal what will be lost, with No as the default" {
     run -0 "${BIN}/container-create" m5 Debian
     terminal_start "${BIN}/container-remove" m5
-    wait_for 20 terminal_shows 'with everything installed or written inside'
+    wait_for 20 terminal_shows 'These containers will be removed'
     terminal_shows 'm5'
     terminal_shows 'stay.'
     terminal_keys Enter

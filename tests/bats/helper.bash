@@ -15,11 +15,12 @@ setup_ds01() {
     cp -- "${ROOT}"/config/*.yaml "${ROOT}"/config/*.repo "${DS01_ROOT}/etc/ds01/"
 }
 
-# Let the bench's other users reach this test's files too.
+# Let the bench's other users reach this test's files too; the shared folders are as install.sh makes them.
 open_ds01() {
     chmod a+x "${BATS_RUN_TMPDIR}" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR}"
     chmod -R a+rX "${DS01_ROOT}"
-    find "${DS01_ROOT}/var" -type d -exec chmod 2777 {} +
+    chgrp -R ds01t-docker "${DS01_ROOT}/var"
+    find "${DS01_ROOT}/var" -type d -exec chmod 2775 {} +
 }
 
 # Remove the containers and prepared images that this test made. Call it in teardown of engine tests.
