@@ -23,10 +23,11 @@ open_ds01() {
     find "${DS01_ROOT}/var" -type d -exec chmod 2775 {} +
 }
 
-# Remove the containers and prepared images that this test made. Call it in teardown of engine tests.
+# Remove all containers and prepared images. Only ever on the engine that the bench started for itself.
 teardown_engine() {
     local found
     [[ -n "${DOCKER_HOST:-}" ]] || return 0
+    [[ "${DOCKER_HOST}" == "unix://${BENCH_DIR:?engine tests are run by tests/run}/"* ]] || return 0
     mapfile -t found < <(docker ps --all --quiet --filter label=aime.mlc)
     ((${#found[@]} == 0)) || docker rm --force --volumes "${found[@]}" > /dev/null
     mapfile -t found < <(docker images --format '{{.Repository}}:{{.Tag}}' | grep -F '._.' || true)
