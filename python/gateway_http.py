@@ -36,7 +36,8 @@ ANSWER_LIMIT = 16 << 20
 LINGER_SECONDS = 2.0
 CONNECT_SECONDS = 10.0
 _CHUNK = 256 << 10
-_SEND_BUFFER = 1 << 20
+_READS_AT_ONCE = 4
+SEND_BUFFER = 1 << 20
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 _FOLDED = re.compile(rb"\n[ \t]")
@@ -211,7 +212,7 @@ async def connect(path: str) -> socket.socket:
         while True:
             try:
                 sock.connect(path)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             except BlockingIOError:
                 # The engine's queue of new connections is full. A Unix socket does
                 # not say when it is not, so asyncio's own sock_connect is no help.
@@ -389,21 +390,26 @@ class Pump:
             self._loop.add_reader(source, self._read)
 
     def _read(self) -> None:
-        try:
-            count = self._source.recv_into(self._buffer)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            count = 0
-        if not count:
-            self._loop.remove_reader(self._source)
-            self._end()
-            return
-        sent = self._send(self._buffer[:count])
-        if sent < count and not self.broken:
-            self._pending = memoryview(bytes(self._buffer[sent:count]))
-            self._loop.remove_reader(self._source)
-            self._loop.add_writer(self._sink, self._write)
+        # A few at once: asking the event loop in between costs as much as reading.
+        for _ in range(_READS_AT_ONCE):
+            try:
+                count = self._source.recv_into(self._buffer)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                count = 0
+            if not count:
+                self._loop.remove_reader(self._source)
+                self._end()
+                return
+            sent = self._send(self._buffer[:count])
+            if self.broken:
+                return
+            if sent < count:
+                self._pending = memoryview(bytes(self._buffer[sent:count]))
+                self._loop.remove_reader(self._source)
+                self._loop.add_writer(self._sink, self._write)
+                return
 
     def _send(self, data: memoryview) -> int:
         try:

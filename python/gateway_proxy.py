@@ -142,6 +142,7 @@ class Proxy:
                 loop.call_later(0.1, self._resume)
                 return
             client.setblocking(False)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, http.SEND_BUFFER)
             task = loop.create_task(self._serve(client))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

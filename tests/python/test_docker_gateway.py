@@ -304,6 +304,7 @@ def test_terminal_stop_and_continue(terminal: Terminal) -> None:
     terminal.type("\x1a")
     terminal.expect("Stopped")
     terminal.expect("PROMPT ")
+    time.sleep(0.3)
     terminal.type("fg; echo status=$?\r")
     time.sleep(0.3)
     terminal.type("xy\r")
