@@ -177,3 +177,7 @@ class Proxy:
                 await http.respond(client, method, 503, text)
             except (http.ClientGoneError, OSError):
                 return
+            except Exception as error:
+                # A mistake of ours must not let a request through, or hang a client.
+                text = http.error_body(f"internal error: {error!r}")
+                await http.respond(client, method, 500, text)

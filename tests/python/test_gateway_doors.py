@@ -1,0 +1,232 @@
+"""gateway_doors: requests that policy names, with an engine of the test's own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway_bench import FakeEngine, dial, proxy, read_all, short_folder
+from gateway_doors import Doors, build_query
+from gateway_proxy import Exchange
+from gateway_types import Caller, HostFacts, RefusalError, Site
+from test_gateway_policy import LIMITS, SomeLimits
+
+CALLER = Caller(1000, "alice")
+HOST = HostFacts(cpus=4, memory=64 << 30)
+PULL = "/v1.41/images/create?fromImage=some%2Fimage&tag=1.0"
+Answers = Callable[[str, str], tuple[int, Any]]
+
+
+class Bench:
+    """A gateway with its doors before a made-up engine, and what was said."""
+
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
+        self.told: list[tuple[str, str]] = []
+        self.asked: list[str] = []
+        self.bodies: list[bytes] = []
+        self._path = ""
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Bench]:
+        with short_folder() as folder:
+            engine = FakeEngine(str(folder / "e.sock"), self._play)
+            doors: list[Doors] = []
+
+            async def judge(exchange: Exchange) -> None:
+                if not doors:
+                    doors.append(Doors(CALLER, engine.path, self._tell))
+                await doors[0].judge(exchange)
+
+            try:
+                with proxy(engine.path, judge) as path:
+                    self._path = path
+                    self._engine = engine
+                    yield self
+            finally:
+                engine.close()
+
+    def _tell(self, kind: str, text: str) -> None:
+        self.told.append((kind, text))
+
+    def _play(self, sock: socket.socket, rest: bytes) -> None:
+        head = self._engine.heads[-1].decode()
+        method, target, _ = head.split("\r\n")[0].split(" ")
+        length = 0
+        for line in head.split("\r\n")[1:]:
+            name, _, value = line.partition(":")
+            if name.lower() == "content-length":
+                length = int(value)
+        while len(rest) < length:
+            rest += sock.recv(4096)
+        self.asked.append(f"{method} {target}")
+        self.bodies.append(rest)
+        status, answer = self.answers(method, target)
+        body = json.dumps(answer).encode()
+        text = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n"
+        sock.sendall(text.encode() + body)
+
+    def post(self, target: str, body: bytes = b"", head: str = "") -> tuple[int, str]:
+        with contextlib.closing(dial(self._path)) as sock:
+            text = f"POST {target} HTTP/1.1\r\nHost: x\r\n{head}"
+            sock.sendall(f"{text}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            answer = read_all(sock).decode()
+        return int(answer.split(" ")[1]), answer.partition("\r\n\r\n")[2]
+
+
+def image(digests: list[str], code: int = 200, **answer: str) -> Answers:
+    def answers(method: str, target: str) -> tuple[int, Any]:
+        if method == "GET":
+            facts = {"RepoDigests": digests, "Os": "linux", "Architecture": "amd64"}
+            return 200, facts
+        return code, answer
+
+    return answers
+
+
+def test_an_image_without_a_digest_is_never_pulled() -> None:
+    with Bench(image([])).running() as bench:
+        status, body = bench.post(PULL)
+        assert status == 200
+        lines = [json.loads(line) for line in body.splitlines()]
+        assert lines[-1] == {"status": "Status: Image is up to date for some/image:1.0"}
+        assert bench.asked == ["GET /images/some/image:1.0/json"]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        'Get "https://registry-1.docker.io/v2/": dial tcp: lookup x: no such host',
+        'Get "https://x/v2/": net/http: request canceled (Client.Timeout exceeded)',
+        'Get "https://x/v2/": dial tcp 1.2.3.4:443: connect: connection refused',
+    ],
+)
+def test_a_registry_out_of_reach_is_answered_from_here(reason: str) -> None:
+    with Bench(image(["a@sha256:1"], 500, message=reason)).running() as bench:
+        status, body = bench.post(PULL)
+        assert status == 200
+        assert "up to date" in body
+        assert "registry not reached" in bench.told[0][1]
+
+
+def test_an_image_that_only_this_engine_has() -> None:
+    reason = "pull access denied for x, repository does not exist or may require …"
+    with Bench(image(["a@sha256:1"], 404, message=reason)).running() as bench:
+        assert bench.post(PULL)[0] == 200
+
+
+@pytest.mark.parametrize("reason", ["toomanyrequests: limit", "unauthorized: no"])
+def test_other_failures_of_a_pull_are_the_engines(reason: str) -> None:
+    with Bench(image(["a@sha256:1"], 500, message=reason)).running() as bench:
+        status, body = bench.post(PULL)
+        assert (status, json.loads(body)) == (500, {"message": reason})
+
+
+def test_a_pull_that_works_is_streamed() -> None:
+    with Bench(image(["a@sha256:1"], 200, status="Pulling")).running() as bench:
+        status, body = bench.post(PULL)
+        assert (status, json.loads(body)) == (200, {"status": "Pulling"})
+        assert bench.post(PULL + "&platform=linux/arm64")[0] == 200
+        assert bench.asked[-1].startswith("POST")
+
+
+def test_parameters_have_one_reading() -> None:
+    with Bench(image([])).running() as bench:
+        form = "Content-Type: application/x-www-form-urlencoded\r\n"
+        assert bench.post(PULL, b"fromImage=other", form)[0] == 400
+        assert bench.post("/images/create?a=1;fromImage=x")[0] == 400
+        assert bench.asked == []
+
+
+def test_without_configuration_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DS01_ROOT", str(tmp_path))
+    with Bench(image([])).running() as bench:
+        status, body = bench.post("/containers/create", b'{"Image": "x"}')
+        assert status == 500
+        assert "ds01:" in json.loads(body)["message"]
+        assert bench.asked == []
+
+
+def test_a_log_that_cannot_be_written_is_told_once(
+    ds01_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*words: object, **fields: object) -> None:
+        raise OSError("read-only")
+
+    monkeypatch.setattr("event_log.append_event", fail)
+
+    def answers(method: str, target: str) -> tuple[int, Any]:
+        return (200, {"NCPU": 2}) if method == "GET" else (201, {"Id": "abc"})
+
+    with Bench(answers).running() as bench:
+        for _ in range(2):
+            status, body = bench.post("/containers/create?name=n", b'{"Image": "x"}')
+            assert (status, json.loads(body)) == (201, {"Id": "abc"})
+        asked = [target for target in bench.asked if target.startswith("GET")]
+        # The engine's facts are asked for once per run.
+        assert asked == ["GET /info"]
+        sent = json.loads(bench.bodies[-1])
+        assert sent["HostConfig"]["NanoCpus"] == 2 * 10**9
+    text = "the event log cannot be written: read-only"
+    assert bench.told.count(("warning", text)) == 1
+
+
+def test_ambiguous_bodies_are_refused(ds01_root: Path) -> None:
+    with Bench(image([])).running() as bench:
+        for target in ("/containers/create", "/containers/a/exec", "/volumes/create"):
+            status, body = bench.post(target, b'{"Name": "a", "NAME": "b"}')
+            assert status == 400, target
+            assert "more than once" in body
+
+
+def test_a_mistake_of_ours_lets_nothing_through(
+    ds01_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*words: object, **more: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("gateway_policy.rewrite_create", fail)
+    with Bench(lambda method, target: (200, {})).running() as bench:
+        assert bench.post("/containers/create", b'{"Image": "x"}')[0] == 500
+        assert bench.asked == ["GET /info"]
+
+
+# Builds ------------------------------------------------------------------------------
+
+
+def build(query: dict[str, str], limits: SomeLimits = LIMITS) -> dict[str, str]:
+    return build_query(query, CALLER, limits, HOST, Site("ds01"))[0]
+
+
+def test_classic_builds_get_the_callers_limits() -> None:
+    found = build({"t": "x", "memory": "0", "cpushares": "99999"})
+    assert found["t"] == "x"
+    assert found["memory"] == found["memswap"] == str(32 << 30)
+    assert found["cpuquota"] == "400000"
+    assert found["cpuperiod"] == "100000"
+    assert found["cgroupparent"] == "/ds01/u1000"
+    assert "cpushares" not in found
+    assert build({"memory": str(1 << 30)})["memory"] == str(1 << 30)
+
+
+def test_buildkit_takes_the_network_only() -> None:
+    found = build({"version": "2", "session": "s", "networkmode": "host"})
+    assert found["networkmode"] == "host"
+    assert "memory" not in found
+    bridge = SomeLimits(network="bridge")
+    assert (
+        build({"version": "2", "networkmode": "host"}, bridge)["networkmode"] != "host"
+    )
+
+
+def test_builds_have_no_security_options() -> None:
+    with pytest.raises(RefusalError):
+        build({"securityopt": '["seccomp=unconfined"]'})
