@@ -229,12 +229,12 @@ def serve_command(listener: socket.socket, engine: str, pid: int) -> int:
 
 def run_command(command: Sequence[str], engine: str) -> int:
     """Run COMMAND behind a gateway of its own; return its status."""
-    if not Path(engine).exists():
-        raise HelperError(
-            Exit.PREREQUISITE,
-            f"no Docker engine answers at 'unix://{engine}'",
-            "run 'sudo systemctl start docker', or ask the administrator",
-        )
+    if not os.access(engine, os.R_OK | os.W_OK):
+        from engine import no_engine  # noqa: PLC0415 - for its words only
+
+        is_there = Path(engine).exists()
+        reason = PermissionError() if is_there else FileNotFoundError()
+        raise no_engine(f"unix://{engine}", reason)
     folder, listener = make_listener()
     try:
         # No signal may find the gateway between COMMAND's start and its own handlers.

@@ -98,6 +98,7 @@ class Doors:
         paths = find_paths()
         settings = load_settings(paths.settings)
         user = identify_user(self._caller.uid)
+        self._caller = replace(self._caller, name=user.name)
         now = datetime.now(timezone.utc)
         limits = effective_limits(load_policy(paths.policy), user, now).limits
         own = tuple(str(path) for path in (paths.etc, paths.state, paths.log))

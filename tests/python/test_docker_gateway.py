@@ -113,6 +113,28 @@ def test_usage_and_a_missing_engine(environment: dict[str, str]) -> None:
         assert "docker_gateway: error:" in done.stderr
 
 
+def test_an_engine_that_one_may_not_use(environment: dict[str, str]) -> None:
+    if os.getuid() != 0:
+        pytest.fail("this test gives up root's rights: run it as root")
+    path = Path(environment["DOCKER_HOST"].removeprefix("unix://"))
+    path.chmod(0o600)
+    path.parent.chmod(0o755)
+    script = (
+        "import os, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "import docker_gateway, engine, _common\n"
+        "os.setgroups([]); os.setgid(12345); os.setuid(12345)\n"
+        "try:\n"
+        "    docker_gateway.run_command(['true'], sys.argv[2])\n"
+        "except _common.HelperError as error:\n"
+        "    print(int(error.code), error.hint)\n"
+    )
+    folder = str(Path(docker_gateway.__file__).parent)
+    words = [sys.executable, "-c", script, folder, str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("7 ask the administrator")
+
+
 def test_engine_path() -> None:
     assert docker_gateway.engine_path(None, {}) == "/var/run/docker.sock"
     assert docker_gateway.engine_path("unix:///a", {"DOCKER_HOST": "b"}) == "/a"
