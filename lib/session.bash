@@ -35,6 +35,11 @@ session::_leave() {
     SESSION_LOCK=''
 }
 
+# Drop the lock of a container that is gone.
+session::forget() { # <engine-name>
+    rm -f -- "${MLC_STATE_DIR}/sessions/$1.lock"
+}
+
 # Start a container if it is not running.
 session::start() { # <name> <engine-name>
     local json

@@ -28,9 +28,18 @@ main() {
     mlc::container_json "${words[0]}" > /dev/null || exit
 
     core::run_pre_hooks name "${words[0]}" file "${target}"
-    mlc::run_ours export "${words[0]}" "${target}" "${flags[@]}" || core::die "${EXIT_BUG}" \
+    container-export::_write "${words[0]}" "${target}" "${flags[@]}" || core::die "${EXIT_BUG}" \
         "container '${words[0]}' was not exported" "look at the lines above for the reason"
     core::helper state event exported --json "$(jq -cn --arg name "${words[0]}" --arg file "${target}" '$ARGS.named')" \
         > /dev/null || core::warn "the export is not in the event log"
     [[ "${target}" == - ]] || core::info "container '${words[0]}' is saved in '${target}'"
+}
+
+# The file is the only thing that mlc's stdout is of use for.
+container-export::_write() { # <name> <file> <flag>...
+    if [[ "$2" == - ]]; then
+        mlc::run_ours export "$@"
+    else
+        mlc::run_ours export "$@" > /dev/null
+    fi
 }

@@ -61,5 +61,6 @@ container-remove::_one() ( # <name> <force>
     core::helper state removed "${engine_name}" > /dev/null || core::warn "the record of '$1' could not be closed"
     core::helper state event removed --json "$(jq -c '{container, name, workspace}' <<< "${json}")" > /dev/null \
         || core::warn "the removal is not in the event log"
+    session::forget "${engine_name}"
     core::info "container '$1' is removed; the workspace '$(jq -r .workspace <<< "${json}")' stays"
 )
