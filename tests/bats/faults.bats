@@ -50,10 +50,10 @@ own_engine() { # [<option>...]
 
 # bats test_tags=engine
 @test "faults: a full disk leaves no container, and the reason is the engine's" {
-    own_engine --data-size 420m
+    own_engine --data-size 700m
     docker run --rm ds01/debian:bookworm true
     # Fill what is left but for a little.
-    docker run --name filler ds01/debian:bookworm sh -c 'head -c 400m /dev/zero > /fill; true' || true
+    docker run --name filler ds01/debian:bookworm sh -c "cat /dev/zero > /fill" 2> /dev/null || true
     run --separate-stderr "${BIN}/container-create" f3 Debian
     [[ "${status}" -ne 0 ]]
     [[ "${stderr}" == *'container-create: error: '* ]]
