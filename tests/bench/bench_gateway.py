@@ -89,11 +89,11 @@ def main() -> int:
                 for _ in range(SIZE >> 20):
                     out.write(block)
             up = alternate(
-                4, both, lambda address: docker(address, "cp", str(file), f"{NAME}:/f")
+                6, both, lambda address: docker(address, "cp", str(file), f"{NAME}:/f")
             )
             with open(os.devnull, "wb") as null:  # noqa: PTH123
                 down = alternate(
-                    4,
+                    6,
                     both,
                     lambda address: docker(
                         address, "cp", f"{NAME}:/f", "-", output=null.fileno()
