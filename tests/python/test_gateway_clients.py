@@ -271,7 +271,15 @@ def test_builders(behind: Behind, name: str, tmp_path: Path, buildkit: str) -> N
         f"FROM {IMAGE}\nARG WORD\nCOPY big /big\n"
         'RUN echo "$WORD" > /word && sha256sum /big | cut -c1-64 >> /word\n'
     )
-    words = ["build", "-t", name, "--build-arg", "WORD=hello", str(context)]
+    words = [
+        "build",
+        "--force-rm",
+        "-t",
+        name,
+        "--build-arg",
+        "WORD=hello",
+        str(context),
+    ]
     behind.run(CLIENT, *words, DOCKER_BUILDKIT=buildkit)
     out = behind.past("run", "--rm", name, "cat", "/word")
     assert out.split() == ["hello", digest]
