@@ -171,6 +171,8 @@ core::config_dir() {
 # command. From then on the post-* ones run when the command ends, and learn its status.
 core::run_pre_hooks() { # [<key> <value>]...
     local folder words=() hook
+    # container-run may come here twice: for making the container, and for using it.
+    [[ -z "${CORE_HOOKS_RAN}" ]] || return 0
     folder="$(core::config_dir)/hooks.d/${COMMAND_NAME}"
     [[ -d "${folder}" ]] || return 0
     while (($# > 1)); do

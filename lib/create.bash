@@ -199,17 +199,27 @@ create::guarded() { # <word>...
     trap 'exit 129' HUP
     previous="$(jq -r .previous <<< "${json}")"
     [[ "${previous}" != abandoned ]] || create::_clear_remains "${engine_name}"
-    mlc::governed "$@" || status=$?
+    core::make_temp
+    mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
     ((status < 128)) || exit "${status}"
     json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || {
-        core::die "${EXIT_BUG}" "container '${CREATE[name]}' was not made" \
-            "look at the lines above for the reason"
+        create::_explain
     }
     ((status == 0)) || core::warn "mlc ended with status ${status}, but the container is there"
     json="$(jq -c '{id, name, image, framework, gpus, workspace, limits: .applied}' <<< "${json}")"
     core::helper state finish "${engine_name}" --json "${json}" > /dev/null || exit
     CREATE_PENDING=''
     trap - INT TERM HUP
+}
+
+# Leave, saying why no container was made: the gateway's own words if it refused, since mlc and docker reword them.
+create::_explain() {
+    local fields refusal="${CORE_TEMP}/refusal"
+    if [[ -s "${refusal}" ]]; then
+        mapfile -t fields <<< "$(jq -r '.code, .message, .hint // ""' "${refusal}")"
+        core::die "${fields[0]}" "${fields[1]}" "${fields[2]:-}"
+    fi
+    core::die "${EXIT_BUG}" "container '${CREATE[name]}' was not made" "look at the lines above for the reason"
 }
 
 # Called when the command ends while a create is in flight.

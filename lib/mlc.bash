@@ -69,9 +69,9 @@ mlc::exported_name() { # <file>
     tar --extract --to-stdout --occurrence=1 --file "$1" metadata.json 2> /dev/null | jq -er .name
 }
 
-# Run a command with the gateway between it and the engine.
-mlc::governed() { # <word>...
-    mlc::_quietly core::helper docker_gateway run -- "$@"
+# Run a command with the gateway between it and the engine; a refusal is written to the file.
+mlc::governed() { # <report-file> <word>...
+    mlc::_quietly core::helper docker_gateway run --report "$1" -- "${@:2}"
 }
 
 # Print what the engine knows of one of the user's containers, as JSON. Returns: 3 where there is none.

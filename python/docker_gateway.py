@@ -6,6 +6,9 @@ process group and signals as if it ran alone; its status is returned (128 + n fo
 signal, 126 and 127 as the shell has them). If this process is killed, COMMAND gets
 SIGTERM.
 
+With `--report FILE` the last refusal is written to FILE as one JSON object (code,
+message, hint), since COMMAND turns every failure into a status of its own.
+
 Reads: the engine's address (`--engine`, else DOCKER_HOST, else the default socket);
 with the first request to make a container also the policy and the settings. Writes
 notes on stderr, nothing on stdout. Exit statuses of its own: 2, 7.
@@ -23,6 +26,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -183,7 +187,19 @@ def caller_of_this_process() -> Caller:
     return Caller(uid, name, private=True)
 
 
-def serve_command(listener: socket.socket, engine: str, pid: int) -> int:
+def write_report(path: Path | None, code: Exit, message: str, hint: str | None) -> None:
+    """Write down why a request was refused, for whoever started the gateway."""
+    if path is not None:
+        import json  # noqa: PLC0415 - on the way of a refusal only
+
+        told = {"code": int(code), "message": message, "hint": hint}
+        with contextlib.suppress(OSError):
+            path.write_text(json.dumps(told), encoding="utf-8")
+
+
+def serve_command(
+    listener: socket.socket, engine: str, pid: int, report: Path | None
+) -> int:
     """Serve the private socket until COMMAND has ended; return its status."""
     import asyncio  # noqa: PLC0415 - COMMAND starts while this loads
 
@@ -210,6 +226,7 @@ def serve_command(listener: socket.socket, engine: str, pid: int) -> int:
             caller_of_this_process(),
             engine,
             lambda kind, text: say(kind, text, PROGRAM),
+            partial(write_report, report),
         )
         proxy = Proxy(listener, engine, doors.judge)
         proxy.start()
@@ -227,7 +244,7 @@ def serve_command(listener: socket.socket, engine: str, pid: int) -> int:
     return asyncio.run(serve())
 
 
-def run_command(command: Sequence[str], engine: str) -> int:
+def run_command(command: Sequence[str], engine: str, report: Path | None) -> int:
     """Run COMMAND behind a gateway of its own; return its status."""
     if not os.access(engine, os.R_OK | os.W_OK):
         from engine import no_engine  # noqa: PLC0415 - for its words only
@@ -245,7 +262,7 @@ def run_command(command: Sequence[str], engine: str) -> int:
         for number in (*_KEYBOARD, signal.SIGTTOU):
             signal.signal(number, signal.SIG_IGN)
         raise_descriptors()
-        return serve_command(listener, engine, pid)
+        return serve_command(listener, engine, pid, report)
     finally:
         listener.close()
         shutil.rmtree(folder, ignore_errors=True)
@@ -264,6 +281,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="run one command behind a gateway of its own",
         allow_abbrev=False,
     )
+    verb.add_argument("--report", type=Path, metavar="FILE", help="where refusals go")
     verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
     return parser
 
@@ -277,7 +295,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise HelperError(
             Exit.USAGE, "no command is given", f"type '{PROGRAM} run -- docker ps'"
         )
-    return run_command(command, engine_path(options.engine, os.environ))
+    return run_command(command, engine_path(options.engine, os.environ), options.report)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import gateway_confine as confine
 import gateway_facts as facts
 import gateway_json as gj
 import gateway_policy as policy
-from _common import HelperError, find_paths
+from _common import Exit, HelperError, find_paths
 from gateway_proxy import Exchange
 from gateway_routes import Rule
 from gateway_types import Caller, HostFacts, Limits, Note, RefusalError, Site
@@ -40,14 +40,23 @@ _UNKNOWN_THERE = re.compile(
 )
 
 Tell = Callable[[str, str], None]
+# Told why a request was refused: the exit status that fits, the reason, a hint.
+Refused = Callable[[Exit, str, str | None], None]
 
 
 class Doors:
     """Judges the requests of one caller."""
 
-    def __init__(self, caller: Caller, engine: str, tell: Tell) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        engine: str,
+        tell: Tell,
+        refused: Refused = lambda *_: None,
+    ) -> None:
         """Take the caller, the path of the engine's socket, and where notes go."""
         self._caller = caller
+        self._refused = refused
         self._engine = engine
         self._tell = tell
         self._told: set[Note] = set()
@@ -71,11 +80,13 @@ class Doors:
         except RefusalError as error:
             name = exchange.route.name or _query(exchange).get("name", "")
             self._log("denied", code=error.code, reason=error.message, container=name)
+            self._refused(Exit.REFUSED, error.message, error.hint)
             await exchange.refuse(403, str(error))
         except gj.MalformedError as error:
             await exchange.refuse(400, str(error))
         except HelperError as error:
             hint = f" (hint: {error.hint})" if error.hint else ""
+            self._refused(error.code, error.message, error.hint)
             await exchange.refuse(500, error.message + hint)
 
     # Snapshots ---------------------------------------------------------------------

@@ -30,6 +30,7 @@ main() {
 
     # The command's own output is the result, so all else that is said goes to stderr.
     container-run::_ensure "${engine_name}" >&2
+    core::run_pre_hooks name "${CREATE[name]}"
     if ((${#command[@]} > 0)); then
         session::run "${CREATE[name]}" "${engine_name}" "${command[@]}"
     else

@@ -292,3 +292,11 @@ os.execv(sys.argv[1], sys.argv[1:])' "${BIN}/container-create" c12 Debian > "${B
     [[ "${stderr}" == *'not on Fridays'*"the site hook 'pre-20-refuse' refused with status 3"* ]]
     run ! docker inspect "c18._.${UID}"
 }
+
+# bats test_tags=engine
+@test "container-create: what the gateway refuses ends with its own reason, hint and status" {
+    run -4 --separate-stderr "${BIN}/container-create" c19 Debian -w /etc
+    [[ "${stderr}" == *"container-create: error: '/etc' cannot be mounted: '/etc' belongs to the server"* ]]
+    [[ "${stderr_lines[-1]}" == 'container-create: hint: mount a folder of your own' ]]
+    run ! docker inspect "c19._.${UID}"
+}

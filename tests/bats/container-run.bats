@@ -175,3 +175,20 @@ END
 @test "container-run: a command that does not exist gives 127" {
     run -127 "${BIN}/container-run" r13 Debian -- no-such-program
 }
+
+# bats test_tags=engine
+@test "container-run: site hooks run around it, also for a container that is there" {
+    local hooks="${DS01_ROOT}/etc/ds01/hooks.d/container-run"
+    run -0 "${BIN}/container-create" r14 Debian
+    mkdir -p "${hooks}"
+    printf '#!/bin/sh\ncat >> "%s/pre"\n' "${BATS_TEST_TMPDIR}" > "${hooks}/pre-1"
+    printf '#!/bin/sh\ncat >> "%s/post"\n' "${BATS_TEST_TMPDIR}" > "${hooks}/post-1"
+    chmod +x "${hooks}"/*
+    run -3 --separate-stderr "${BIN}/container-run" r14 -- sh -c 'echo result; exit 3'
+    [[ "${output}" == result ]]
+    jq -es 'length == 1 and .[0].name == "r14"' "${BATS_TEST_TMPDIR}/pre"
+    jq -es 'length == 1 and .[0].status == 3' "${BATS_TEST_TMPDIR}/post"
+    # Made and used in one command: the hooks still run once.
+    run -0 "${BIN}/container-run" r15 Debian -- true
+    jq -es 'length == 2 and .[1].framework == "Debian"' "${BATS_TEST_TMPDIR}/pre"
+}
