@@ -220,3 +220,16 @@ core::print_words() { # <word>...
     printf -v words '%q ' "$@"
     printf '%s\n' "${words% }"
 }
+
+# Show what a helper prints anew every two seconds, until Ctrl-C.
+core::watch() { # <job> [<word>...]
+    local text
+    trap 'exit 130' INT
+    while true; do
+        text="$(core::helper "$@")" || exit
+        # Home the cursor and clear what is below, only where there is a screen.
+        [[ ! -t 1 ]] || printf '\e[H\e[J'
+        printf '%s\n' "${text}"
+        sleep 2
+    done
+}

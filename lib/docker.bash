@@ -32,8 +32,8 @@ docker::start() { # <container>
     docker start "$1" > /dev/null
 }
 
-# Stop a container of which only the idle shell is left; that shell does not react to SIGTERM, so nothing is waited for.
-docker::stop_idle() { # <container>
+# Stop a container without waiting for its processes.
+docker::stop_now() { # <container>
     docker stop --time 0 "$1" > /dev/null
 }
 

@@ -28,7 +28,7 @@ session::_leave() {
     flock --unlock "${SESSION_LOCK}"
     if flock --exclusive --nonblock "${SESSION_LOCK}"; then
         if core::helper containers is-idle "${SESSION_CONTAINER}"; then
-            docker::stop_idle "${SESSION_CONTAINER}" || core::warn "container '${SESSION_CONTAINER}' was not stopped"
+            docker::stop_now "${SESSION_CONTAINER}" || core::warn "container '${SESSION_CONTAINER}' was not stopped"
         fi
     fi
     exec {SESSION_LOCK}>&-

@@ -3,7 +3,7 @@
 : "${EXIT_OK:?}"
 
 main() {
-    local words=() watch='' json='' text
+    local words=() watch='' json=''
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -18,16 +18,9 @@ main() {
     [[ -z "${watch}" || -z "${json}" ]] || core::usage_error "'--watch' and '--json' do not go together"
 
     core::run_pre_hooks
-    if [[ -z "${watch}" ]]; then
+    if [[ -n "${watch}" ]]; then
+        core::watch container_stats "${words[@]}"
+    else
         core::helper container_stats "${words[@]}"
-        return
     fi
-    trap 'exit 130' INT
-    while true; do
-        text="$(core::helper container_stats "${words[@]}")" || exit
-        # Home the cursor and clear what is below, only where there is a screen.
-        [[ ! -t 1 ]] || printf '\e[H\e[J'
-        printf '%s\n' "${text}"
-        sleep 2
-    done
 }

@@ -3,13 +3,12 @@
 : "${EXIT_BUG:?}" "${EXIT_OK:?}"
 
 main() {
-    local names=() all='' yes='' name status=0 worst=0
-    local -a CONTAINER_STOP_FLAGS=(-s)
+    local names=() all='' yes='' force='' name status=0 worst=0
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             -a | --all) all=yes && shift ;;
-            -f | --force) CONTAINER_STOP_FLAGS+=(-f) && shift ;;
+            -f | --force) force=yes && shift ;;
             -y | --yes) yes=yes && shift ;;
             -q | --quiet) core::be_quiet && shift ;;
             --) shift && names+=("$@") && break ;;
@@ -29,20 +28,24 @@ $(printf '  %s\n' "${names[@]}")" || status=$?
     core::run_pre_hooks names "${names[*]}"
     for name in "${names[@]}"; do
         status=0
-        container-stop::_one "${name}" || status=$?
+        container-stop::_one "${name}" "${force}" || status=$?
         ((status == 0)) || worst="${status}"
     done
     exit "${worst}"
 }
 
-container-stop::_one() ( # <name>
+container-stop::_one() ( # <name> <force>
     local json
     json="$(mlc::container_json "$1")" || exit
     if [[ "$(jq -r .running <<< "${json}")" != true ]]; then
         core::info "container '$1' is not running"
         exit 0
     fi
-    mlc::act stop "$1" "${CONTAINER_STOP_FLAGS[@]}" || true
+    if [[ -n "$2" ]]; then
+        docker::stop_now "$(jq -r .container <<< "${json}")" || true
+    else
+        mlc::act stop "$1" -s || true
+    fi
     json="$(mlc::container_json "$1")" || exit
     [[ "$(jq -r .running <<< "${json}")" != true ]] \
         || core::die "${EXIT_BUG}" "container '$1' is still running" "run 'container-stop --force $1'"
