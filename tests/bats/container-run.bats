@@ -57,10 +57,7 @@ is_stopped() { # <container>
 
 # bats test_tags=engine
 @test "container-run: the limits hold inside" {
-    sed -i 's/^  memory: .*/  memory: 300m/; s/^  memory_swap: .*/  memory_swap: 300m/; s/^  pids_limit: .*/  pids_limit: 77/; s/^  shm_size: .*/  shm_size: 48m/; s/^  max_cpus: .*/  max_cpus: 0.5/' \
-        "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
-    sed -i '/^  admin:/,/^[a-z]/{/members/d}' "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
-    cat > "${DS01_ROOT}/etc/ds01/resource-limits.yaml" <<'END'
+    cat > "${DS01_ROOT}/etc/ds01/resource-limits.yaml" << 'END'
 version: 1
 default_group: everybody
 defaults: {max_cpus: 0.5, memory: 300m, memory_swap: 300m, shm_size: 48m, pids_limit: 77}
