@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # container-run: make the container if it is missing, start it, open a shell or run a command in it.
-: "${CREATE_TAKEN?set by lib}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}"
+: "${CORE_QUIET?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}"
 
 main() {
     local words=() command=() engine_name
@@ -59,7 +59,7 @@ container-run::_ensure() { # <engine-name>
     if ((status == EXIT_NOT_FOUND)) || container-run::_is_half_made "$1"; then
         create::ask_missing
         create::container
-        create::summary
+        [[ -n "${CORE_QUIET}" ]] || create::summary
         return
     fi
     # Any other failure (no engine, say) is told by asking again with the message shown.

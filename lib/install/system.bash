@@ -42,7 +42,7 @@ system::find_missing() {
     if [[ -n "${INSTALL_SYSTEM}" ]] && ! type -P dockerd > /dev/null && ! docker::answers; then
         INSTALL_MISSING+=(docker.io)
     fi
-    type -P whiptail > /dev/null || optional+=(whiptail)
+    type -P whiptail > /dev/null || optional+=(whiptail) # rule: it is only looked for
     type -P mmdebstrap > /dev/null || optional+=(mmdebstrap)
     [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] || optional+=(debian-archive-keyring)
 

@@ -32,7 +32,8 @@ teardown() {
     run -0 --separate-stderr "${BIN}/container-remove" m2 --yes
     [[ "${stderr}" == *"container 'm2' is removed; the workspace '${HOME}/workspace' stays" ]]
     run ! docker inspect "m2._.${UID}"
-    [[ -z "$(docker images --format '{{.Repository}}:{{.Tag}}' | grep -F 'm2._.')" ]]
+    run -0 docker images --format '{{.Repository}}:{{.Tag}}'
+    [[ "${output}" != *'m2._.'* ]]
     [[ "$(cat "${HOME}/workspace/file")" == precious ]]
     jq -e '.phase == "removed"' "${DS01_ROOT}/var/lib/ds01/container-metadata/m2._.${UID}.json"
 }

@@ -36,10 +36,10 @@ teardown() {
 
 # bats test_tags=engine
 @test "container-start: the engine's reason is shown when a container cannot start" {
-    mkdir "${HOME}/gone"
-    run -0 "${BIN}/container-create" s4 Debian --data "${HOME}/gone"
-    rmdir "${HOME}/gone"
-    # A file where the folder was: the engine cannot mount it.
+    mkdir -p "${HOME}/gone/deep"
+    run -0 "${BIN}/container-create" s4 Debian --data "${HOME}/gone/deep"
+    # A file where the folder's parent was: the engine can neither mount it nor make it.
+    rm -r "${HOME}/gone"
     : > "${HOME}/gone"
     run -1 --separate-stderr "${BIN}/container-start" s4
     [[ "${stderr}" == *"container-start: error: container 's4' does not start"* ]]

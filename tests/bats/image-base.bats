@@ -44,7 +44,7 @@ fake_mmdebstrap() {
 
 # bats test_tags=engine
 @test "image-base: the image holds what containers need, and apt's sources" {
-    run -0 docker run --rm --network none ds01/debian:bookworm \
+    run -0 --separate-stderr docker run --rm --network none ds01/debian:bookworm \
         sh -c 'python3 -V && sudo -V > /dev/null && git --version && ps > /dev/null && grep -c bookworm /etc/apt/sources.list'
     [[ "${lines[0]}" == 'Python 3'* && "${lines[1]}" == git* ]]
 }

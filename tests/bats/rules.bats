@@ -46,7 +46,8 @@ shell_files() {
 }
 
 @test "rules: helpers are started by core::helper only" {
-    mapfile -t files < <(shell_files | grep -v '/lib/core.bash$')
+    # The installer runs the copy that it has just put in place.
+    mapfile -t files < <(shell_files | grep -v -e '/lib/core.bash$' -e '/lib/install/')
     none "their isolation and interpreter are chosen in one place" \
         "$(offenders 'python3.*python/[a-z_]+\.py' "${files[@]}")"
 }
