@@ -10,6 +10,11 @@ launchers() {
     done
 }
 
+# Is this `container`, `image` and the like, which only list their commands?
+is_dispatcher() { # <launcher>
+    grep -q 'lib/dispatch' "$1"
+}
+
 # The option words in a launcher's header.
 header_options() { # <launcher>
     sed -n '/^# Options:/,/^# Examples:/p' "$1" | sed -nE 's/^# +(-.*)$/\1/p' \
@@ -56,7 +61,7 @@ parser_options() { # <launcher>
 @test "headers: --help shows the header on stdout and nothing on stderr" {
     local file
     while IFS= read -r file; do
-        case "${file##*/}" in container | image) continue ;; *) ;; esac
+        ! is_dispatcher "${file}" || continue
         run -0 --separate-stderr "${file}" --help
         [[ -z "${stderr}" ]]
         [[ "${lines[0]}" == "Summary: $(sed -n 's/^# Summary: //p' "${file}")" ]]
@@ -67,7 +72,7 @@ parser_options() { # <launcher>
 @test "headers: the options of the header are those of the parser" {
     local file
     while IFS= read -r file; do
-        case "${file##*/}" in container | image) continue ;; *) ;; esac
+        ! is_dispatcher "${file}" || continue
         diff <(header_options "${file}") <(parser_options "${file}") || { printf '%s\n' "${file}" && return 1; }
     done < <(launchers)
 }
@@ -75,7 +80,7 @@ parser_options() { # <launcher>
 @test "headers: a wrong option is named, with the way to the help" {
     local file
     while IFS= read -r file; do
-        case "${file##*/}" in container | image) continue ;; *) ;; esac
+        ! is_dispatcher "${file}" || continue
         run -2 --separate-stderr "${file}" --no-such-option
         [[ -z "${output}" ]]
         [[ "${stderr_lines[0]}" == "${file##*/}: error: unknown option '--no-such-option'" ]]
