@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from _common import Exit, HelperError, Paths, find_paths, program_name
@@ -32,12 +33,42 @@ def append_event(
     `log` is `events` or `gpu-allocations`. time, type and pid are set here; user and
     uid are the caller's unless given (the gateway acts for others).
     """
-    if not _EVENT.fullmatch(event):
-        raise HelperError(Exit.USAGE, f"'{event}' is not an event type")
+    return append_events([(event, fields)], log=log, paths=paths, timeout=timeout)[0]
+
+
+def append_events(
+    events: Sequence[tuple[str, Mapping[str, Any]]],
+    *,
+    log: str = "events",
+    paths: Paths | None = None,
+    timeout: float = LOCK_SECONDS,
+) -> list[dict[str, Any]]:
+    """Append lines that belong together, in one write; return them."""
     if log not in {"events", "gpu-allocations"}:
         raise HelperError(Exit.USAGE, f"'{log}' is not a log")
     paths = paths or find_paths()
     target = paths.events if log == "events" else paths.log / "gpu-allocations.log"
+    lines = [_line(event, fields) for event, fields in events]
+    if not lines:
+        return lines
+    with locked(paths.log / ".events.lock", timeout):
+        # Under the lock, so that the lines are in the order of their times.
+        stamp = utc_stamp()
+        texts = []
+        for line in lines:
+            line["time"] = stamp
+            texts.append(
+                json.dumps(
+                    line, ensure_ascii=False, separators=(",", ":"), default=str
+                ).encode("utf-8", "backslashreplace")
+            )
+        append_line(target, b"\n".join(texts))
+    return lines
+
+
+def _line(event: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    if not _EVENT.fullmatch(event):
+        raise HelperError(Exit.USAGE, f"'{event}' is not an event type")
     line: dict[str, Any] = {
         "time": "",
         "type": event,
@@ -48,9 +79,4 @@ def append_event(
         "pid": os.getpid(),
     }
     line["type"] = event
-    with locked(paths.log / ".events.lock", timeout):
-        # Under the lock, so that the lines are in the order of their times.
-        line["time"] = utc_stamp()
-        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
-        append_line(target, text.encode("utf-8", "backslashreplace"))
     return line
