@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import stat
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ LOCK_SECONDS = 10.0
 PRIVATE_MODE = 0o660
 PUBLIC_MODE = 0o664
 
-_POLL_SECONDS = 0.02
+_COURTESY_SECONDS = 0.001
 _TEMP_PREFIX = ".ds01-tmp."
 
 
@@ -70,7 +71,7 @@ def locked(
     while True:
         file = _open_lock(path)
         try:
-            while not _try_lock(file, path):
+            if not _try_lock(file, path):
                 _wait_or_fail(file, path, timeout, deadline)
             # Somebody may have removed the file meanwhile: then others lock a new one.
             if _is_same_file(file, path):
@@ -79,13 +80,18 @@ def locked(
             os.close(file)
             raise
         os.close(file)
+    others_wait = False
     try:
         _note_holder(file, purpose)
         yield
         with contextlib.suppress(OSError):
             os.ftruncate(file, 0)
+        others_wait = _is_awaited(file)
     finally:
         os.close(file)
+    if others_wait:
+        # The kernel wakes the next one but does not hand the lock over.
+        time.sleep(_COURTESY_SECONDS)
 
 
 def _open_lock(path: Path) -> int:
@@ -102,10 +108,27 @@ def _open_lock(path: Path) -> int:
         raise explain(error, "lock", path) from error
 
 
+# The place before the lock, on the same file: whoever waits for the lock holds it, so
+# that the one who just let go cannot take the lock again before those who wait.
+_TAKE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+_LEAVE = struct.pack("hhqqi4x", fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
+
+
+def _is_awaited(file: int) -> bool:
+    try:
+        answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _TAKE)
+    except OSError:
+        return False
+    kind: int = struct.unpack("hhqqi4x", answer)[0]
+    return kind != fcntl.F_UNLCK
+
+
 def _try_lock(file: int, path: Path) -> bool:
     try:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _TAKE)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _LEAVE)
+    except (BlockingIOError, PermissionError):  # what POSIX lets F_SETLK answer
         return False
     except OSError as error:
         raise explain(error, "lock", path) from error
@@ -113,9 +136,35 @@ def _try_lock(file: int, path: Path) -> bool:
 
 
 def _wait_or_fail(file: int, path: Path, timeout: float, deadline: float) -> None:
-    if time.monotonic() >= deadline:
+    """Wait in the kernel's queue, which is in the order of arrival; polling is not.
+
+    Its calls have no time limit, so a thread makes them. Past the limit the caller
+    closes the file: what the thread gets then is dropped with it.
+    """
+    import threading  # noqa: PLC0415 - only those who have to wait need it
+
+    failures: list[OSError] = []
+    done = threading.Event()
+    # Its own number: the caller's may be another file by then.
+    own = os.dup(file)
+
+    def wait() -> None:
+        try:
+            fcntl.fcntl(own, fcntl.F_OFD_SETLKW, _TAKE)
+            fcntl.flock(own, fcntl.LOCK_EX)
+            fcntl.fcntl(own, fcntl.F_OFD_SETLK, _LEAVE)
+        except OSError as error:
+            failures.append(error)
+        finally:
+            os.close(own)
+        done.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    done.wait(max(0.0, deadline - time.monotonic()))
+    if not done.is_set():
         raise _lock_timeout(file, path, timeout)
-    time.sleep(_POLL_SECONDS)
+    if failures:
+        raise explain(failures[0], "lock", path) from failures[0]
 
 
 def _is_same_file(file: int, path: Path) -> bool:
