@@ -120,23 +120,51 @@ steps::bats() {
 
 # The tests of the helpers.
 steps::pytest() {
-    local report="${bench_dir}/pytest.xml" status=0 words line total bad skipped passed
-    printf '\n== pytest ==\n'
-    words=(--basetemp "${bench_dir}/pytest" -o "cache_dir=${bench_dir}/pytest-cache" --junitxml "${report}" --durations 5)
+    steps::run_pytest
+    steps::count_pytest
+}
+
+# Run them. Writes: the report and the status that steps::count_pytest reads.
+steps::run_pytest() {
+    local status=0 words
+    words=(--basetemp "${bench_dir}/pytest" -o "cache_dir=${bench_dir}/pytest-cache" --junitxml "${bench_dir}/pytest.xml")
+    words+=(--durations 5)
     [[ -z "${fast}" ]] || words+=(-m 'not engine')
     [[ -z "${filter}" ]] || words+=(-k "${filter}")
+    printf '\n== pytest ==\n'
     python3 -m pytest "${words[@]}" < /dev/null || status=$?
-    line="$(grep -o '<testsuite [^>]*>' "${report}" 2> /dev/null | head -n 1 || true)"
-    total="$(sed -n 's/.* tests="\([0-9]*\)".*/\1/p' <<< "${line}")"
-    skipped="$(sed -n 's/.* skipped="\([0-9]*\)".*/\1/p' <<< "${line}")"
-    bad="$(sed -n 's/.* errors="\([0-9]*\)".*/\1/p' <<< "${line}")"
-    bad=$((${bad:-0} + $(sed -n 's/.* failures="\([0-9]*\)".*/\1/p' <<< "${line}" | grep . || printf 0)))
-    passed=$((${total:-0} - ${skipped:-0} - bad))
+    printf '%s\n' "${status}" > "${bench_dir}/pytest.status"
+}
+
+# Count what they gave; a run that broke off counts as failed.
+steps::count_pytest() {
+    local line name figures=() status
+    status="$(cat "${bench_dir}/pytest.status" 2> /dev/null || printf 1)"
+    line="$(grep -o '<testsuite [^>]*>' "${bench_dir}/pytest.xml" 2> /dev/null | head -n 1 || true)"
+    for name in tests skipped errors failures; do
+        figures+=("$(sed -n "s/.* ${name}=\"\([0-9]*\)\".*/\1/p" <<< "${line}" | grep . || printf 0)")
+    done
+    local skipped="${figures[1]}" bad=$((figures[2] + figures[3]))
+    local passed=$((figures[0] - skipped - bad))
     # pytest ends with 5 where it found no test.
     if ((status != 0 && bad == 0)) && [[ -z "${filter}" || "${status}" != 5 ]]; then
         bad=1
     fi
-    steps::count pytest "${passed}" "${bad}" "${skipped:-0} skipped"
+    steps::count pytest "${passed}" "${bad}" "${skipped} skipped"
+}
+
+# Both suites side by side, which without an engine share nothing; the output comes one after the other.
+steps::both() {
+    local id
+    # With job control, because a background job without it would ignore Ctrl-C, and so would what the tests start.
+    set -m
+    steps::run_pytest > "${bench_dir}/pytest.log" 2>&1 &
+    id=$!
+    set +m
+    steps::bats
+    wait "${id}" || true
+    cat -- "${bench_dir}/pytest.log"
+    steps::count_pytest
 }
 
 # One line for each suite, then the sum; leaves with the verdict.
