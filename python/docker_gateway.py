@@ -244,7 +244,7 @@ def serve_command(
     return asyncio.run(serve())
 
 
-def run_command(command: Sequence[str], engine: str, report: Path | None) -> int:
+def run_command(command: Sequence[str], engine: str, report: Path | None = None) -> int:
     """Run COMMAND behind a gateway of its own; return its status."""
     if not os.access(engine, os.R_OK | os.W_OK):
         from engine import no_engine  # noqa: PLC0415 - for its words only
