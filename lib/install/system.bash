@@ -82,6 +82,9 @@ system::start_engine() {
     elif [[ -z "${INSTALL_SYSTEM}" ]]; then
         core::warn 'no Docker engine answers you'
         core::hint "ask the administrator to start it and to add you to the group 'docker'"
+    elif system::_is_starting; then
+        # The package has just started it, or the machine has just booted.
+        system::_wait_for_engine 'ps -C dockerd -f'
     elif [[ -d /run/systemd/system ]]; then
         install::act 'start the Docker engine, now and at every boot' systemctl --quiet enable --now docker
         system::_wait_for_engine 'journalctl -u docker'
@@ -91,6 +94,14 @@ system::start_engine() {
         core::info "the engine's log is '${SYSTEM_ENGINE_LOG}'; to stop it: kill \$(cat ${SYSTEM_ENGINE_PID})"
         core::info 'nothing starts it again at the next boot: run install.sh again then'
     fi
+}
+
+# Is there an engine at the usual place that does not answer yet?
+system::_is_starting() {
+    local id
+    [[ -s /run/docker.pid ]] || return 1
+    id="$(< /run/docker.pid)"
+    [[ "${id}" =~ ^[0-9]+$ && "$(cat "/proc/${id}/comm" 2> /dev/null)" == dockerd ]]
 }
 
 # Start the engine as a process of its own, away from this terminal.

@@ -131,7 +131,7 @@ steps::run_pytest() {
     words+=(--durations 5)
     [[ -z "${fast}" ]] || words+=(-m 'not engine')
     # bats takes a regular expression, pytest words: what only bats understands selects none of its tests.
-    [[ -z "${filter}" ]] || words+=(-k "${filter//[^[:alnum:]_ ]/_}")
+    [[ -z "${filter}" ]] || words+=(-k "${filter//[^[:alnum:]_]/_}")
     printf '\n== pytest ==\n'
     python3 -m pytest "${words[@]}" < /dev/null || status=$?
     printf '%s\n' "${status}" > "${bench_dir}/pytest.status"
