@@ -1,0 +1,200 @@
+"""One call of the allocator under the lock: read everything, decide, write, log.
+
+Desk knows where policy, engine, NVML, clock and accounts are; all of them can be given,
+so that decisions can be tested without any of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from gpu_rules import Refusal
+
+import gpu_state
+import gpu_use
+import process_owner
+import state
+from _common import HelperError, Paths, say
+from event_log import append_events
+from gpu_engine_view import View, read_view
+from gpu_reconcile import Event, World, reconcile
+from gpu_state import Document
+from gpu_types import Inventory
+from policy import Effective, Policy, User, effective_limits, identify_user, load_policy
+from process_owner import Owner
+from units import utc_stamp
+
+LOG = "gpu-allocations"
+_USER_SECONDS = 60.0
+
+Cache = Mapping[str, tuple[str, ...]]
+ViewReader = Callable[[Cache], tuple[View, Mapping[str, tuple[str, ...]]]]
+
+
+@dataclass
+class Work:
+    """One call under the lock: what was read, what it will be, what will be logged."""
+
+    document: Document
+    events: list[Event] = field(default_factory=list)
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        self.events.append((kind, fields))
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _read_inventory() -> Inventory:
+    import gpu_inventory  # noqa: PLC0415 - NVML is slow to load, tests need none
+
+    return gpu_inventory.read_inventory()
+
+
+class PolicyFile:
+    """The policy of a file, read again when the file changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: object = None
+        self._policy: Policy | None = None
+
+    def get(self) -> Policy:
+        """Return the policy; raises HelperError(CONFIG) for a broken one."""
+        seen: object = None
+        with contextlib.suppress(OSError):
+            stat = self._path.stat()
+            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if self._policy is None or seen != self._seen:
+            self._policy = load_policy(self._path)
+            self._seen = seen
+        return self._policy
+
+
+class Desk:
+    """Where the allocator gets everything from, and where it writes."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        engine_address: str,
+        *,
+        now: Callable[[], datetime] | None = None,
+        inventory: Callable[[], Inventory] | None = None,
+        view: ViewReader | None = None,
+        is_alive: Callable[[Owner], bool] = process_owner.is_alive,
+        policy: Callable[[], Policy] | None = None,
+        identify: Callable[[int], User] = identify_user,
+    ) -> None:
+        self.paths = paths
+        self.now = now or _utc_now
+        self.policy = policy or PolicyFile(paths.policy).get
+        self.read_inventory = inventory or _read_inventory
+        self.is_alive = is_alive
+        self._address = engine_address
+        self._read_view = view or self._ask_engine
+        self._identify = identify
+        self._users: dict[int, tuple[float, User]] = {}
+
+    def user(self, uid: int) -> User:
+        """Return a user; looked up once a minute, since LDAP may be slow."""
+        known = self._users.get(uid)
+        if known is None or time.monotonic() - known[0] > _USER_SECONDS:
+            known = (time.monotonic(), self._identify(uid))
+            self._users[uid] = known
+        return known[1]
+
+    def effective(self, user: User) -> Effective:
+        """Return the limits that hold for a user now."""
+        return effective_limits(self.policy(), user, self.now())
+
+    def hold_of(self, uid: int) -> int | None:
+        """Return for how long a user's stopped container keeps its devices.
+
+        Where that cannot be said, they are kept: nothing is taken on a guess.
+        """
+        try:
+            user, now = self.user(uid), self.now()
+            for item in self.policy().exemptions:
+                if (
+                    item.user == user.name
+                    and "gpu_hold_after_stop" in item.limits
+                    and (item.until is None or item.until > now)
+                ):
+                    return None
+            return self.effective(user).limits.gpu_hold_after_stop
+        except HelperError:
+            return None
+
+    @contextlib.contextmanager
+    def work(self) -> Iterator[Work]:
+        """Hold the lock; write and log what was made of the document at the end.
+
+        A refusal is an outcome too: what was put in order before it is kept.
+        """
+        with state.state_lock(self.paths):
+            before, problem = gpu_state.load(self.paths)
+            work = Work(before)
+            if problem is not None:
+                work.tell("rebuild", reason=problem)
+            try:
+                yield work
+            except Refusal:
+                self._finish(before, work)
+                raise
+            self._finish(before, work)
+
+    def _finish(self, before: Document, work: Work) -> None:
+        if work.document != before:
+            gpu_state.save(
+                self.paths,
+                replace(
+                    work.document,
+                    born=before.born or utc_stamp(),
+                    changes=before.changes + 1,
+                ),
+            )
+        if not work.events:
+            return
+        try:
+            append_events(work.events, log=LOG, paths=self.paths)
+        except HelperError as error:
+            # The decision is made and written: a full log must not undo it.
+            say("warning", f"not logged: {error.message}", "gpu-allocator")
+
+    def observe(self, work: Work, *, devices: bool = True) -> World:
+        """Read engine and NVML, put the document in order; return what was seen.
+
+        Without `devices` NVML is not asked, and nothing comes free.
+
+        Raises HelperError(PREREQUISITE) where no engine answers: nothing changes then.
+        """
+        view, cache = self._read_view(work.document.containers)
+        inventory = (
+            self.read_inventory() if devices else Inventory(error="NVML was not asked")
+        )
+        now = self.now()
+        document = work.document
+        if cache != document.containers:
+            document = replace(document, containers=dict(cache))
+        if document.use is None:
+            use = gpu_use.from_log(self.paths.log / f"{LOG}.log", now)
+            document = replace(document, use=use)
+        world = World(view, inventory, now, self.is_alive, self.hold_of)
+        work.document, events = reconcile(document, world)
+        work.events += events
+        return world
+
+    def _ask_engine(self, cache: Cache) -> tuple[View, Mapping[str, tuple[str, ...]]]:
+        from engine import Engine  # noqa: PLC0415 - not where a view is given
+
+        engine = Engine(self._address)
+        view, kept = read_view(engine, cache)
+        return view, kept

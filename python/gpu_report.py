@@ -1,0 +1,275 @@
+"""What the allocator knows, for people and programs: status, queue and explanations.
+
+Reads without the lock, since documents are replaced as a whole, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpu_request import Request, format_request, parse_request
+from gpu_rules import Refusal
+
+import gpu_state
+from _common import HelperError, Paths
+from gpu_choice import Choices
+from gpu_desk import LOG, Desk, Work
+from gpu_device_states import DeviceState, device_states
+from gpu_engine_view import View
+from gpu_queue import Turn, find_turn, order
+from gpu_reconcile import World
+from gpu_state import Document, Grant, Ticket
+from gpu_types import Inventory
+from gpu_use import of_user
+from policy import User
+
+_LARGEST_LOG = 16 << 20
+_LINES = 20
+
+
+@dataclass(frozen=True)
+class Status:
+    """Every device and its state, every grant, and the queue in its order.
+
+    `nvml` and `engine` say what did not answer: then states are what is remembered.
+    """
+
+    devices: tuple[DeviceState, ...]
+    grants: tuple[Grant, ...]
+    queue: tuple[Ticket, ...]
+    inventory: Inventory
+    view: View
+    nvml: str | None = None
+    engine: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A ticket, its place in the queue, and what it waits for in words."""
+
+    ticket: Ticket
+    position: int
+    words: str
+    ready: bool
+
+
+def look(desk: Desk) -> tuple[Document, World, str | None]:
+    """Return document and world as they are now, put in order in memory only.
+
+    The last is why the engine did not answer: then nothing is put in order.
+    """
+    work = Work(gpu_state.peek(desk.paths) or Document())
+    try:
+        world = desk.observe(work)
+    except HelperError as error:
+        inventory = desk.read_inventory()
+        return (
+            work.document,
+            World(View(), inventory, desk.now(), desk.is_alive, desk.hold_of),
+            error.message,
+        )
+    return work.document, world, None
+
+
+def status(desk: Desk) -> Status:
+    """Return the state of every device."""
+    document, world, problem = look(desk)
+    return Status(
+        devices=device_states(document, world.view, world.inventory),
+        grants=document.grants,
+        queue=tuple(_ordered(document, world)),
+        inventory=world.inventory,
+        view=world.view,
+        nvml=world.inventory.error,
+        engine=problem,
+    )
+
+
+def _ordered(document: Document, world: World, *more: Ticket) -> list[Ticket]:
+    def use(uid: int) -> float:
+        return of_user(uid, document.use, document.grants, world.now)
+
+    return order([*document.queue, *more], use)
+
+
+def places(desk: Desk) -> list[Place]:
+    """Return the queue in its order, with what each waits for."""
+    document, world, _ = look(desk)
+    choices = Choices(document, world, desk)
+    ordered = _ordered(document, world)
+    found: list[Place] = []
+    for position, ticket in enumerate(ordered, start=1):
+        turn = find_turn(ticket, ordered, choices.place)
+        words = turn_words(ticket, turn, choices)
+        found.append(Place(ticket, position, words, turn.devices is not None))
+    return found
+
+
+def turn_words(ticket: Ticket, turn: Turn, choices: Choices) -> str:
+    """Say a place in the queue: who is before it in kind, and what must come free."""
+    text = f"place {turn.position} in the queue for '{ticket.request}'"
+    if turn.ahead:
+        kinds = [f"'{t.request}' of priority {t.priority}" for t in turn.ahead]
+        shown = ", ".join(kinds[:3]) + (", …" if len(kinds) > 3 else "")
+        text += f", after {shown}"
+    needs = choices.needs(parse_request(ticket.request), turn.outcome.useful)
+    if turn.devices is not None:
+        return text + "; it is your turn"
+    if turn.outcome.refused and turn.outcome.reason is not None:
+        return f"{text}; refused: {turn.outcome.reason.message}"
+    return f"{text}; needed: {needs}"
+
+
+def explain_request(desk: Desk, user: User, request: Request) -> dict[str, Any]:
+    """Return what a request would get now, or which rule refuses it."""
+    document, world, problem = look(desk)
+    answer: dict[str, Any] = {
+        "request": format_request(request),
+        "user": user.name,
+        "engine": problem,
+        "nvml": world.inventory.error,
+        "queue": len(document.queue),
+    }
+    choices = Choices(document, world, desk)
+    mine = Ticket(
+        number=document.tickets + 1,
+        container="",
+        uid=user.uid,
+        user=user.name,
+        request=format_request(request),
+        priority=desk.effective(user).limits.priority,
+        since=world.now,
+    )
+    try:
+        devices, why = choices.choose(user, request, "")
+        turn = find_turn(mine, _ordered(document, world, mine), choices.place)
+        answer |= {
+            "granted": turn.devices is not None,
+            "devices": [device.uuid for device in devices],
+            "position": turn.position,
+            "words": turn_words(mine, turn, choices),
+            **why,
+        }
+    except Refusal as refusal:
+        answer |= {"granted": False, **refusal_json(refusal)}
+    return answer
+
+
+def explain_container(desk: Desk, container: str) -> dict[str, Any]:
+    """Return what a container has, its queue place, and the log's lines about it.
+
+    The lines are the last ones; `found` tells whether anything is known of it.
+    """
+    document, world, problem = look(desk)
+    grant = document.grant_of(container)
+    states = device_states(document, world.view, world.inventory)
+    waiting = [place for place in places(desk) if place.ticket.container == container]
+    names = {container} | ({grant.container, grant.container_id} if grant else set())
+    lines = list(_log_lines(desk.paths, names - {""}))[-_LINES:]
+    return {
+        "container": grant.container if grant else container,
+        "grant": gpu_state.grant_json(grant) if grant else None,
+        "devices": [
+            {"uuid": s.device.uuid, "state": s.state, "why": s.why}
+            for s in states
+            if grant is not None and s.grant is grant
+        ],
+        "waiting": [place_json(place) for place in waiting],
+        "engine": problem,
+        "nvml": world.inventory.error,
+        "log": lines,
+        "found": bool(grant or waiting or lines),
+    }
+
+
+def _log_lines(paths: Paths, names: set[str]) -> Iterator[dict[str, Any]]:
+    for path in (paths.log / f"{LOG}.log.1", paths.log / f"{LOG}.log"):
+        for line in _tail(path):
+            # Cheaper than reading every line as JSON.
+            if not any(name in line for name in names):
+                continue
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if {entry.get("container"), entry.get("container_id")} & names:
+                yield entry
+
+
+def _tail(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _LARGEST_LOG))
+            return file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+
+
+def refusal_json(refusal: Refusal) -> dict[str, Any]:
+    """Return a refusal as plain values."""
+    return {
+        "code": refusal.machine,
+        "rule": refusal.rule,
+        "have": refusal.have,
+        "limit": refusal.limit,
+        "message": refusal.message,
+        "hint": refusal.hint,
+        "exit": int(refusal.code),
+    }
+
+
+def place_json(place: Place) -> dict[str, Any]:
+    """Return a place in the queue as plain values."""
+    return {
+        **gpu_state.ticket_json(place.ticket),
+        "position": place.position,
+        "words": place.words,
+        "ready": place.ready,
+    }
+
+
+def state_json(state: DeviceState) -> dict[str, Any]:
+    """Return a device and its state as plain values."""
+    device, grant = state.device, state.grant
+    return {
+        "uuid": device.uuid,
+        "index": device.index,
+        "name": device.name,
+        "parent": device.parent,
+        "profile": device.profile,
+        "memory": device.memory,
+        "memory_used": device.memory_used,
+        "utilisation": device.utilisation,
+        "temperature": device.temperature,
+        "state": state.state,
+        "why": state.why,
+        "grant": gpu_state.grant_json(grant) if grant else None,
+        "processes": None
+        if device.processes is None
+        else [
+            {
+                "pid": process.pid,
+                "name": process.name,
+                "uid": process.uid,
+                "container": process.container,
+                "memory": process.memory,
+            }
+            for process in device.processes
+        ],
+    }
+
+
+def status_json(found: Status) -> dict[str, Any]:
+    """Return a status as plain values."""
+    return {
+        "devices": [state_json(state) for state in found.devices],
+        "grants": [gpu_state.grant_json(grant) for grant in found.grants],
+        "queue": [gpu_state.ticket_json(ticket) for ticket in found.queue],
+        "nvml": found.nvml,
+        "engine": found.engine,
+    }

@@ -1,0 +1,437 @@
+"""The allocator's memory, gpu-state.json, as typed values.
+
+It holds what Docker cannot know: reservations in flight, holds after a stop, devices
+that are not clean yet, the queue, and the users' recent use. It may be deleted at any
+time; gpu_reconcile.py makes it anew from the engine. Keys that this version does not
+know are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from gpu_rules import GrantedDevice
+
+import locked_files
+import state
+from _common import Exit, HelperError, Paths
+from process_owner import Owner, owner_dict, owner_from
+from units import utc_stamp
+
+VERSION = 1
+FILE = "gpu-state.json"
+# Thousands of containers; far more is not a document of ours.
+_LARGEST = 16 << 20
+
+Json = dict[str, Any]
+GrantState = Literal["reserved", "allocated", "held"]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Devices that are somebody's.
+
+    `container` is the engine's name, or what was reserved for until it has one; without
+    `container_id` the grant lives as long as `owner`, or a container of that name.
+    `since` is when the devices were given, `stopped` when a held one's container ended,
+    `until` when its devices go back (None: never). `renewed` is the last start that was
+    announced: a stop before it is old news. `lost` are its devices that are gone.
+    `group` and `why` explain the decision later.
+    """
+
+    container: str
+    uid: int
+    user: str
+    devices: tuple[GrantedDevice, ...]
+    request: str
+    state: GrantState
+    since: datetime
+    until: datetime | None = None
+    container_id: str = ""
+    owner: Owner | None = None
+    stopped: datetime | None = None
+    renewed: datetime | None = None
+    lost: tuple[str, ...] = ()
+    why: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def uuids(self) -> tuple[str, ...]:
+        return tuple(device.uuid for device in self.devices)
+
+    @property
+    def share(self) -> float:
+        """GPU-equivalents of all its devices."""
+        return sum(device.share for device in self.devices)
+
+
+@dataclass(frozen=True)
+class Dirty:
+    """A device that was given back, until NVML shows no process on it."""
+
+    uuid: str
+    since: datetime
+    container: str
+    uid: int
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A place in the queue; it vanishes with its owner. Lower numbers came earlier.
+
+    `offered` is since when it could have devices but did not come to take them.
+    """
+
+    number: int
+    container: str
+    uid: int
+    user: str
+    request: str
+    priority: int
+    since: datetime
+    owner: Owner | None = None
+    offered: datetime | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A user's decayed use at a moment, in GPU-equivalent seconds."""
+
+    seconds: float
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Document:
+    """gpu-state.json.
+
+    `born` tells this document from one that was lost. `changes` counts the writes,
+    `freed` is its value when something last came free, so that waiters know when to
+    look. `tickets` is the last number given out. `containers` caches what the engine's
+    containers hold by id (gpu_engine_view.py). `passed` are containers that exist and
+    carry devices that are not theirs any more, with the reason. `use` is None until it
+    is read from the log.
+    """
+
+    born: str = ""
+    changes: int = 0
+    freed: int = 0
+    tickets: int = 0
+    grants: tuple[Grant, ...] = ()
+    dirty: tuple[Dirty, ...] = ()
+    queue: tuple[Ticket, ...] = ()
+    passed: Mapping[str, str] = field(default_factory=dict)
+    containers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    use: Mapping[int, Use] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def grant_of(self, container: str) -> Grant | None:
+        """Return the grant of a container by its name or id."""
+        for grant in self.grants:
+            if container in {grant.container, grant.container_id} and container:
+                return grant
+        return None
+
+    def with_grant(self, grant: Grant) -> Document:
+        """Return the document with a grant added, in place of the container's own."""
+        others = tuple(g for g in self.grants if g.container != grant.container)
+        return replace(self, grants=(*others, grant))
+
+    def without(self, *gone: Grant) -> Document:
+        kept = tuple(g for g in self.grants if g not in gone)
+        return replace(self, grants=kept)
+
+
+def path_of(paths: Paths) -> Path:
+    """Return the document's file."""
+    return paths.state / FILE
+
+
+def load(paths: Paths) -> tuple[Document, str | None]:
+    """Return the document, and why it had to be set aside; call it locked."""
+    path = path_of(paths)
+    try:
+        raw = state.read_document(path)
+        return (Document() if raw is None else parse(raw)), None
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+    state.set_aside(path, reason)
+    return Document(), reason
+
+
+def peek(paths: Paths) -> Document | None:
+    """Return the document without a lock, None if there is none that can be used."""
+    try:
+        raw = state.read_document(path_of(paths))
+        return None if raw is None else parse(raw)
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def save(paths: Paths, document: Document) -> None:
+    """Write the document, on the disk when this returns; call it locked."""
+    state.write_document(
+        path_of(paths),
+        to_json(document),
+        locked_files.PRIVATE_MODE,
+        compact=True,
+        largest=_LARGEST,
+    )
+
+
+# Values that were read or written last, by their text: with a hundred grants most of a
+# call's time would go into making the same values again.
+_known: dict[str, tuple[Json, Grant]] = {}
+
+
+def parse(raw: Mapping[str, Any]) -> Document:
+    """Return the document that JSON says; raises ValueError and the like.
+
+    Raises HelperError(CONFIG) for one that a newer DS01 wrote.
+    """
+    rest = dict(raw)
+    version = rest.pop("version", None)
+    if type(version) is not int or version < 1:
+        raise ValueError(f"version {version!r}")
+    if version > VERSION:
+        raise HelperError(
+            Exit.CONFIG,
+            f"'{FILE}' has version {version}, this DS01 knows {VERSION}",
+            "install the newer DS01 again, or remove the file: it is made anew",
+        )
+    use = rest.pop("use", None)
+    document = Document(
+        born=_text(rest.pop("born", "")),
+        changes=_whole(rest.pop("changes", 0)),
+        freed=_whole(rest.pop("freed", 0)),
+        tickets=_whole(rest.pop("tickets", 0)),
+        grants=tuple(_grant(item) for item in _list(rest.pop("grants", []))),
+        dirty=tuple(_dirty(item) for item in _list(rest.pop("dirty", []))),
+        queue=tuple(_ticket(item) for item in _list(rest.pop("queue", []))),
+        passed={str(k): str(v) for k, v in rest.pop("passed", {}).items()},
+        containers={k: tuple(v) for k, v in rest.pop("containers", {}).items()},
+        use=None if use is None else {int(k): _use(v) for k, v in use.items()},
+        extra=rest,
+    )
+    if len({grant.container for grant in document.grants}) != len(document.grants):
+        raise ValueError("a container is there twice")
+    uuids = [uuid for grant in document.grants for uuid in grant.uuids]
+    if len(set(uuids)) != len(uuids):
+        raise ValueError("a device is granted twice")
+    return document
+
+
+def to_json(document: Document) -> Json:
+    """Return the document as plain values."""
+    return {
+        "version": VERSION,
+        "born": document.born,
+        "changes": document.changes,
+        "freed": document.freed,
+        "tickets": document.tickets,
+        "grants": [_grant_json(grant) for grant in document.grants],
+        "dirty": [
+            {
+                "uuid": item.uuid,
+                "since": utc_stamp(item.since),
+                "container": item.container,
+                "uid": item.uid,
+                **item.extra,
+            }
+            for item in document.dirty
+        ],
+        "queue": [ticket_json(ticket) for ticket in document.queue],
+        "passed": dict(document.passed),
+        "containers": dict(document.containers),
+        **(
+            {}
+            if document.use is None
+            else {
+                "use": {
+                    str(uid): [round(use.seconds, 3), utc_stamp(use.at)]
+                    for uid, use in document.use.items()
+                }
+            }
+        ),
+        **document.extra,
+    }
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list")
+    return value
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is not a whole number")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def parse_time(text: object) -> datetime:
+    """Return the moment of a stamp that utc_stamp wrote; raises ValueError."""
+    # Python 3.10 does not read the Z.
+    moment = datetime.fromisoformat(_text(text).replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        raise ValueError(f"'{text}' has no time zone")
+    return moment
+
+
+def _moment(value: object) -> datetime | None:
+    return None if value is None else parse_time(value)
+
+
+def device_json(device: GrantedDevice) -> Json:
+    """Return a granted device as plain values."""
+    return {
+        "uuid": device.uuid,
+        "parent": device.parent,
+        "profile": device.profile,
+        "start": device.start,
+        "size": device.size,
+        "share": device.share,
+        "is_mig": device.is_mig,
+    }
+
+
+def _device(raw: Json) -> GrantedDevice:
+    start, size, share = raw.get("start"), raw.get("size"), raw["share"]
+    if not isinstance(share, (int, float)) or isinstance(share, bool) or share < 0:
+        raise TypeError(f"share {share!r}")
+    return GrantedDevice(
+        uuid=_text(raw["uuid"]),
+        parent=_text(raw["parent"]),
+        profile=_text(raw["profile"]),
+        start=None if start is None else _whole(start),
+        size=None if size is None else _whole(size),
+        share=float(share),
+        is_mig=bool(raw["is_mig"]),
+    )
+
+
+def _grant(raw: Json) -> Grant:
+    name = _text(raw["container"])
+    known = _known.get(name)
+    if known is not None and known[0] == raw:
+        return known[1]
+    rest = dict(raw)
+    kind = rest.pop("state")
+    if kind not in {"reserved", "allocated", "held"}:
+        raise ValueError(f"state {kind!r}")
+    grant = Grant(
+        container=_text(rest.pop("container")),
+        uid=_whole(rest.pop("uid")),
+        user=_text(rest.pop("user")),
+        devices=tuple(_device(item) for item in _list(rest.pop("devices"))),
+        request=_text(rest.pop("request", "")),
+        state=cast("GrantState", kind),
+        since=parse_time(rest.pop("since")),
+        until=_moment(rest.pop("until", None)),
+        container_id=_text(rest.pop("container_id", "")),
+        owner=owner_from(rest.pop("owner", None)),
+        stopped=_moment(rest.pop("stopped", None)),
+        renewed=_moment(rest.pop("renewed", None)),
+        lost=tuple(_text(item) for item in _list(rest.pop("lost", []))),
+        why=dict(rest.pop("why", {})),
+        extra=rest,
+    )
+    _known[name] = (raw, grant)
+    return grant
+
+
+def _grant_json(grant: Grant) -> Json:
+    known = _known.get(grant.container)
+    if known is not None and known[1] is grant:
+        return known[0]
+    raw = grant_json(grant)
+    if len(_known) > 4096:
+        _known.clear()
+    _known[grant.container] = (raw, grant)
+    return raw
+
+
+def grant_json(grant: Grant) -> Json:
+    """Return a grant as plain values; what is empty is left out."""
+    optional: Json = {
+        "until": utc_stamp(grant.until) if grant.until else None,
+        "container_id": grant.container_id or None,
+        "owner": owner_dict(grant.owner) if grant.owner else None,
+        "stopped": utc_stamp(grant.stopped) if grant.stopped else None,
+        "renewed": utc_stamp(grant.renewed) if grant.renewed else None,
+        "lost": list(grant.lost) or None,
+        "why": dict(grant.why) or None,
+    }
+    return {
+        "container": grant.container,
+        "uid": grant.uid,
+        "user": grant.user,
+        "request": grant.request,
+        "state": grant.state,
+        "since": utc_stamp(grant.since),
+        "devices": [device_json(device) for device in grant.devices],
+        **{key: value for key, value in optional.items() if value is not None},
+        **grant.extra,
+    }
+
+
+def _dirty(raw: Json) -> Dirty:
+    rest = dict(raw)
+    return Dirty(
+        uuid=_text(rest.pop("uuid")),
+        since=parse_time(rest.pop("since")),
+        container=_text(rest.pop("container", "")),
+        uid=_whole(rest.pop("uid", -1)),
+        extra=rest,
+    )
+
+
+def _ticket(raw: Json) -> Ticket:
+    rest = dict(raw)
+    return Ticket(
+        number=_whole(rest.pop("number")),
+        container=_text(rest.pop("container")),
+        uid=_whole(rest.pop("uid")),
+        user=_text(rest.pop("user")),
+        request=_text(rest.pop("request")),
+        priority=_whole(rest.pop("priority")),
+        since=parse_time(rest.pop("since")),
+        owner=owner_from(rest.pop("owner", None)),
+        offered=_moment(rest.pop("offered", None)),
+        extra=rest,
+    )
+
+
+def ticket_json(ticket: Ticket) -> Json:
+    """Return a ticket as plain values."""
+    return {
+        "number": ticket.number,
+        "container": ticket.container,
+        "uid": ticket.uid,
+        "user": ticket.user,
+        "request": ticket.request,
+        "priority": ticket.priority,
+        "since": utc_stamp(ticket.since),
+        **({"owner": owner_dict(ticket.owner)} if ticket.owner else {}),
+        **({"offered": utc_stamp(ticket.offered)} if ticket.offered else {}),
+        **ticket.extra,
+    }
+
+
+def _use(raw: object) -> Use:
+    seconds, at = _list(raw)
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds < float("inf"):
+        raise ValueError(f"use {seconds!r}")
+    return Use(float(seconds), parse_time(at))

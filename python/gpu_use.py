@@ -1,0 +1,101 @@
+"""Users' recent use of GPUs: GPU-equivalent seconds that fade with a half-life.
+
+The allocator's document keeps one number for each user; if it is lost, it is made
+again from the releases in gpu-allocations.log.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from gpu_state import Grant, Use, parse_time
+
+HALF_LIFE = 7 * 86400.0
+# After this many half-lives a use is worth a thousandth.
+_FORGET = 10
+_LARGEST_LOG = 64 << 20
+
+
+def faded(use: Use | None, now: datetime, half_life: float = HALF_LIFE) -> float:
+    """Return what a use is worth now; a clock that was set back does not raise it."""
+    if use is None:
+        return 0.0
+    age = max(0.0, (now - use.at).total_seconds())
+    return use.seconds * math.pow(0.5, age / half_life)
+
+
+def worth(
+    share: float,
+    begin: datetime,
+    end: datetime,
+    now: datetime,
+    half_life: float = HALF_LIFE,
+) -> float:
+    """Return what a use of `share` GPUs from begin to end is worth now."""
+    length = max(0.0, (end - begin).total_seconds())
+    whole = share * half_life / math.log(2) * (1 - math.pow(0.5, length / half_life))
+    return faded(Use(whole, end), now, half_life)
+
+
+def add(
+    use: Mapping[int, Use] | None, grant: Grant, now: datetime
+) -> dict[int, Use] | None:
+    """Return the use with a grant that ends now."""
+    if use is None:
+        return None
+    kept = dict(use)
+    if grant.share:
+        old = faded(kept.get(grant.uid), now)
+        kept[grant.uid] = Use(old + worth(grant.share, grant.since, now, now), now)
+    return kept
+
+
+def of_user(
+    uid: int,
+    use: Mapping[int, Use] | None,
+    grants: Iterable[Grant],
+    now: datetime,
+    half_life: float = HALF_LIFE,
+) -> float:
+    """Return a user's use, with what is in use now."""
+    total = faded((use or {}).get(uid), now, half_life)
+    for grant in grants:
+        if grant.uid == uid and grant.devices:
+            total += worth(grant.share, grant.since, now, now, half_life)
+    return total
+
+
+def from_log(path: Path, now: datetime) -> dict[int, Use]:
+    """Return all users' use as the log's releases tell it; lines that do not are left.
+
+    Reads the log and the one before it, at most the last 64 MiB of each.
+    """
+    totals: dict[int, float] = {}
+    oldest = now - timedelta(seconds=_FORGET * HALF_LIFE)
+    for file in (path.with_name(path.name + ".1"), path):
+        for line in _tail(file):
+            if b'"type":"release"' not in line:
+                continue
+            try:
+                entry = json.loads(line)
+                uid, share = entry["uid"], float(entry["share"])
+                begin, end = parse_time(entry["begin"]), parse_time(entry["end"])
+            except (ValueError, KeyError, TypeError):
+                continue
+            if type(uid) is int and 0 <= share < 1e6 and end > oldest:
+                totals[uid] = totals.get(uid, 0.0) + worth(share, begin, end, now)
+    return {uid: Use(seconds, now) for uid, seconds in totals.items()}
+
+
+def _tail(path: Path) -> list[bytes]:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _LARGEST_LOG))
+            return file.read().splitlines()
+    except OSError:
+        return []

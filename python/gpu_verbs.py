@@ -1,0 +1,172 @@
+"""The allocator's command line: see gpu_allocator.py."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from gpu_request import parse_request
+from gpu_rules import Refusal
+
+import gpu_report
+import gpu_state
+from _common import Exit, HelperError, find_paths, print_json, program_name, say
+from engine import engine_address
+from gpu_allocator import Allocator
+from gpu_report import refusal_json
+from gpu_wait import wait_for
+from policy import User, identify_user
+from process_owner import Owner, owner_of
+from units import parse_duration
+
+
+def _process(text: str) -> Owner:
+    owner = owner_of(int(text)) if text.isascii() and text.isdigit() else None
+    if owner is None:
+        raise argparse.ArgumentTypeError(f"no process '{text}'")
+    return owner
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return parse_duration(text) if text else None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name("gpu-allocator"), allow_abbrev=False, description=__doc__
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+
+    def verb(name: str, *words: str) -> argparse.ArgumentParser:
+        found = verbs.add_parser(name, allow_abbrev=False)
+        for word in words:
+            found.add_argument(word)
+        return found
+
+    verb("status")
+    verb("reconcile")
+    queue = verb("queue")
+    queue.add_argument("--user")
+    for name in ("reserve", "allocate"):
+        words = verb(name, "container")
+        words.add_argument("--request", default="default", metavar="SPEC")
+        words.add_argument("--user")
+        words.add_argument("--owner-pid", type=_process, metavar="PID")
+        if name == "allocate":
+            words.add_argument("--container-id", default="", metavar="ID")
+        else:
+            words.add_argument(
+                "--wait", nargs="?", const="", type=str, metavar="DURATION"
+            )
+    verb("commit", "container", "container_id")
+    words = verb("release", "container")
+    words.add_argument("--reason", default="released")
+    words.add_argument("--container-id", default="", metavar="ID")
+    words = verb("explain")
+    words.add_argument("container", nargs="?")
+    words.add_argument("--request", metavar="SPEC")
+    words.add_argument("--user")
+    words = verb("cancel")
+    words.add_argument("number", type=int)
+    words.add_argument("--user")
+    return parser
+
+
+def _user(words: argparse.Namespace) -> User:
+    who: str | int = words.user if words.user is not None else os.getuid()
+    return identify_user(who)
+
+
+def _act(words: argparse.Namespace, allocator: Allocator) -> dict[str, Any]:
+    desk = allocator.desk
+    if words.verb == "status":
+        return gpu_report.status_json(gpu_report.status(desk))
+    if words.verb == "reconcile":
+        events = allocator.reconcile()
+        return {"changes": [{"type": kind, **fields} for kind, fields in events]}
+    if words.verb == "queue":
+        uid = None if words.user is None else _user(words).uid
+        found = [p for p in gpu_report.places(desk) if uid in {None, p.ticket.uid}]
+        return {"queue": [gpu_report.place_json(place) for place in found]}
+    if words.verb == "explain":
+        return _explain(words, allocator)
+    if words.verb == "cancel":
+        # An administrator may cancel anybody's.
+        uid = None if os.getuid() == 0 and words.user is None else _user(words).uid
+        return gpu_state.ticket_json(allocator.cancel(words.number, uid))
+    if words.verb == "commit":
+        grant = allocator.commit(words.container, words.container_id)
+    elif words.verb == "release":
+        grant = allocator.release(
+            words.container, words.reason, container_id=words.container_id
+        )
+    else:
+        grant = _reserve(words, allocator)
+    return {"grant": None if grant is None else gpu_state.grant_json(grant)}
+
+
+def _reserve(words: argparse.Namespace, allocator: Allocator) -> gpu_state.Grant:
+    user, request = _user(words), parse_request(words.request)
+    # This process ends at once: what it reserves belongs to whoever called it.
+    owner = words.owner_pid or owner_of(os.getppid())
+    if words.verb == "allocate":
+        return allocator.allocate(
+            user,
+            request,
+            words.container,
+            container_id=words.container_id,
+            owner=owner,
+        )
+    if words.wait is None:
+        return allocator.reserve(user, request, words.container, owner)
+
+    def tell(text: str) -> None:
+        say("info", text, "gpu-allocator")
+
+    limit = _seconds(words.wait)
+    return wait_for(allocator, user, request, words.container, limit, tell, owner)
+
+
+def _explain(words: argparse.Namespace, allocator: Allocator) -> dict[str, Any]:
+    if (words.container is None) == (words.request is None):
+        raise HelperError(
+            Exit.USAGE,
+            "explain takes a container or --request",
+            "run 'gpu-explain --request 1' to see what you would get now",
+        )
+    if words.request is not None:
+        request = parse_request(words.request)
+        return gpu_report.explain_request(allocator.desk, _user(words), request)
+    answer = gpu_report.explain_container(allocator.desk, words.container)
+    if not answer["found"]:
+        raise HelperError(
+            Exit.NOT_FOUND,
+            f"nothing is known of container '{words.container}'",
+            "run 'gpu-status' to see who has what",
+        )
+    return answer
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    paths = find_paths()
+    allocator = Allocator(paths, engine_address(_configured()))
+    try:
+        print_json(_act(words, allocator))
+    except Refusal as refusal:
+        print_json({"refused": refusal_json(refusal)})
+        raise
+    return int(Exit.OK)
+
+
+def _configured() -> str | None:
+    """Return the engine's address as ds01.yaml has it; None where there is none."""
+    import settings  # noqa: PLC0415 - YAML takes its time to load
+
+    path = find_paths().settings
+    return settings.load_settings(path).engine_socket if path.exists() else None

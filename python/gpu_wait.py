@@ -1,0 +1,169 @@
+"""Waits for GPUs without a daemon: all who wait look at the allocator's document.
+
+A look costs one stat four times a second. Only when something came free does a waiter
+ask again, under the lock; the first in the queue asks now and then besides, for what
+comes free without DS01's doing (a hold's end, a process that ends, a container removed
+by others).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from gpu_request import Request
+from gpu_rules import Refusal
+
+import gpu_state
+from _common import Exit, HelperError
+from gpu_allocator import Allocator
+from gpu_queue import NotYet, TicketGone
+from gpu_state import Grant, Ticket
+from policy import User
+from process_owner import Owner, owner_of
+
+LOOK_SECONDS = 0.25
+FIRST_SECONDS = 1.5
+OTHERS_SECONDS = 20.0
+
+Answer = TypeVar("Answer")
+
+
+def wait_for(  # noqa: PLR0917 - as the interface has it
+    allocator: Allocator,
+    user: User,
+    request: Request,
+    container: str,
+    limit: float | None,
+    say: Callable[[str], None],
+    owner: Owner | None = None,
+) -> Grant:
+    """Return a grant as reserve() does, waiting in the queue for it if need be.
+
+    `limit` is in seconds, None waits for ever. `say` is told the place in the queue
+    whenever it changes. Whoever is interrupted leaves the queue.
+
+    Raises Refusal as reserve() does where waiting is no help, and past the limit.
+    """
+
+    def ask(ticket: int | None) -> Grant:
+        return allocator.reserve(user, request, container, owner, ticket)
+
+    return wait_until(allocator, user, request, container, limit, say, ask, owner)
+
+
+def wait_until(  # noqa: PLR0917
+    allocator: Allocator,
+    user: User,
+    request: Request,
+    container: str,
+    limit: float | None,
+    say: Callable[[str], None],
+    ask: Callable[[int | None], Answer],
+    owner: Owner | None = None,
+) -> Answer:
+    """Return the first answer of `ask` that is no refusal for want of a free device.
+
+    `ask` takes the number in the queue (None: not in it): reserve or reacquire.
+    """
+    try:
+        return ask(None)
+    except Refusal as refusal:
+        if refusal.code != Exit.NO_GPU:
+            raise
+    me = owner or owner_of(os.getpid())
+    waiter = _Waiter(
+        allocator,
+        lambda: allocator.enqueue(user, request, container, me),
+        None if limit is None else time.monotonic() + limit,
+        say,
+        ask,
+    )
+    try:
+        return waiter.wait()
+    except BaseException:
+        waiter.leave()
+        raise
+
+
+class _Waiter(Generic[Answer]):
+    """One who waits: in the queue from the start to the answer."""
+
+    def __init__(
+        self,
+        allocator: Allocator,
+        enqueue: Callable[[], Ticket],
+        end: float | None,
+        say: Callable[[str], None],
+        ask: Callable[[int | None], Answer],
+    ) -> None:
+        self._allocator = allocator
+        self._paths = allocator.desk.paths
+        self._enqueue = enqueue
+        self._end = end
+        self._say = say
+        self._ask = ask
+        self._number: int | None = None
+        self._told = ""
+
+    def wait(self) -> Answer:
+        born = None
+        while True:
+            seen = gpu_state.peek(self._paths)
+            # Lost with the state file, the place is taken anew; taken away, it is not.
+            if self._number is None or (seen and seen.born != born):
+                self._number = self._enqueue().number
+                seen = gpu_state.peek(self._paths)
+                born = seen.born if seen else None
+            try:
+                answer = self._ask(self._number)
+            except TicketGone:
+                now = gpu_state.peek(self._paths)
+                if now is None or now.born == born:
+                    raise
+                continue
+            except NotYet as refusal:
+                self._tell(refusal)
+                self._sleep(seen.freed if seen else -1, refusal.turn.position == 1)
+                if self._end is not None and time.monotonic() >= self._end:
+                    raise
+            else:
+                self._number = None
+                return answer
+
+    def leave(self) -> None:
+        """Leave the queue, without a word about it if that fails: it is found out."""
+        if self._number is not None:
+            with contextlib.suppress(HelperError):
+                self._allocator.cancel(self._number, reason="left")
+
+    def _tell(self, refusal: NotYet) -> None:
+        text = refusal.words
+        if text != self._told:
+            self._say(text)
+            self._told = text
+
+    def _sleep(self, freed: int, is_first: bool) -> None:
+        """Sleep until something came free, or it is time to look in any case."""
+        end = time.monotonic() + (FIRST_SECONDS if is_first else OTHERS_SECONDS)
+        if self._end is not None:
+            end = min(end, self._end)
+        last: object = None
+        while time.monotonic() < end:
+            mark = self._mark()
+            if mark != last:
+                last = mark
+                document = gpu_state.peek(self._paths)
+                if document is None or document.freed != freed:
+                    return
+            time.sleep(max(0.0, min(LOOK_SECONDS, end - time.monotonic())))
+
+    def _mark(self) -> object:
+        try:
+            stat = gpu_state.path_of(self._paths).stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_ino
