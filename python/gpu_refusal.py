@@ -1,0 +1,80 @@
+"""What rules and placement speak of: who holds what, and how they say no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from _common import Exit, HelperError
+
+
+@dataclass(frozen=True)
+class GrantedDevice:
+    """A device that somebody has; `share` is in GPU-equivalents."""
+
+    uuid: str
+    parent: str
+    profile: str
+    start: int | None
+    size: int | None
+    share: float
+    is_mig: bool
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What one container of a user has; each state counts towards the quotas."""
+
+    container: str
+    uid: int
+    devices: tuple[GrantedDevice, ...]
+    state: Literal["reserved", "allocated", "held"]
+
+
+class Refusal(HelperError):
+    """A request that gets nothing, and why.
+
+    `machine` is a code that does not change, `rule` the key of the policy. Where it is
+    about numbers, `have` is what there is already, `asked` what the request adds to it,
+    and `limit` what both together must not exceed; for the want of a free device,
+    `have` are free, `asked` are needed, and there are `limit` that would do. `useful`
+    are then all devices that would do, free or not.
+    """
+
+    def __init__(
+        self,
+        machine: str,
+        message: str,
+        *,
+        code: Exit = Exit.REFUSED,
+        rule: str = "",
+        have: float | None = None,
+        asked: float | None = None,
+        limit: float | None = None,
+        hint: str | None = None,
+        useful: Iterable[str] = (),
+    ) -> None:
+        super().__init__(code, message, hint)
+        self.machine = machine
+        self.rule = rule
+        self.have = have
+        self.asked = asked
+        self.limit = limit
+        self.useful = frozenset(useful)
+
+    @property
+    def waits(self) -> bool:
+        """Can the same request be granted later, without the user giving anything up?"""
+        return self.code == Exit.NO_GPU or self.machine == "reservation"
+
+
+def exact(share: float) -> Fraction:
+    """Return a share as it is meant: seven times 1/7 are one."""
+    return Fraction(share).limit_denominator(5040)
+
+
+def show(number: Fraction | float) -> str:
+    """Return a number of GPU-equivalents for people: `1`, `0.43`."""
+    return f"{float(number):.2f}".rstrip("0").rstrip(".")
