@@ -191,10 +191,11 @@ def test_group_and_session_are_the_callers(environment: dict[str, str]) -> None:
 
 _SLEEPER = "import os, time; print(os.getpid(), flush=True); time.sleep(30)"
 _REPORT = (
-    "import signal, sys, time\n"
+    "import os, signal, sys, time\n"
     "def got(number, frame):\n"
-    "    print(signal.Signals(number).name, flush=True)\n"
-    "    sys.exit(42)\n"
+    # print may be interrupted in the middle of a print, which it does not allow.
+    "    os.write(1, f'{signal.Signals(number).name}\\n'.encode())\n"
+    "    os._exit(42)\n"
     "for name in ('SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGINT'):\n"
     "    signal.signal(getattr(signal, name), got)\n"
     "print('ready', flush=True)\n"
