@@ -27,6 +27,7 @@ LOCK_SECONDS = 10.0
 PRIVATE_MODE = 0o660
 PUBLIC_MODE = 0o664
 
+_LOOK_SECONDS = 0.0002
 _COURTESY_SECONDS = 0.001
 _TEMP_PREFIX = ".ds01-tmp."
 
@@ -136,11 +137,34 @@ def _try_lock(file: int, path: Path) -> bool:
 
 
 def _wait_or_fail(file: int, path: Path, timeout: float, deadline: float) -> None:
-    """Wait in the kernel's queue, which is in the order of arrival; polling is not.
+    """Wait in the order of arrival: for the place in the kernel's queue, then look.
 
-    Its calls have no time limit, so a thread makes them. Past the limit the caller
+    Only the one at the place looks for the lock, so looking often costs little.
+    """
+    _take_place(file, path, timeout, deadline)
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise _lock_timeout(file, path, timeout) from None
+            time.sleep(_LOOK_SECONDS)
+        except OSError as error:
+            raise explain(error, "lock", path) from error
+        else:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _LEAVE)
+            return
+
+
+def _take_place(file: int, path: Path, timeout: float, deadline: float) -> None:
+    """Take the place before the lock.
+
+    The kernel's call has no time limit, so a thread makes it. Past the limit the caller
     closes the file: what the thread gets then is dropped with it.
     """
+    with contextlib.suppress(BlockingIOError, PermissionError):
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _TAKE)
+        return
     import threading  # noqa: PLC0415 - only those who have to wait need it
 
     failures: list[OSError] = []
@@ -151,8 +175,6 @@ def _wait_or_fail(file: int, path: Path, timeout: float, deadline: float) -> Non
     def wait() -> None:
         try:
             fcntl.fcntl(own, fcntl.F_OFD_SETLKW, _TAKE)
-            fcntl.flock(own, fcntl.LOCK_EX)
-            fcntl.fcntl(own, fcntl.F_OFD_SETLK, _LEAVE)
         except OSError as error:
             failures.append(error)
         finally:
