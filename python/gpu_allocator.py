@@ -17,17 +17,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from gpu_request import Request, format_request, parse_request
-from gpu_rules import Refusal
-
 import gpu_report
 from _common import Exit, HelperError, Paths, run
-from gpu_choice import Choices
+from gpu_choice import Choices, Chosen
 from gpu_desk import Desk, Work
 from gpu_queue import NotYet, TicketGone, Turn, find_turn, order
 from gpu_reconcile import World, describe, granted, own_devices, release
+from gpu_request import Request, format_request, parse_request
+from gpu_rules import Refusal
 from gpu_state import Document, Grant, Ticket
-from gpu_types import Device
 from gpu_use import of_user
 from policy import User
 from process_owner import Owner, owner_of
@@ -81,21 +79,21 @@ class Allocator:
         with self.desk.work() as work:
             world = self.desk.observe(work, devices=request.kind != "none")
             self._clear_name(work, world, container, owner)
-            devices, why = self._choose(
-                work, world, user, request, container, wait_ticket
-            )
+            chosen = self._choose(work, world, user, request, container, wait_ticket)
             grant = Grant(
                 container=container,
                 uid=user.uid,
                 user=user.name,
-                devices=tuple(granted(device) for device in devices),
+                devices=tuple(granted(device) for device in chosen.devices),
                 request=format_request(request),
                 state="reserved",
                 since=world.now,
                 owner=owner,
+                ends=chosen.ends,
+                note=chosen.note,
             )
             work.document = _served(work.document.with_grant(grant), wait_ticket)
-            work.tell("grant", **describe(grant), **why)
+            work.tell("grant", **describe(grant), **(chosen.why or {}))
         return grant
 
     def commit(
@@ -244,13 +242,11 @@ class Allocator:
             request = parse_request(it.request) if it.request else Request("default")
             old = choices.again(user, it, request)
             if old is not None and not work.document.queue:
-                devices, why, moved = old, {"same": True}, False
+                chosen, moved = old, False
             else:
-                devices, why = self._choose(
-                    work, world, user, request, it.name, wait_ticket
-                )
+                chosen = self._choose(work, world, user, request, it.name, wait_ticket)
                 made_with = own_devices(it, world.inventory)
-                moved = {d.uuid for d in devices} != set(made_with)
+                moved = {d.uuid for d in chosen.devices} != set(made_with)
             passed = {**work.document.passed}
             if moved:
                 passed[it.id] = "moved"
@@ -260,8 +256,10 @@ class Allocator:
                 container=it.name,
                 uid=user.uid,
                 user=user.name,
-                devices=tuple(granted(device) for device in devices),
+                devices=tuple(granted(device) for device in chosen.devices),
                 request=it.request,
+                ends=chosen.ends,
+                note=chosen.note,
                 state="reserved" if moved else "held",
                 since=world.now,
                 container_id="" if moved else it.id,
@@ -270,7 +268,7 @@ class Allocator:
             )
             document = replace(work.document.with_grant(grant), passed=passed)
             work.document = _served(document, wait_ticket)
-            work.tell("grant", **describe(grant), **why, moved=moved)
+            work.tell("grant", **describe(grant), **(chosen.why or {}), moved=moved)
         return Started(grant, moved)
 
     def enqueue(
@@ -374,19 +372,19 @@ class Allocator:
         request: Request,
         container: str,
         wait_ticket: int | None,
-    ) -> tuple[tuple[Device, ...], dict[str, Any]]:
-        """Return the devices for a request whose turn it is, and why these.
+    ) -> Chosen:
+        """Return the devices for a request whose turn it is.
 
         A refusal is logged, unless it is one of many of somebody who waits.
         """
-        choices = self._choices(work, world)
+        choices = Choices(work.document, world, self.desk)
         queue = work.document.queue
         if wait_ticket is not None:
             mine = _own_ticket(queue, wait_ticket, container)
             return self._by_turn(work, world, choices, mine)
         try:
-            devices, why = choices.choose(user, request, container)
-            if queue and devices:
+            chosen = choices.choose(user, request, container)
+            if queue and chosen.devices:
                 last = self._ticket(work, user, request, container, None)
                 return self._by_turn(work, world, choices, last)
         except Refusal as refusal:
@@ -399,22 +397,19 @@ class Allocator:
                 **gpu_report.refusal_json(refusal),
             )
             raise
-        return devices, why
+        return chosen
 
     def _by_turn(
         self, work: Work, world: World, choices: Choices, mine: Ticket
-    ) -> tuple[tuple[Device, ...], dict[str, Any]]:
+    ) -> Chosen:
         """Return the devices if nobody in the queue comes first; else raise Refusal."""
         turn = self._turn(work, world, choices, mine)
         work.document = _offer(work, turn, world)
-        if turn.devices is not None:
-            return choices.devices(turn.devices), {
-                **turn.outcome.why,
-                "ticket": mine.number,
-                "position": turn.position,
-            }
-        reason = turn.outcome.reason
-        if reason is not None and reason.code != Exit.NO_GPU:
+        reason, chosen = turn.outcome.reason, turn.outcome.chosen
+        if turn.devices is not None and chosen is not None:
+            place = {"ticket": mine.number, "position": turn.position}
+            return replace(chosen, why={**(chosen.why or {}), **place})
+        if reason is not None and not reason.waits:
             raise reason
         words = gpu_report.turn_words(mine, turn, choices)
         raise NotYet(reason or _kept_for_others(turn), turn, words)

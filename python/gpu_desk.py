@@ -14,8 +14,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from gpu_rules import Refusal
-
 import gpu_state
 import gpu_use
 import process_owner
@@ -24,9 +22,18 @@ from _common import HelperError, Paths, say
 from event_log import append_events
 from gpu_engine_view import View, read_view
 from gpu_reconcile import Event, World, reconcile
+from gpu_rules import Refusal
 from gpu_state import Document
 from gpu_types import Inventory
-from policy import Effective, Policy, User, effective_limits, identify_user, load_policy
+from policy import (
+    Effective,
+    Policy,
+    User,
+    effective_limits,
+    find_group,
+    identify_user,
+    load_policy,
+)
 from process_owner import Owner
 from units import utc_stamp
 
@@ -114,6 +121,13 @@ class Desk:
     def effective(self, user: User) -> Effective:
         """Return the limits that hold for a user now."""
         return effective_limits(self.policy(), user, self.now())
+
+    def group_of(self, user: User) -> str:
+        """Return a user's group, empty for a user of none."""
+        try:
+            return find_group(self.policy(), user)[0].name
+        except HelperError:
+            return ""
 
     def hold_of(self, uid: int) -> int | None:
         """Return for how long a user's stopped container keeps its devices.

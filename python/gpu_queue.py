@@ -14,14 +14,16 @@ A user's own later request passes an earlier one only if the quota has room for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-from gpu_rules import Refusal
+from typing import TYPE_CHECKING
 
 from _common import Exit
+from gpu_rules import Refusal
 from gpu_state import Ticket
+
+if TYPE_CHECKING:
+    from gpu_choice import Chosen
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,11 @@ class Outcome:
     devices: tuple[str, ...] | None = None
     useful: frozenset[str] = frozenset()
     reason: Refusal | None = None
-    why: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Chosen | None = None
 
     @property
     def refused(self) -> bool:
-        return self.reason is not None and self.reason.code != Exit.NO_GPU
+        return self.reason is not None and not self.reason.waits
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,13 @@ class NotYet(Refusal):
         super().__init__(
             reason.machine,
             reason.message,
-            code=Exit.NO_GPU,
+            code=reason.code,
             rule=reason.rule,
             have=reason.have,
+            asked=reason.asked,
             limit=reason.limit,
             hint=reason.hint,
+            useful=reason.useful,
         )
         self.turn = turn
         self.words = words

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from gpu_rules import GrantedDevice
-
 import gpu_use
 from gpu_engine_view import Container, View, resolve
+from gpu_rules import GrantedDevice
 from gpu_state import Dirty, Document, Grant
 from gpu_types import FULL, Device, Inventory
 from process_owner import Owner
@@ -340,7 +339,6 @@ def _take_in(run: _Pass, container: Container, uuids: Sequence[str]) -> None:
         until=until,
         container_id=container.id,
         stopped=stopped,
-        why={"adopted": utc_stamp(world.now)},
     )
     passed = {k: v for k, v in run.document.passed.items() if k != container.id}
     run.document = replace(run.document.with_grant(grant), passed=passed)

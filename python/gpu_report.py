@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpu_request import Request, format_request, parse_request
-from gpu_rules import Refusal
-
 import gpu_state
 from _common import HelperError, Paths
 from gpu_choice import Choices
@@ -22,10 +19,13 @@ from gpu_device_states import DeviceState, device_states
 from gpu_engine_view import View
 from gpu_queue import Turn, find_turn, order
 from gpu_reconcile import World
+from gpu_request import Request, format_request, parse_request
+from gpu_rules import Refusal
 from gpu_state import Document, Grant, Ticket
 from gpu_types import Inventory
 from gpu_use import of_user
 from policy import User
+from units import utc_stamp
 
 _LARGEST_LOG = 16 << 20
 _LINES = 20
@@ -145,14 +145,16 @@ def explain_request(desk: Desk, user: User, request: Request) -> dict[str, Any]:
         since=world.now,
     )
     try:
-        devices, why = choices.choose(user, request, "")
+        chosen = choices.choose(user, request, "")
         turn = find_turn(mine, _ordered(document, world, mine), choices.place)
         answer |= {
             "granted": turn.devices is not None,
-            "devices": [device.uuid for device in devices],
+            "devices": [device.uuid for device in chosen.devices],
+            "ends": chosen.ends and utc_stamp(chosen.ends),
+            "note": chosen.note,
             "position": turn.position,
             "words": turn_words(mine, turn, choices),
-            **why,
+            **(chosen.why or {}),
         }
     except Refusal as refusal:
         answer |= {"granted": False, **refusal_json(refusal)}
@@ -216,6 +218,7 @@ def refusal_json(refusal: Refusal) -> dict[str, Any]:
         "code": refusal.machine,
         "rule": refusal.rule,
         "have": refusal.have,
+        "asked": refusal.asked,
         "limit": refusal.limit,
         "message": refusal.message,
         "hint": refusal.hint,

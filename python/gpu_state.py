@@ -14,11 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from gpu_rules import GrantedDevice
-
 import locked_files
 import state
 from _common import Exit, HelperError, Paths
+from gpu_rules import GrantedDevice
 from process_owner import Owner, owner_dict, owner_from
 from units import utc_stamp
 
@@ -40,7 +39,8 @@ class Grant:
     `since` is when the devices were given, `stopped` when a held one's container ended,
     `until` when its devices go back (None: never). `renewed` is the last start that was
     announced: a stop before it is old news. `lost` are its devices that are gone.
-    `group` and `why` explain the decision later.
+    `ends` is when a reservation of the policy needs them back. `note` is what the user
+    should know.
     """
 
     container: str
@@ -56,7 +56,8 @@ class Grant:
     stopped: datetime | None = None
     renewed: datetime | None = None
     lost: tuple[str, ...] = ()
-    why: Mapping[str, Any] = field(default_factory=dict)
+    ends: datetime | None = None
+    note: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -345,7 +346,8 @@ def _grant(raw: Json) -> Grant:
         stopped=_moment(rest.pop("stopped", None)),
         renewed=_moment(rest.pop("renewed", None)),
         lost=tuple(_text(item) for item in _list(rest.pop("lost", []))),
-        why=dict(rest.pop("why", {})),
+        ends=_moment(rest.pop("ends", None)),
+        note=_text(rest.pop("note", "")),
         extra=rest,
     )
     _known[name] = (raw, grant)
@@ -372,7 +374,8 @@ def grant_json(grant: Grant) -> Json:
         "stopped": utc_stamp(grant.stopped) if grant.stopped else None,
         "renewed": utc_stamp(grant.renewed) if grant.renewed else None,
         "lost": list(grant.lost) or None,
-        "why": dict(grant.why) or None,
+        "ends": utc_stamp(grant.ends) if grant.ends else None,
+        "note": grant.note or None,
     }
     return {
         "container": grant.container,

@@ -14,13 +14,12 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from gpu_request import Request
-from gpu_rules import Refusal
-
 import gpu_state
-from _common import Exit, HelperError
+from _common import HelperError
 from gpu_allocator import Allocator
 from gpu_queue import NotYet, TicketGone
+from gpu_request import Request
+from gpu_rules import Refusal
 from gpu_state import Grant, Ticket
 from policy import User
 from process_owner import Owner, owner_of
@@ -72,7 +71,7 @@ def wait_until(  # noqa: PLR0917
     try:
         return ask(None)
     except Refusal as refusal:
-        if refusal.code != Exit.NO_GPU:
+        if not refusal.waits:
             raise
     me = owner or owner_of(os.getpid())
     waiter = _Waiter(

@@ -5,6 +5,7 @@ The engine may be a file, so that processes share it and a kill leaves it behind
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -91,7 +92,7 @@ def with_processes(inventory: Inventory, uuid: str, *processes: Process) -> Inve
 def container(name: str, uid: int, *uuids: str, **fields: Any) -> Container:
     """A running container of DS01."""
     made = Container(
-        id=f"id-{name}".ljust(64, "0"),
+        id=hashlib.sha256(name.encode()).hexdigest(),
         name=name,
         active=True,
         created=START,
@@ -131,7 +132,7 @@ class World:
             now=lambda: self.now,
             inventory=lambda: self.inventory,
             view=self.view,
-            is_alive=lambda owner: self.alive(owner),
+            is_alive=self.alive,
             policy=lambda: self.policy,
             identify=user,
         )
