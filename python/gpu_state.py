@@ -162,7 +162,7 @@ def load(paths: Paths) -> tuple[Document, str | None]:
         return (Document() if raw is None else parse(raw)), None
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-    state.set_aside(path, reason)
+    state.set_aside(path, reason, paths)
     return Document(), reason
 
 

@@ -98,7 +98,7 @@ def read_document(path: Path) -> Record | None:
     return document
 
 
-def set_aside(path: Path, reason: str) -> Path:
+def set_aside(path: Path, reason: str, paths: Paths | None = None) -> Path:
     """Rename a document that cannot be used to `*.corrupt-TIME`; call it locked."""
     stamp = utc_stamp().replace(":", "").replace(".", "")
     target = path.with_name(f"{path.name}.corrupt-{stamp}")
@@ -109,7 +109,13 @@ def set_aside(path: Path, reason: str) -> Path:
     say("warning", f"'{path}' was not usable ({reason}), kept as '{target}'", "state")
     # The log may be what is full or broken; going on matters more.
     with contextlib.suppress(HelperError):
-        append_event("state-corrupt", file=str(path), kept=str(target), reason=reason)
+        append_event(
+            "state-corrupt",
+            paths=paths,
+            file=str(path),
+            kept=str(target),
+            reason=reason,
+        )
     return target
 
 
