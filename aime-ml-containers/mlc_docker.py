@@ -69,12 +69,15 @@ def start(
 
 
 def end(child: subprocess.Popen[bytes], patience: float) -> None:
-    """Wait up to patience seconds for a child, then ask, then kill."""
+    """Wait up to patience seconds for a child, then ask, then kill.
+
+    To the engine both are the same: the connection ends, and it stops the work.
+    """
     for number in (None, signal.SIGTERM, signal.SIGKILL):
         if number is not None and child.poll() is None:
             child.send_signal(number)
         try:
-            child.wait(patience if number is None else 5)
+            child.wait(patience if number is None else 0.5)
         except subprocess.TimeoutExpired:
             continue
         return

@@ -49,7 +49,16 @@ def mlc(docker_host: str, shared_dir: Path) -> Iterator[Mlc]:
 def derived(mlc: Mlc, word: str, *steps: str) -> str:
     """Build a base image for one test; return its name."""
     image = f"a-test/{mlc.prefix.lower()}:{mlc.prefix}-{word}"
-    docker("build", "-q", "-t", image, "-", stdin="\n".join((f"FROM {BASE}", *steps)))
+    docker(
+        "build",
+        "-q",
+        "--network",
+        "host",
+        "-t",
+        image,
+        "-",
+        stdin="\n".join((f"FROM {BASE}", *steps)),
+    )
     # Of two entries with one name the first holds.
     (mlc.folder / "ml_images.repo").write_text(f"Debian, {word}, [CPU], {image}\n")
     return image
