@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from _common import Exit, HelperError
@@ -33,7 +34,7 @@ class Holding:
     state: Literal["reserved", "allocated", "held"]
 
 
-class Refusal(HelperError):
+class Refusal(HelperError):  # noqa: N818 - what it is to the user
     """A request that gets nothing, and why.
 
     `machine` is a code that does not change, `rule` the key of the policy. Where it is
@@ -66,10 +67,11 @@ class Refusal(HelperError):
 
     @property
     def waits(self) -> bool:
-        """Can the same request be granted later, without the user giving anything up?"""
+        """Can the request be granted later, without the user giving anything up?"""
         return self.code == Exit.NO_GPU or self.machine == "reservation"
 
 
+@lru_cache(maxsize=256)
 def exact(share: float) -> Fraction:
     """Return a share as it is meant: seven times 1/7 are one."""
     return Fraction(share).limit_denominator(5040)

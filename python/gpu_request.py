@@ -29,13 +29,13 @@ _PROFILE = re.compile(
     r"(?:\d{1,2}c\.)?\d{1,2}g\.\d{1,4}gb(?:[+-][a-z]+(?:\.[a-z]+)*)*", re.ASCII
 )
 _MEMORY = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))?(b|([kmgt])(?:i?b|i)?)", re.ASCII)
-_UUID = re.compile(r"(?:GPU|MIG)-[0-9A-Za-z][0-9A-Za-z_./-]{0,127}", re.ASCII)
+_UUID = re.compile(r"(?i:GPU|MIG)-[0-9A-Za-z][0-9A-Za-z_./-]{0,127}", re.ASCII)
 _SPELLED_OUT = {"all": "default", "no": "none", "0": "none", "void": "none"}
 
 # What NVIDIA's runtime may be asked for beside the device itself.
 _CAPABILITIES = frozenset(
-    ("gpu", "nvidia", "compute", "utility", "graphics", "video", "display", "ngx")
-    + ("compat32",)
+    {"gpu", "nvidia", "compute", "utility", "graphics", "video", "display"}
+    | {"ngx", "compat32"}
 )
 _CDI = "nvidia.com/gpu="
 _HINT = "use '--gpus 1', '--gpus full', '--gpus 1g.10gb' or '--gpus none'"

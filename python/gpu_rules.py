@@ -3,58 +3,32 @@
 `check` knows nothing of what is free: it says what a request may have at all.
 gpu_placement.choose takes of that what is free, and `none_free` says that nothing is.
 
-Kinds are `full` and the MIG profiles that the host has. The smallest kind that a user
-may have is the one with the least compute share, then the least memory, among those
-that the limits do not rule out for good: whole GPUs need allow_full_gpu where MIG
-instances exist, MIG instances max_mig_instances, and no kind may be larger than
-max_gpus. What is used up does not change the kind: who has no 1g left does not get a
-2g unasked.
+The smallest kind that a user may have is the one with the least compute share, then the
+least memory, among those that the limits do not rule out for good: whole GPUs need
+allow_full_gpu where MIG instances exist, MIG instances max_mig_instances, and no kind
+may be larger than max_gpus. What is used up does not change the kind: who has no 1g
+left does not get a 2g unasked. Only a request by memory looks at the next larger kind,
+since it names a need and not a kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
+import gpu_hints as hints
+from _common import Exit
+from gpu_allowed import Allowed, none_free
+from gpu_case import HAS, ONE_KIND, Case, none_usable, refuse, within_reservations
+from gpu_host import memory_of, name_of, survey
+from gpu_quota import Quota, Used, broken_rule
 from gpu_refusal import GrantedDevice, Holding, Refusal
-from gpu_request import Request
+from gpu_request import Request, format_memory
 from gpu_reservations import NO_RESERVATIONS, ReservationView
-from gpu_types import Device, Inventory
+from gpu_types import FULL, Device, Inventory
 from policy import Limits
 
 __all__ = ["Allowed", "GrantedDevice", "Holding", "Refusal", "check", "none_free"]
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """What a request may be given: `count` devices out of one of the `groups`.
-
-    The first group that has them free is taken. Devices in a group may be free or not.
-    `until` names devices that must be given back at a time. `note` is what the user is
-    told. A `count` of 0 is a container without GPU.
-    """
-
-    count: int
-    groups: tuple[tuple[Device, ...], ...] = ()
-    until: Mapping[str, datetime] = field(default_factory=dict)
-    note: str = ""
-    notes_of: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def useful(self) -> frozenset[str]:
-        """All devices that may be given, free or not."""
-        return frozenset(device.uuid for group in self.groups for device in group)
-
-    def until_of(self, devices: Iterable[Device]) -> datetime | None:
-        """Return when devices that were chosen must be given back, None for never."""
-        times = [self.until[d.uuid] for d in devices if d.uuid in self.until]
-        return min(times, default=None)
-
-    def note_of(self, devices: Iterable[Device]) -> str:
-        """Return what the user of chosen devices is told, empty for nothing."""
-        notes = [self.note, *(self.notes_of.get(d.uuid, "") for d in devices)]
-        return "; ".join(dict.fromkeys(note for note in notes if note))
 
 
 def check(
@@ -65,18 +39,254 @@ def check(
     *,
     containers: int | None = None,
     exclude: Collection[str] = (),
-    free: Collection[str] = (),
+    free: Collection[str] | None = None,
     reserved: ReservationView = NO_RESERVATIONS,
 ) -> Allowed:
     """Return what a user's request may be given; raises Refusal.
 
     `holdings` are all of the user's, without the container that asks. `containers` is
-    how many containers the user has already (None: not looked at). `free` are UUIDs, for
-    the hints only. `reserved` is what the policy's reservations leave the user.
+    how many other containers the user has (None: not looked at). `free` are UUIDs, for
+    the hints only. `reserved` is what the policy's reservations leave to the user.
+
+    On a host without any GPU every request is a container without, and so is the
+    default request of a user whose limits allow no GPU.
     """
-    raise NotImplementedError
+    most = limits.max_containers_per_user
+    if containers is not None and most is not None and containers >= most:
+        raise Refusal(
+            "quota-containers",
+            f"you have {containers} containers, and {most} are allowed",
+            rule="max_containers_per_user",
+            have=containers,
+            asked=1,
+            limit=most,
+            hint="run 'container-remove NAME' for one that you do not need any more",
+        )
+    if request.kind == "none":
+        return Allowed(0)
+    if request.kind == "default" and 0 in (
+        limits.max_gpus,
+        limits.max_gpus_per_container,
+    ):
+        return Allowed(0, note=_NOT_YOURS)
+    if inventory.error is not None:
+        raise Refusal(
+            "nvml-down",
+            "the NVIDIA driver does not answer, so nobody knows which GPUs are free: "
+            f"{inventory.error}",
+            code=Exit.PREREQUISITE,
+            hint="run 'nvidia-smi' to see what is wrong, or use '--gpus none'",
+        )
+    if not inventory.devices:
+        return Allowed(0, note="this server has no GPU: the container runs without")
+    case = Case(
+        request,
+        limits,
+        Used.of(holdings),
+        survey(inventory, exclude),
+        reserved,
+        free,
+    )
+    return _JUDGES[request.kind](case)
 
 
-def none_free(request: Request, allowed: Allowed, free: Collection[str]) -> Refusal:
-    """Return the refusal of a request of which not enough is free."""
-    raise NotImplementedError
+_NOT_YOURS = "your limits allow no GPU: the container runs without"
+
+
+def _judge_default(case: Case) -> Allowed:
+    """Judge `default` and `count`: so many devices of the smallest kind."""
+    if not case.host.kinds:
+        raise none_usable(case, list(case.host.by_uuid.values()), "GPU")
+    mine = [kind for kind in case.host.kinds if case.may_ever_have(kind)]
+    if not mine and case.request.kind == "default":
+        return Allowed(0, note=_NOT_YOURS)
+    kind = mine[0] if mine else next(iter(case.host.kinds))
+    return _allow(case, kind, case.request.count, is_named=False)
+
+
+def _judge_full(case: Case) -> Allowed:
+    if case.host.has_mig and not case.limits.allow_full_gpu:
+        raise refuse(case, Quota("full-gpu-not-allowed", "allow_full_gpu", 0, 1, 0))
+    return _judge_kind(case, FULL)
+
+
+def _judge_profile(case: Case) -> Allowed:
+    return _judge_kind(case, case.request.profile)
+
+
+def _judge_kind(case: Case, kind: str) -> Allowed:
+    if kind in case.host.kinds:
+        return _allow(case, kind, case.request.count, is_named=True)
+    withheld = [
+        device
+        for device in case.host.by_uuid.values()
+        if device.profile == kind
+        and case.host.withheld[device.uuid] in {"sick", "exclude"}
+    ]
+    if withheld:
+        raise none_usable(case, withheld, name_of(kind))
+    raise Refusal(
+        "unknown-profile",
+        f"this server has no {'undivided GPU' if kind == FULL else f'GPU {kind!r}'}",
+        rule=HAS,
+        have=0,
+        asked=case.request.count,
+        limit=0,
+        hint=hints.nearest(kind, case.alternatives(), case.host.kinds, case.free),
+    )
+
+
+def _judge_memory(case: Case) -> Allowed:
+    need, count = case.request.memory, case.request.count
+    if not case.host.kinds:
+        raise none_usable(case, list(case.host.by_uuid.values()), "GPU")
+    enough = {
+        kind: sorted({d.memory for d in devices if memory_of(d) >= need})
+        for kind, devices in case.host.kinds.items()
+    }
+    fitting = [kind for kind, sizes in enough.items() if sizes]
+    if not fitting:
+        largest = max(map(memory_of, case.host.by_uuid.values()))
+        raise Refusal(
+            "too-much-memory",
+            f"no GPU of this server has {format_memory(need)} of memory",
+            rule=HAS,
+            have=0,
+            asked=need,
+            limit=largest,
+            hint=f"use '--gpu-mem {largest // 10**9}g' or less",
+        )
+    kinds = [kind for kind in fitting if case.may_ever_have(kind)] or fitting[:1]
+    groups: list[tuple[Device, ...]] = []
+    found: Allowed | None = None
+    for kind in kinds:
+        refusal: Refusal | None = None
+        # GPUs of one kind may differ in memory: those with less come first.
+        for most in enough[kind]:
+            fit = [d for d in case.host.kinds[kind] if need <= memory_of(d)]
+            fit = [d for d in fit if d.memory <= most]
+            try:
+                allowed = _allow(case, kind, count, is_named=False, among=fit)
+            except Refusal as caught:
+                refusal = caught
+                continue
+            groups += allowed.groups
+            until = {**(found.until if found else {}), **allowed.until}
+            found = replace(allowed, until=until)
+        if found is None and refusal is not None:
+            raise refusal
+    assert found is not None  # noqa: S101 - the first kind is allowed or refused
+    return replace(found, groups=tuple(dict.fromkeys(groups)))
+
+
+def _judge_devices(case: Case) -> Allowed:
+    devices = [_find(case, uuid) for uuid in case.request.uuids]
+    kinds = list(dict.fromkeys(device.profile for device in devices))
+    if len(kinds) > 1:
+        raise Refusal(
+            "mig-mixed",
+            f"one container gets devices of one kind, not {' and '.join(kinds)}",
+            rule=ONE_KIND,
+            have=len(kinds),
+            asked=len(devices),
+            limit=1,
+            hint=f"use '--gpus device={devices[0].uuid}'",
+        )
+    quota = broken_rule(devices, case.limits, case.used, case.host.has_mig)
+    if quota is not None:
+        raise refuse(case, quota, kinds[0])
+    return within_reservations(case, devices, len(devices))
+
+
+def _find(case: Case, uuid: str) -> Device:
+    """Return the device that a UUID names; the case of its letters does not matter."""
+    device = case.host.by_uuid.get(uuid.lower())
+    others = case.alternatives()
+    if device is None:
+        raise Refusal(
+            "device-not-found",
+            f"this server has no GPU '{uuid}'",
+            rule=HAS,
+            have=0,
+            asked=1,
+            limit=0,
+            hint="run 'gpu-status' to see the GPUs and their UUIDs",
+        )
+    why = case.host.withheld.get(device.uuid)
+    if why == "sick":
+        raise Refusal(
+            "device-sick",
+            f"GPU '{device.uuid}' is sick: {device.sick}",
+            code=Exit.NO_GPU,
+            rule=HAS,
+            have=0,
+            asked=1,
+            limit=1,
+            hint=hints.another(others),
+        )
+    if why is not None:
+        words = {
+            "exclude": "is kept out by the administrator (gpu_allocation.exclude)",
+            "mig-parent": "is divided into MIG instances and never given whole",
+            "mig-empty": "is in MIG mode and has no instances",
+        }
+        raise Refusal(
+            why,
+            f"GPU '{device.uuid}' {words[why]}",
+            rule="gpu_allocation.exclude" if why == "exclude" else HAS,
+            have=0,
+            asked=1,
+            limit=0,
+            hint=hints.another(others),
+        )
+    return device
+
+
+_JUDGES = {
+    "default": _judge_default,
+    "count": _judge_default,
+    "full": _judge_full,
+    "profile": _judge_profile,
+    "memory": _judge_memory,
+    "device": _judge_devices,
+}
+
+
+def _allow(
+    case: Case,
+    kind: str,
+    count: int,
+    *,
+    is_named: bool,
+    among: Sequence[Device] | None = None,
+) -> Allowed:
+    """Return what may be given of one kind; raises Refusal."""
+    devices = case.host.kinds[kind] if among is None else among
+    quota = case.broken(kind, count)
+    if quota is not None and (is_named or quota.rule != "max_mig_instances"):
+        raise refuse(case, quota, kind)
+    if kind != FULL and count > 1 and not is_named:
+        others = case.alternatives(count)
+        raise Refusal(
+            "mig-unnamed",
+            f"{count} MIG instances in one container are given only by their profile, "
+            "since a process uses one of them",
+            rule=ONE_KIND,
+            have=0,
+            asked=count,
+            limit=1,
+            hint=hints.several(kind, count, others),
+        )
+    if quota is not None:
+        raise refuse(case, quota, kind)
+    if len(devices) < count:
+        raise Refusal(
+            "too-few-devices",
+            f"{count} × {name_of(kind)} asked for, and this server has {len(devices)}",
+            rule=HAS,
+            have=0,
+            asked=count,
+            limit=len(devices),
+            hint=hints.fewer(case.request, kind, len(devices)),
+        )
+    return within_reservations(case, devices, count)
