@@ -237,9 +237,7 @@ class Reader:
 
     def _profile_name(self, gpu: Any, profile_id: int) -> Answer[str]:
         info = self.ask("nvmlDeviceGetGpuInstanceProfileInfoById", gpu, profile_id)
-        if isinstance(info, Fault):
-            return info
-        return bytes(info.name).decode(errors="replace")
+        return info if isinstance(info, Fault) else _text(info.name)
 
     def _attributes(self, handle: Any) -> Answer[Attributes]:
         has = self.ask("nvmlDeviceGetAttributes_v2", handle)
@@ -254,9 +252,14 @@ class Reader:
 
 def normalise_pci(text: str | bytes) -> str:
     """Return a PCI address as the kernel writes it: `0000:07:00.0`."""
-    address = text.decode() if isinstance(text, bytes) else text
+    address = _text(text)
     domain, colon, rest = address.lower().partition(":")
     return f"{domain[-4:]}{colon}{rest}" if domain[:-4].strip("0") == "" else address
+
+
+def _text(value: str | bytes) -> str:
+    # pynvml decodes in some structures only.
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _is(answer: object, code: int) -> bool:

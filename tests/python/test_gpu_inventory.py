@@ -1,4 +1,7 @@
-"""The inventory as a whole: faults of the driver, lost GPUs, the program."""
+"""The inventory as a whole: faults of the driver, lost GPUs, the program.
+
+test_gpu_inventory_driver.py has the same on the real pynvml and a simulated driver.
+"""
 
 from __future__ import annotations
 

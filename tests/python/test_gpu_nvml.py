@@ -215,7 +215,7 @@ def test_who_may_not_see_placements_asks_only_once(inventory: Take) -> None:
 
 def test_a_name_without_profile_leads_to_other_witnesses(inventory: Take) -> None:
     def by_id(_: int) -> SimpleNamespace:
-        return SimpleNamespace(name=b"MIG 2g.10gb")
+        return SimpleNamespace(name="MIG 2g.10gb")
 
     has = SimpleNamespace(
         gpuInstanceSliceCount=3, computeInstanceSliceCount=3, memorySizeMB=20096
