@@ -8,7 +8,7 @@
 
 # What flags and menus fill.
 declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [gpus]='' [workspace]='' [data]=''
-    [models]='' [dry_run]='' [yes]='')
+    [models]='' [dry_run]='' [yes]='' [gpu_mem]='' [waits]='' [wait]='')
 CREATE_TAKEN=0
 # Set while a create is in flight: the engine's name of the container.
 CREATE_PENDING=''
@@ -17,9 +17,20 @@ CREATE_PENDING=''
 create::option() { # <word>...
     CREATE_TAKEN=2
     case "$1" in
+        --image=* | --arch=* | --gpus=* | --gpu-mem=* | --workspace=* | --data=* | --models=*)
+            create::option "${1%%=*}" "${1#*=}"
+            CREATE_TAKEN=1
+            ;;
         --image) create::_set image "$@" ;;
         --arch) create::_set arch "$@" ;;
         -g | --gpus) create::_set gpus "$@" ;;
+        --gpu-mem) create::_set gpu_mem "$@" ;;
+        --wait) CREATE[waits]=yes CREATE_TAKEN=1 ;;
+        --wait=*)
+            CREATE_TAKEN=1
+            core::need_value --wait 2 "${1#*=}"
+            CREATE[waits]=yes CREATE[wait]="${1#*=}"
+            ;;
         -w | --workspace) create::_set workspace "$@" ;;
         -d | --data) create::_set data "$@" ;;
         -m | --models) create::_set models "$@" ;;
@@ -35,14 +46,6 @@ create::_set() { # <key> <option> [<value>...]
     shift
     core::need_value "$1" "$#" "${2:-}"
     CREATE["${key}"]="$2"
-}
-
-# The options of create::option that take a value, for `--option=value`.
-create::is_valued() { # <option>
-    case "$1" in
-        --image | --arch | --gpus | --workspace | --data | --models) return 0 ;;
-        *) return 1 ;;
-    esac
 }
 
 # Check a container's name as mlc and the engine both accept it.
@@ -126,6 +129,15 @@ create::_folders() {
     done
 }
 
+# Turn what was asked of GPUs into docker's words, which mlc hands on. Sets: CREATE[gpus].
+create::_gpus() {
+    local json
+    [[ -n "${CREATE[gpus]}${CREATE[gpu_mem]}${CREATE[waits]}" ]] || return 0
+    json="$(core::helper gpu_words ${CREATE[gpus]:+--gpus "${CREATE[gpus]}"} \
+        ${CREATE[gpu_mem]:+--gpu-mem "${CREATE[gpu_mem]}"} ${CREATE[waits]:+--wait "${CREATE[wait]}"})" || exit
+    CREATE[gpus]="$(jq -r .docker <<< "${json}")"
+}
+
 # The words of the mlc that makes the container. Sets: CREATE_WORDS.
 create::_words() { # <overlay-folder>
     CREATE_WORDS=(python3 "$1/mlc.py" create "${CREATE[name]}" "${CREATE[framework]}" "${CREATE[version]}" -s)
@@ -142,6 +154,7 @@ create::container() {
     mlc::load
     create::check_name "${CREATE[name]}"
     create::_check_policy
+    create::_gpus
     create::_folders
     core::make_temp
     overlay="${CORE_TEMP}/mlc"
@@ -254,6 +267,7 @@ create::import() { # <file> [<name>]
     fi
     create::check_name "${CREATE[name]}"
     create::_check_policy
+    create::_gpus
     create::_folders
     words=(python3 "${PROJECT_ROOT}/aime-ml-containers/mlc.py" import "$1" "${CREATE[name]}" -s)
     words+=(-w "${CREATE[workspace]}")

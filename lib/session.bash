@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A person's or a job's stay inside a container. While one lasts it holds a shared lock on the container; who is last
 # out stops the container if nothing else runs in it, as 'mlc open' does.
-: "${PROJECT_ROOT:?set by lib/run-command}" "${DOCKER_WORDS?set by lib}" "${EXIT_BUG:?}" "${EXIT_CONFIG:?}" \
+: "${PROJECT_ROOT:?set by lib/run-command}" "${DOCKER_WORDS?set by lib}" "${CREATE[name]?set by lib}" "${EXIT_BUG:?}" "${EXIT_CONFIG:?}" \
     "${MLC_STATE_DIR?set by lib}"
 
 SESSION_LOCK=''
@@ -37,16 +37,22 @@ session::_leave() {
 
 # Drop the lock of a container that is gone.
 session::forget() { # <engine-name>
-    rm -f -- "${MLC_STATE_DIR}/sessions/$1.lock"
+    rm -f -- "${MLC_STATE_DIR}/sessions/$1.lock" "${MLC_STATE_DIR}/sessions/$1.move.lock"
 }
 
 # Start a container if it is not running.
 session::start() { # <name> <engine-name>
     local json
     json="$(mlc::container_json "$1")" || exit
-    if [[ "$(jq -r .running <<< "${json}")" != true ]]; then
-        mlc::start "$1" "$2"
+    [[ "$(jq -r .running <<< "${json}")" == true ]] || session::begin "$1" "$2" "${json}"
+}
+
+# Start a stopped container; one with GPUs gets them again first.
+session::begin() { # <name> <engine-name> <container-json>
+    if [[ "$(jq -r '.devices | length' <<< "$3")" != 0 ]]; then
+        core::helper gpu_start "$2" --owner-pid "$$" ${CREATE[waits]:+--wait "${CREATE[wait]}"} > /dev/null || exit
     fi
+    mlc::start "$1" "$2"
 }
 
 # Open a shell in a container with mlc and return the shell's status.

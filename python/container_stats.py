@@ -80,6 +80,14 @@ def read_usage(address: str, item: Container) -> Usage | None:
     )
 
 
+def read_usages(address: str, items: Sequence[Container]) -> list[Usage]:
+    """Return what those that run use; the engine needs a second to measure."""
+    running = [item for item in items if item.state == "running"]
+    with ThreadPoolExecutor(max_workers=max(1, min(32, len(running)))) as pool:
+        read = list(pool.map(lambda item: read_usage(address, item), running))
+    return [usage for usage in read if usage]
+
+
 def stats_rows(
     usages: Sequence[Usage], with_user: bool
 ) -> tuple[list[str], list[list[str]]]:
@@ -105,10 +113,7 @@ def stats_rows(
 def show_stats(engine: Engine, words: argparse.Namespace) -> int:
     """Print what the running containers use; the engine needs a second to measure."""
     found = select(engine.containers([MLC]), None if words.all_users else os.getuid())
-    running = [item for item in found if item.state == "running"]
-    with ThreadPoolExecutor(max_workers=max(1, min(32, len(running)))) as pool:
-        read = list(pool.map(lambda item: read_usage(engine.address, item), running))
-    usages = [usage for usage in read if usage]
+    usages = read_usages(engine.address, found)
     if words.json:
         print_json({"containers": [asdict(usage) for usage in usages]})
         return Exit.OK

@@ -46,6 +46,7 @@ class Container:
     image: str
     created: float
     gpus: str
+    devices: list[str]
     workspace: str
     data: str
     models: str
@@ -58,6 +59,28 @@ def owner_uid(engine_name: str, labels: Mapping[str, str]) -> int | None:
     """Return the owner's UID, from DS01's label or else from mlc's name NAME._.UID."""
     text = labels.get("ds01.uid") or engine_name.rpartition(SEPARATOR)[2]
     return int(text) if text.isascii() and text.isdigit() else None
+
+
+def devices(labels: Mapping[str, str]) -> list[str]:
+    """Return the UUIDs of the GPU devices that a container was made with."""
+    text = labels.get("ds01.gpus", "none")
+    return [] if text == "none" else text.split(";")
+
+
+def kinds(labels: Mapping[str, str]) -> str:
+    """Return a container's GPUs as kinds, such as `2 x full`; for one that was not made
+    through the gateway what mlc asked for."""
+    if "ds01.gpus" not in labels:
+        return labels.get(f"{MLC}.GPUS", "")
+    found = labels.get("ds01.gpu.profiles", "").split(";")
+    counted = {kind: found.count(kind) for kind in found if kind}
+    return (
+        ", ".join(
+            kind if number == 1 else f"{number} x {kind}"
+            for kind, number in counted.items()
+        )
+        or "none"
+    )
 
 
 def from_summary(entry: Mapping[str, Any]) -> Container:
@@ -76,7 +99,8 @@ def from_summary(entry: Mapping[str, Any]) -> Container:
         architecture=labels.get(f"{MLC}.ARCH", ""),
         image=str(entry.get("Image", "")),
         created=float(entry.get("Created", 0)),
-        gpus=labels.get("ds01.gpus") or labels.get(f"{MLC}.GPUS", ""),
+        gpus=kinds(labels),
+        devices=devices(labels),
         workspace=labels.get(f"{MLC}.WORK_MOUNT", ""),
         data=labels.get(f"{MLC}.DATA_MOUNT", ""),
         models=labels.get(f"{MLC}.MODELS_MOUNT", ""),
@@ -271,6 +295,7 @@ def summary_lines(shown: Mapping[str, Any], image: str | None) -> list[str]:
         f"shared memory {limit('shm_size', size_text)}, "
         f"{limit('pids', lambda n: f'{n:.0f}')} processes"
     )
+    lines.append(f"gpus       {shown['gpus'] or 'none'}")
     lines.append(f"next       container-open {shown['name']}")
     return lines
 

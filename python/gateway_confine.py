@@ -12,7 +12,16 @@ import posixpath
 import re
 from typing import Any
 
-from gateway_types import Caller, Create, HostFacts, Limits, Notes, RefusalError, Site
+from gateway_types import (
+    Caller,
+    Create,
+    Gpus,
+    HostFacts,
+    Limits,
+    Notes,
+    RefusalError,
+    Site,
+)
 
 # Capabilities that Docker gives by default, and two that stay inside a container.
 _CAPABILITIES = frozenset(
@@ -28,6 +37,10 @@ _DEVICE = re.compile(
 _SYSCTL = re.compile(r"net\.[\w.\-/]+|kernel\.(?:msg|sem|shm)\w*|fs\.mqueue\.\w+")
 _GPU_ENVIRONMENT = re.compile(
     r"(?:NVIDIA_VISIBLE_DEVICES|NVIDIA_MIG_\w+_DEVICES|NVIDIA_IMEX_CHANNELS)(?:=|$)"
+)
+# What a container may use of a GPU; NVIDIA's driver capabilities.
+_GPU_CAPABILITIES = frozenset(
+    {"compute", "compat32", "display", "graphics", "ngx", "utility", "video"}
 )
 # The NVIDIA runtime reads mounts at this place as a request for GPUs.
 _GPU_MOUNTS = re.compile(r"/(?:var/)?run/nvidia-container-devices(?:/|$)")
@@ -61,6 +74,7 @@ def apply(
     host: HostFacts,
     site: Site,
     *,
+    gpus: Gpus,
     notes: Notes,
 ) -> None:
     """Confine a create request in place. Raises RefusalError for what escapes."""
@@ -70,7 +84,7 @@ def apply(
     _namespaces(config, caller, notes)
     _network(create, limits, caller, notes)
     _files(config, caller, host, site)
-    _gpus(create, host, notes)
+    put_gpus(create, gpus)
     _life(config, notes)
 
 
@@ -356,44 +370,39 @@ def _check_target(target: str) -> None:
         )
 
 
-def _gpus(create: Create, host: HostFacts, notes: Notes) -> None:
-    """Drop GPU requests where there is no GPU; close the ways around a request."""
+def put_gpus(create: Create, gpus: Gpus) -> None:
+    """Put the granted devices in the place of the request; close the ways around it.
+
+    The environment names them too: where NVIDIA's runtime is the engine's default, what
+    an image bakes in would otherwise count.
+    """
     config = create["HostConfig"]
     requests = config.pop("DeviceRequests", [])
     environment = [
         entry for entry in create.get("Env", []) if not _GPU_ENVIRONMENT.match(entry)
     ]
-    wants = False
-    for request in requests:
-        driver = request.get("Driver", "")
-        devices = request.get("DeviceIDs", [])
-        if driver == "cdi" and not all(
-            name.startswith("nvidia.com/gpu=") for name in devices
-        ):
-            raise RefusalError("device", "only GPUs can be asked for by CDI name here")
-        if driver not in {"", "nvidia", "cdi"}:
-            raise RefusalError("device", f"device driver '{driver}' is not allowed")
-        wants = wants or bool(devices) or request.get("Count", 0) != 0
-    if wants and host.gpus is None:
-        raise RefusalError(
-            "gpu",
-            "the NVIDIA driver does not answer, so no GPU can be given",
-            "ask the administrator, or leave out --gpus",
-        )
-    if wants and host.gpus:
-        for request in requests:
-            options = request.get("Options", {})
-            for key in [key for key in options if key.lower().startswith("ds01.")]:
-                del options[key]
-        config["DeviceRequests"] = requests
+    if not gpus.uuids:
+        environment.append("NVIDIA_VISIBLE_DEVICES=void")
+    else:
+        asked = {
+            name
+            for request in requests
+            for names in request.get("Capabilities", [])
+            for name in names
+        }
+        config["DeviceRequests"] = [
+            {
+                "DeviceIDs": list(gpus.uuids),
+                "Capabilities": [["gpu", *sorted(asked & _GPU_CAPABILITIES)]],
+            }
+        ]
         environment = [
             entry for entry in environment if not entry.startswith("CUDA_DEVICE_ORDER=")
         ]
-        environment.append("CUDA_DEVICE_ORDER=PCI_BUS_ID")
-    else:
-        if wants:
-            notes.tell("gpu", "this server has no GPU: the container runs without")
-        environment.append("NVIDIA_VISIBLE_DEVICES=void")
+        environment += [
+            f"NVIDIA_VISIBLE_DEVICES={','.join(gpus.uuids)}",
+            "CUDA_DEVICE_ORDER=PCI_BUS_ID",
+        ]
     create["Env"] = environment
 
 

@@ -20,9 +20,21 @@ import gateway_facts as facts
 import gateway_json as gj
 import gateway_policy as policy
 from _common import Exit, HelperError, find_paths
+from gateway_gpus import GpuDesk, Reserved
+from gateway_http import Answer
 from gateway_proxy import Exchange
 from gateway_routes import Rule
-from gateway_types import Caller, HostFacts, Limits, Note, RefusalError, Site
+from gateway_types import (
+    NO_GPUS,
+    Caller,
+    Gpus,
+    HostFacts,
+    Limits,
+    Note,
+    RefusalError,
+    Rewrite,
+    Site,
+)
 
 BODY_LIMIT = 4 << 20
 _EMPTY_BODIES = (b"", b"{}", b"null")
@@ -53,6 +65,7 @@ class Doors:
         engine: str,
         tell: Tell,
         refused: Refused = lambda *_: None,
+        gpus: GpuDesk | None = None,
     ) -> None:
         """Take the caller, the path of the engine's socket, and where notes go."""
         self._caller = caller
@@ -63,9 +76,8 @@ class Doors:
         self._lock = asyncio.Lock()
         self._policy_read: tuple[Limits, Site] | None = None
         self._host: HostFacts | None = None
-        self._gpus: int | None = None
-        self._has_counted = False
-        self._logging: set[asyncio.Task[None]] = set()
+        self._gpus = gpus or GpuDesk(caller, engine, tell)
+        self._logging: set[asyncio.Future[Any]] = set()
         self._log_failed = False
 
     async def close(self) -> None:
@@ -126,51 +138,81 @@ class Doors:
                 self._host = facts.from_info(info, self._engine, ceilings)
             return self._host
 
-    async def _count_gpus(self) -> int | None:
-        async with self._lock:
-            if not self._has_counted:
-                self._gpus = await asyncio.to_thread(facts.count_gpus)
-                self._has_counted = True
-            return self._gpus
-
     # Rules -------------------------------------------------------------------------
 
     async def _create(self, exchange: Exchange) -> None:
         create, unknown = policy.read_create(await exchange.body(BODY_LIMIT))
         limits, site = await self._policy()
         host = await self._facts(exchange)
-        gpus: int | None = 0
-        if create.get("HostConfig", {}).get("DeviceRequests"):
-            gpus = await self._count_gpus()
         sources = confine.bind_sources(create)
-        host = replace(host, gpus=gpus, real_paths=facts.resolve(sources))
-        name = _query(exchange).get("name", "")
-        rewrite = policy.rewrite_create(
-            create,
-            self._caller,
-            limits,
-            host,
-            site,
-            now=datetime.now(timezone.utc),
-            name=name,
-            unknown=tuple(unknown),
-        )
-        for note in rewrite.notes:
-            if note.level != "quiet" and note not in self._told:
-                self._told.add(note)
-                self._tell(note.level, note.text)
-        # Here the allocator will turn a reservation into an allocation, or release it.
-        answer = await exchange.forward(gj.encode(rewrite.request))
-        if answer.status == 201:
-            made = answer.json()
-            self._log(
-                "created",
-                container=name,
-                id=made.get("Id", "") if isinstance(made, Mapping) else "",
-                image=create.get("Image", ""),
-                changed=[note.code for note in rewrite.notes],
+        host = replace(host, real_paths=facts.resolve(sources))
+        name = _query(exchange).get("name", "").removeprefix("/")
+
+        def rewritten(gpus: Gpus) -> Rewrite:
+            return policy.rewrite_create(
+                create,
+                self._caller,
+                limits,
+                host,
+                site,
+                now=datetime.now(timezone.utc),
+                gpus=gpus,
+                name=name,
+                unknown=tuple(unknown),
             )
-        await exchange.answer(answer)
+
+        # Refused for another reason, a request need not wait for GPUs first.
+        rewritten(NO_GPUS)
+        reserved = await self._gpus.reserve(create, name)
+        # From here on nothing may cut the work short: a client that leaves, or mlc that
+        # is killed, must leave neither devices nor containers in between.
+        task = asyncio.ensure_future(
+            self._make(exchange, rewritten(reserved.gpus), reserved, name)
+        )
+        self._logging.add(task)
+        task.add_done_callback(self._logging.discard)
+        await exchange.answer(await asyncio.shield(task))
+
+    async def _make(
+        self, exchange: Exchange, rewrite: Rewrite, reserved: Reserved, name: str
+    ) -> Answer:
+        """Have the engine make the container; return its answer.
+
+        Afterwards the devices are the container's, or free again. Raises Refusal, with
+        the container removed, where they became somebody else's meanwhile.
+        """
+        answer = None
+        try:
+            for note in rewrite.notes:
+                if note.level != "quiet" and note not in self._told:
+                    self._told.add(note)
+                    self._tell(note.level, note.text)
+            answer = await exchange.forward(gj.encode(rewrite.request))
+        finally:
+            if answer is None or answer.status != 201:
+                await self._gpus.release(reserved, "not-made")
+        if answer.status != 201:
+            return answer
+        made = answer.json()
+        identity = made.get("Id", "") if isinstance(made, Mapping) else ""
+        if not name:
+            found = (await exchange.ask("GET", f"/containers/{identity}/json")).json()
+            name = found.get("Name", "") if isinstance(found, Mapping) else ""
+            name = name.removeprefix("/")
+        try:
+            await self._gpus.commit(reserved, identity, name)
+        except HelperError:
+            await exchange.ask("DELETE", f"/containers/{identity}?v=1")
+            raise
+        self._log(
+            "created",
+            container=name,
+            id=identity,
+            image=rewrite.request.get("Image", ""),
+            gpus=list(reserved.gpus.uuids),
+            changed=[note.code for note in rewrite.notes],
+        )
+        return answer
 
     async def _update(self, exchange: Exchange) -> None:
         name = quote(exchange.route.name, safe="")

@@ -142,29 +142,6 @@ def find_ceilings(engine_socket: str) -> dict[str, int]:
     return lowest
 
 
-def count_gpus() -> int | None:
-    """Return the number of NVIDIA GPUs; None where the driver does not answer."""
-    try:
-        import pynvml  # noqa: PLC0415 - only a request for GPUs needs it
-    except ImportError:
-        return None if Path("/proc/driver/nvidia/version").exists() else 0
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        absent = {
-            pynvml.NVML_ERROR_LIBRARY_NOT_FOUND,
-            pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
-        }
-        is_there = Path("/proc/driver/nvidia/version").exists()
-        return 0 if error.value in absent and not is_there else None
-    try:
-        return int(pynvml.nvmlDeviceGetCount())
-    except pynvml.NVMLError:
-        return None
-    finally:
-        pynvml.nvmlShutdown()
-
-
 def resolve(paths: Iterable[str]) -> dict[str, str]:
     """Return host paths with their symbolic links resolved."""
     return {path: os.path.realpath(path) for path in paths}

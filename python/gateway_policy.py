@@ -18,8 +18,10 @@ import gateway_confine as confine
 import gateway_json as gj
 import gateway_limits
 from gateway_types import (
+    NO_GPUS,
     Caller,
     Create,
+    Gpus,
     HostFacts,
     Limits,
     Note,
@@ -29,6 +31,7 @@ from gateway_types import (
     Site,
 )
 
+_MLC_GPUS = "aime.mlc.GPUS"
 _MLC_NAME = re.compile(r"[\w#-]+\._\.\d+")
 
 
@@ -49,13 +52,15 @@ def rewrite_create(
     site: Site,
     *,
     now: datetime,
+    gpus: Gpus = NO_GPUS,
     name: str = "",
     unknown: tuple[str, ...] = (),
 ) -> Rewrite:
     """Return a create request within the caller's limits, labelled, and the notes.
 
-    `name` is the container's name as asked for, `unknown` the fields that
-    `read_create` left out. Raises RefusalError for what policy does not allow.
+    `gpus` is what the allocator granted, `name` the container's name as asked for,
+    `unknown` the fields that `read_create` left out. Raises RefusalError for what
+    policy does not allow.
     """
     create = copy.deepcopy(request)
     config: dict[str, Any] = create.setdefault("HostConfig", {})
@@ -63,10 +68,10 @@ def rewrite_create(
     notes = Notes(is_mlc="aime.mlc" in labels or bool(_MLC_NAME.fullmatch(name)))
     if unknown:
         notes.tell("unknown", f"fields left out: {', '.join(unknown[:8])}")
-    confine.apply(create, caller, limits, host, site, notes=notes)
+    confine.apply(create, caller, limits, host, site, gpus=gpus, notes=notes)
     applied = gateway_limits.apply(config, limits, host, site, notes)
     _cgroup(config, caller, host, site, notes)
-    create["Labels"] = _labels(labels, caller, applied, now)
+    create["Labels"] = _labels(labels, caller, applied, gpus, now)
     return Rewrite(create, tuple(dict.fromkeys(notes)))
 
 
@@ -94,7 +99,11 @@ def cgroup_parent(caller: Caller, host: HostFacts, site: Site) -> str | None:
 
 
 def _labels(
-    asked: dict[str, str], caller: Caller, applied: dict[str, str], now: datetime
+    asked: dict[str, str],
+    caller: Caller,
+    applied: dict[str, str],
+    gpus: Gpus,
+    now: datetime,
 ) -> dict[str, str]:
     """Return the labels: the client's, but for DS01's own, which nobody else writes.
 
@@ -112,6 +121,10 @@ def _labels(
         "ds01.uid": str(caller.uid),
         "ds01.created": created,
     }
+    own.update(gpus.labels)
+    if _MLC_GPUS in kept:
+        # mlc puts docker's words there as they are, commas and all.
+        kept[_MLC_GPUS] = gpus.labels.get("ds01.gpu.request", "none")
     own.update({f"ds01.limit.{what}": value for what, value in applied.items()})
     return {**kept, **own}
 

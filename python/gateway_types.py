@@ -41,8 +41,8 @@ class HostFacts:
     """What the host and its engine have and can do.
 
     `ceilings` are the highest values of ulimits that the engine can set, by ulimit
-    name; a name that is missing has none. `gpus` is None where the driver is there but
-    does not answer. `real_paths` are the bind sources of the request, resolved.
+    name; a name that is missing has none. `real_paths` are the bind sources of the
+    request, resolved.
     """
 
     cpus: int = 0
@@ -55,8 +55,21 @@ class HostFacts:
     engine_socket: str = "/var/run/docker.sock"
     ceilings: Mapping[str, int] = field(default_factory=dict)
     devices: frozenset[str] = frozenset()
-    gpus: int | None = 0
     real_paths: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """The devices that the allocator granted to a container, and the labels that tell.
+
+    Without any, the container sees no GPU.
+    """
+
+    uuids: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_GPUS = Gpus()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ caller by default. stdout is one JSON object: user, uid, group, and
 - `text`: the same as the policy file writes them, `unlimited` for null.
 
 --origin prints user, group and a list of rows instead: key, value, origin, place.
+--usage adds `usage` to the JSON: what the user's containers use now of each limit.
 --docker-args prints one line of flags for `docker create`, quoted for a shell.
 Exit statuses: 0 done, 3 no such user, 4 no group takes the user, 6 policy broken.
 """
@@ -18,6 +19,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 
 import policy
@@ -89,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("user", nargs="?", metavar="USER")
     forms = parser.add_mutually_exclusive_group()
-    for form in ("json", "docker-args", "origin"):
+    for form in ("json", "docker-args", "origin", "usage"):
         forms.add_argument(f"--{form}", dest="form", action="store_const", const=form)
     return parser
 
@@ -103,6 +105,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(shlex.join(docker_args(effective.limits)))
     elif words.form == "origin":
         print_json(as_rows(effective))
+    elif words.form == "usage":
+        import limits_usage  # noqa: PLC0415 - asks the engine and NVML, only here
+
+        used = [asdict(use) for use in limits_usage.read(user)]
+        print_json({**as_json(effective), "usage": used})
     else:
         print_json(as_json(effective))
     return int(Exit.OK)

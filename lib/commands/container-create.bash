@@ -9,10 +9,6 @@ main() {
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             --json) json=yes && shift ;;
             --) shift && words+=("$@") && break ;;
-            --*=*)
-                create::is_valued "${1%%=*}" || core::unknown_option "$1"
-                set -- "${1%%=*}" "${1#*=}" "${@:2}"
-                ;;
             -*)
                 create::option "$@"
                 ((CREATE_TAKEN > 0)) || core::unknown_option "$1"

@@ -8,11 +8,14 @@ main() {
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             --json) json=yes && shift ;;
-            -g | --gpus | -w | --workspace | -d | --data | -m | --models | -q | --quiet)
+            -g | --gpus | --gpu-mem | --wait | -w | --workspace | -d | --data | -m | --models | -q | --quiet)
                 create::option "$@"
                 shift "${CREATE_TAKEN}"
                 ;;
-            --gpus=* | --workspace=* | --data=* | --models=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
+            --gpus=* | --gpu-mem=* | --wait=* | --workspace=* | --data=* | --models=*)
+                create::option "$@"
+                shift "${CREATE_TAKEN}"
+                ;;
             --) shift && words+=("$@") && break ;;
             -) words+=("$1") && shift ;;
             -*) core::unknown_option "$1" ;;

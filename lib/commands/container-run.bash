@@ -8,10 +8,6 @@ main() {
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             --) shift && command=("$@") && break ;;
-            --*=*)
-                create::is_valued "${1%%=*}" || core::unknown_option "$1"
-                set -- "${1%%=*}" "${1#*=}" "${@:2}"
-                ;;
             -*)
                 create::option "$@"
                 ((CREATE_TAKEN > 0)) || core::unknown_option "$1"

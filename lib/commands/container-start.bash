@@ -8,6 +8,8 @@ main() {
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             -a | --all) all=yes && shift ;;
+            --wait) create::option "$@" && shift ;;
+            --wait=*) create::option "$@" && shift ;;
             -q | --quiet) core::be_quiet && shift ;;
             --) shift && names+=("$@") && break ;;
             -*) core::unknown_option "$1" ;;
@@ -34,6 +36,6 @@ container-start::_one() ( # <name>
         core::info "container '$1' is running already"
         exit 0
     fi
-    mlc::start "$1" "$(create::engine_name "$1")"
+    session::begin "$1" "$(create::engine_name "$1")" "${json}"
     core::info "container '$1' is running"
 )

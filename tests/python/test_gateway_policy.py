@@ -20,7 +20,16 @@ from hypothesis import strategies as st
 import gateway_confine as confine
 import gateway_json as gj
 import gateway_policy as policy
-from gateway_types import Caller, HostFacts, Note, RefusalError, Rewrite, Site
+from gateway_types import (
+    NO_GPUS,
+    Caller,
+    Gpus,
+    HostFacts,
+    Note,
+    RefusalError,
+    Rewrite,
+    Site,
+)
 
 G = 1 << 30
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=timezone.utc)
@@ -50,6 +59,7 @@ def rewrite(
     site: Site = SITE,
     *,
     caller: Caller = CALLER,
+    gpus: Gpus = NO_GPUS,
     name: str = "",
 ) -> Rewrite:
     create, unknown = policy.read_create(json.dumps(request).encode())
@@ -60,6 +70,7 @@ def rewrite(
         host,
         site,
         now=NOW,
+        gpus=gpus,
         name=name,
         unknown=tuple(unknown),
     )
@@ -268,7 +279,7 @@ def test_mlc_gets_its_container_without_a_word_about_its_contract() -> None:
     assert host_config["GroupAdd"] == ["video", "sudo"]
     assert found.request["Env"] == ["NVIDIA_VISIBLE_DEVICES=void"]
     told = [note.code for note in found.notes if note.level != "quiet"]
-    assert told == ["gpu"]
+    assert told == []
 
 
 def test_others_are_told_what_they_do_not_get() -> None:
@@ -346,7 +357,6 @@ def test_mlc_with_rocm() -> None:
             "mount",
         ),
         ({"VolumeDriver": "rexray"}, "volume"),
-        ({"DeviceRequests": [{"Driver": "cdi", "DeviceIDs": ["x/y=z"]}]}, "device"),
     ],
 )
 def test_what_escapes_is_refused(wish: dict[str, Any], code: str) -> None:
@@ -416,7 +426,11 @@ def test_gpu_requests() -> None:
         "HostConfig": {
             "Runtime": "nvidia",
             "DeviceRequests": [
-                {"Count": 1, "Options": {"ds01.profile": "x", "a": "b"}}
+                {
+                    "Count": 1,
+                    "Options": {"ds01.profile": "x", "a": "b"},
+                    "Capabilities": [["gpu", "utility", "other"]],
+                }
             ],
         },
     }
@@ -424,12 +438,28 @@ def test_gpu_requests() -> None:
     assert without["Env"] == ["A=1", "NVIDIA_VISIBLE_DEVICES=void"]
     assert "DeviceRequests" not in without["HostConfig"]
     assert "Runtime" not in without["HostConfig"]
-    granted = rewrite(wish, host=replace(HOST, gpus=2)).request
-    assert granted["Env"] == ["A=1", "CUDA_DEVICE_ORDER=PCI_BUS_ID"]
-    assert granted["HostConfig"]["DeviceRequests"][0]["Options"] == {"a": "b"}
-    broken = replace(HOST, gpus=None)
-    assert refusal({"DeviceRequests": [{"Count": 1}]}, host=broken).code == "gpu"
-    assert config({"DeviceRequests": []}, host=broken)
+    assert without["Labels"].get("ds01.gpus") is None
+    labels = {"ds01.gpus": "GPU-1;GPU-2", "ds01.gpu.request": "full:2"}
+    granted = rewrite(wish, gpus=Gpus(("GPU-1", "GPU-2"), labels)).request
+    assert granted["Env"] == [
+        "A=1",
+        "NVIDIA_VISIBLE_DEVICES=GPU-1,GPU-2",
+        "CUDA_DEVICE_ORDER=PCI_BUS_ID",
+    ]
+    # Nothing of the request is left but what the devices may be used for.
+    assert granted["HostConfig"]["DeviceRequests"] == [
+        {"DeviceIDs": ["GPU-1", "GPU-2"], "Capabilities": [["gpu", "utility"]]}
+    ]
+    assert granted["Labels"]["ds01.gpus"] == "GPU-1;GPU-2"
+
+
+def test_mlcs_label_of_gpus_holds_no_comma() -> None:
+    words = "count=1,options=ds01.profile=1g.5gb"
+    wish = {"Labels": {"aime.mlc": "alice", "aime.mlc.GPUS": words}}
+    labels = {"ds01.gpus": "MIG-1", "ds01.gpu.request": "1g.5gb"}
+    granted = rewrite(wish, gpus=Gpus(("MIG-1",), labels)).request
+    assert granted["Labels"]["aime.mlc.GPUS"] == "1g.5gb"
+    assert rewrite(wish).request["Labels"]["aime.mlc.GPUS"] == "none"
 
 
 def test_weights_cannot_be_raised() -> None:

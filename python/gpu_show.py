@@ -1,0 +1,194 @@
+"""Show the GPU queue, and explain grants, waits and requests, in words or as JSON.
+
+Verbs: `queue [--mine]`, `explain --container NAME | --request SPEC`,
+`cancel --container NAME`. Exit statuses: docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import _table
+import gpu_report
+import settings
+from _common import Exit, HelperError, find_paths, print_json, program_name, run, say
+from containers import age
+from gpu_allocator import Allocator
+from gpu_report import Place
+from gpu_request import parse_request
+from gpu_status import name_of
+from policy import identify_user
+
+PROGRAM = "gpu_show"
+
+
+def queue_rows(
+    places: Sequence[Place], uid: int, now: datetime
+) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the queue; other people are shown in kind only."""
+    header = ["PLACE", "REQUEST", "PRIORITY", "WAITING", "USER", "CONTAINER", "NEEDS"]
+    rows = []
+    for place in places:
+        ticket = place.ticket
+        is_own = uid in (ticket.uid, 0)
+        rows.append(
+            [
+                str(place.position),
+                ticket.request,
+                str(ticket.priority),
+                age((now - ticket.since).total_seconds()),
+                ticket.user if is_own else "",
+                name_of(ticket.container) if is_own else "",
+                place.words.rpartition("needed: ")[2]
+                if "needed: " in place.words
+                # The words of a place say more than its number only after a ';'.
+                else place.words.partition("; ")[2],
+            ]
+        )
+    return header, rows
+
+
+def show_queue(words: argparse.Namespace, allocator: Allocator) -> int:
+    """Print who waits, in the order in which they will be served."""
+    uid = os.getuid()
+    places = gpu_report.places(allocator.desk)
+    if words.mine:
+        places = [place for place in places if place.ticket.uid == uid]
+    if words.json:
+        shown = []
+        for place in places:
+            value = gpu_report.place_json(place)
+            if uid not in (0, place.ticket.uid):
+                for key in ("user", "uid", "container", "owner"):
+                    value.pop(key, None)
+            shown.append(value)
+        print_json({"queue": shown})
+        return Exit.OK
+    if not places:
+        say("info", "nobody waits" if not words.mine else "you wait for none", PROGRAM)
+        return Exit.OK
+    now = datetime.now(timezone.utc)
+    sys.stdout.write(_table.render(*queue_rows(places, uid, now)))
+    return Exit.OK
+
+
+def cancel(words: argparse.Namespace, allocator: Allocator) -> int:
+    """Take the caller's request for a container out of the queue."""
+    uid = os.getuid()
+    for place in gpu_report.places(allocator.desk):
+        if place.ticket.uid == uid and place.ticket.container == words.container:
+            allocator.cancel(place.ticket.number, uid)
+            return Exit.OK
+    raise HelperError(
+        Exit.NOT_FOUND,
+        f"no request of yours for '{name_of(words.container)}' waits",
+        "run 'gpu-queue --mine' to see what you wait for",
+    )
+
+
+def request_lines(answer: Mapping[str, Any]) -> list[str]:
+    """Return what a request would get, for people."""
+    lines = [f"request   {answer['request']} of {answer['user']}"]
+    if answer.get("granted"):
+        devices = answer.get("devices") or ["a container without GPU"]
+        lines.append(f"would get {', '.join(devices)}")
+    elif "words" in answer:
+        lines.append(f"would wait: {answer['words']}")
+    else:
+        lines.append(f"refused   {answer['message']}")
+        if answer.get("rule"):
+            have, limit = answer.get("have"), answer.get("limit")
+            numbers = "" if limit is None else f": {have:g} of {limit:g}"
+            lines.append(f"rule      {answer['rule']}{numbers}")
+        if answer.get("hint"):
+            lines.append(f"hint      {answer['hint']}")
+    if strategy := answer.get("strategy"):
+        lines.append(f"placement {strategy}, {len(answer.get('free', []))} free")
+    for quota, value in sorted((answer.get("quotas") or {}).items()):
+        lines.append(f"quota     {quota}: {value}")
+    return lines
+
+
+def container_lines(answer: Mapping[str, Any]) -> list[str]:
+    """Return the story of a container's GPUs, for people."""
+    lines = [f"container {name_of(str(answer['container']))}"]
+    grant = answer.get("grant")
+    if grant:
+        lines.append(
+            f"has       {grant['state']} since {grant['since']} "
+            f"for the request '{grant['request']}'"
+        )
+        for device in answer["devices"]:
+            why = f" ({device['why']})" if device["why"] else ""
+            lines.append(f"device    {device['uuid']}: {device['state']}{why}")
+    elif not answer["waiting"]:
+        lines.append("has       no GPU")
+    lines += [f"waits     {place['words']}" for place in answer["waiting"]]
+    for entry in answer["log"]:
+        what = ", ".join(
+            f"{key} {entry[key]}"
+            for key in ("request", "devices", "reason", "message", "strategy")
+            if entry.get(key)
+        )
+        lines.append(
+            f"log       {entry.get('time', '')} {entry.get('type', '')} {what}"
+        )
+    return lines
+
+
+def explain(words: argparse.Namespace, allocator: Allocator) -> int:
+    """Print why a container has what it has, or what a request would get."""
+    if words.request is not None:
+        user = identify_user(os.getuid())
+        request = parse_request(words.request)
+        answer = gpu_report.explain_request(allocator.desk, user, request)
+        lines = request_lines
+    else:
+        answer = gpu_report.explain_container(allocator.desk, words.container)
+        if not answer["found"]:
+            raise HelperError(
+                Exit.NOT_FOUND,
+                f"nothing is known of GPUs for '{name_of(words.container)}'",
+                "run 'container-list' to see your containers",
+            )
+        lines = container_lines
+    if words.json:
+        print_json(answer)
+    else:
+        print("\n".join(lines(answer)))
+    return Exit.OK
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    queue = verbs.add_parser("queue", allow_abbrev=False)
+    queue.add_argument("--mine", action="store_true")
+    queue.add_argument("--json", action="store_true")
+    told = verbs.add_parser("explain", allow_abbrev=False)
+    which = told.add_mutually_exclusive_group(required=True)
+    which.add_argument("--container")
+    which.add_argument("--request")
+    told.add_argument("--json", action="store_true")
+    verbs.add_parser("cancel", allow_abbrev=False).add_argument(
+        "--container", required=True
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    allocator = Allocator(find_paths(), settings.engine_address())
+    verb = {"queue": show_queue, "explain": explain, "cancel": cancel}[words.verb]
+    return verb(words, allocator)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, PROGRAM))

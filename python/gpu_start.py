@@ -1,0 +1,157 @@
+"""Give a stopped container its GPUs back before it is started.
+
+The same devices if it still has them or they are free; otherwise others that its
+request allows, for which it is made anew (gpu_rehome.py). Reads engine, NVML and
+policy; prints one JSON object: `moved`, and the `devices` it has now. Exit statuses:
+docs/exit-codes.md; 5 where none is free.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+import gpu_rehome
+import settings
+import units
+from _common import Exit, HelperError, find_paths, print_json, program_name, run, say
+from engine import Engine
+from event_log import append_event
+from gateway_gpus import labels_of
+from gateway_types import Gpus
+from gpu_allocator import Allocator, Started
+from gpu_request import DEFAULT, parse_request
+from gpu_state import Grant
+from gpu_wait import wait_until
+from locked_files import ensure_folder, locked
+from policy import User, identify_user
+from process_owner import Owner, owner_of
+
+PROGRAM = "gpu_start"
+
+
+def owner_in(labels: dict[str, str], caller: int) -> User:
+    """Return whose container this is; only they and root may start it.
+
+    Raises HelperError(REFUSED).
+    """
+    text = labels.get("ds01.uid", "")
+    uid = int(text) if text.isascii() and text.isdigit() else caller
+    if caller not in (0, uid):
+        raise HelperError(
+            Exit.REFUSED,
+            "this container belongs to somebody else",
+            "run 'container-list' to see your containers",
+        )
+    return identify_user(uid)
+
+
+def get(
+    allocator: Allocator,
+    user: User,
+    name: str,
+    *,
+    request: str,
+    owner: Owner | None,
+    wait: str | None,
+) -> Started:
+    """Return what the container has now; waits in the queue if that was asked for."""
+    if wait is None:
+        return allocator.reacquire(user, name, owner)
+    limit = units.parse_duration(wait) if wait else None
+    return wait_until(
+        allocator,
+        user,
+        parse_request(request) if request else DEFAULT,
+        name,
+        limit,
+        lambda text: say("info", text, PROGRAM),
+        lambda ticket: allocator.reacquire(user, name, owner, ticket),
+        owner,
+    )
+
+
+def move(engine: Engine, allocator: Allocator, name: str, grant: Grant) -> None:
+    """Make the container anew on a grant's devices. Nothing is lost if it fails."""
+    details = engine.container(name)
+    if details is None:
+        raise HelperError(Exit.NOT_FOUND, f"container '{name}' not found")
+    old = str(details["Id"])
+    try:
+        new = gpu_rehome.remake(engine, details, Gpus(grant.uuids, labels_of(grant)))
+        try:
+            allocator.commit(name, new)
+        except BaseException:
+            gpu_rehome.undo(engine, new, old, name)
+            raise
+    except BaseException:
+        allocator.release(name, "not-moved")
+        raise
+    gpu_rehome.drop(engine, old)
+    append_event("moved", container=name, id=new, was=old, gpus=list(grant.uuids))
+
+
+@contextlib.contextmanager
+def turn(container: str) -> Iterator[None]:
+    """Let only one process at a time get a container its devices."""
+    folder = find_paths().state / "sessions"
+    ensure_folder(folder)
+    with locked(folder / f"{container}.move.lock", purpose="getting GPUs"):
+        yield
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("container")
+    parser.add_argument("--owner-pid", type=int)
+    parser.add_argument("--wait", metavar="DURATION")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    owner = None if words.owner_pid is None else owner_of(words.owner_pid)
+    address = settings.engine_address()
+    allocator = Allocator(find_paths(), address)
+    with turn(words.container), Engine(address) as engine:
+        gpu_rehome.recover(engine, words.container)
+        details = engine.container(words.container)
+        if details is None:
+            raise HelperError(
+                Exit.NOT_FOUND,
+                f"container '{words.container}' not found",
+                "run 'container-list' to see your containers",
+            )
+        labels = (details.get("Config") or {}).get("Labels") or {}
+        user = owner_in(labels, os.getuid())
+        request = str(labels.get("ds01.gpu.request", ""))
+        started = get(
+            allocator,
+            user,
+            words.container,
+            request=request,
+            owner=owner,
+            wait=words.wait,
+        )
+        grant = started.grant
+        if grant is not None and started.moved:
+            move(engine, allocator, words.container, grant)
+            kinds = ", ".join(device.profile for device in grant.devices)
+            say(
+                "info",
+                f"its GPUs went to others meanwhile: it has others now ({kinds}), "
+                "and everything else as before",
+                PROGRAM,
+            )
+    devices = [] if grant is None else list(grant.uuids)
+    print_json({"moved": started.moved, "devices": devices})
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, PROGRAM))

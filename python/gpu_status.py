@@ -1,0 +1,140 @@
+"""Show every GPU device: its state, who has it, what runs on it, since and until when.
+
+Reads engine, NVML and the allocator's memory; changes nothing. Prints a table for
+people, with --json one JSON object. Exit statuses: docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+import _table
+import settings
+from _common import Exit, find_paths, print_json, program_name, run, say
+from containers import age
+from gpu_allocator import Allocator
+from gpu_device_states import DeviceState
+from gpu_report import Status, state_json, status
+from gpu_types import Device
+
+PROGRAM = "gpu_status"
+HEADER = (
+    *("DEVICE", "KIND", "STATE", "USER", "CONTAINER", "PROCESSES"),
+    *("MEMORY", "USE", "SINCE", "IDLE", "UNTIL"),
+)
+
+
+def gigabytes(size: int | None) -> str:
+    """Return bytes as NVIDIA names memory, in GB; empty where not known."""
+    return "" if size is None else f"{size / 10**9:.1f}"
+
+
+def memory(device: Device) -> str:
+    """Return used and whole memory of a device, as `3.2/39.6G`."""
+    if not device.memory:
+        return ""
+    used = gigabytes(device.memory_used) or "?"
+    return f"{used}/{gigabytes(device.memory)}G"
+
+
+def processes(device: Device) -> str:
+    """Return what runs on a device: names, and how many more."""
+    if device.processes is None:
+        return "?"
+    if not device.processes:
+        return ""
+    names = [process.name or str(process.pid) for process in device.processes]
+    more = f" +{len(names) - 2}" if len(names) > 2 else ""
+    return ",".join(names[:2]) + more
+
+
+def name_of(container: str) -> str:
+    """Return the user's own name of a container that the engine calls NAME._.UID."""
+    return container.rpartition("._.")[0] or container
+
+
+def row(state: DeviceState, now: datetime) -> list[str]:
+    """Return one line of the table.
+
+    IDLE is known of held devices only: since their container stopped.
+    """
+    device, grant = state.device, state.grant
+    cells = [device.index or device.uuid, device.profile, state.state]
+    if grant is None:
+        cells += ["", "" if state.state != "foreign" else state.why]
+    else:
+        cells += [grant.user, name_of(grant.container)]
+    use = "" if device.utilisation is None else f"{device.utilisation}%"
+    cells += [processes(device), memory(device), use]
+    if grant is None:
+        return [*cells, "", "", ""]
+
+    def ago(moment: datetime | None) -> str:
+        return "" if moment is None else age((now - moment).total_seconds())
+
+    until = "" if grant.until is None else age((grant.until - now).total_seconds())
+    return [*cells, ago(grant.since), ago(grant.stopped), until and f"in {until}"]
+
+
+def notes(found: Status, states: Sequence[DeviceState]) -> list[str]:
+    """Return what the table has no room for: why a device cannot be had."""
+    told = [
+        f"{state.device.index or state.device.uuid} is {state.state}: {state.why}"
+        for state in states
+        if state.why and state.state in ("sick", "lost", "dirty", "mig-empty")
+    ]
+    if found.nvml:
+        told.append(f"the NVIDIA driver does not answer: {found.nvml}")
+    if found.engine:
+        told.append(f"the engine does not answer: {found.engine}")
+    if found.queue:
+        told.append(f"{len(found.queue)} waiting, see 'gpu-queue'")
+    return told
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--mine", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    allocator = Allocator(find_paths(), settings.engine_address())
+    found = status(allocator.desk)
+    states = [
+        state
+        for state in found.devices
+        if not words.mine or (state.grant and state.grant.uid == os.getuid())
+    ]
+    if words.json:
+        print_json(
+            {
+                "devices": [state_json(state) for state in states],
+                "waiting": len(found.queue),
+                "nvml": found.nvml,
+                "engine": found.engine,
+            }
+        )
+        return Exit.OK
+    if states:
+        now = datetime.now(timezone.utc)
+        rows = [row(state, now) for state in states]
+        sys.stdout.write(_table.render(HEADER, rows))
+    elif not found.nvml:
+        what = "none of your containers has a GPU" if found.devices else "no GPU here"
+        say("info", what, PROGRAM)
+    for text in notes(found, states):
+        say("info", text, PROGRAM)
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, PROGRAM))

@@ -1,0 +1,93 @@
+"""Turn the GPU options of a command into words of `docker --gpus`, for mlc to hand on.
+
+Reads --gpus, --gpu-mem and --wait as a command got them; prints one JSON object:
+`docker` (empty: nothing was asked) and `request`, the same in short. Exit status 2 for
+what is no request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import units
+from _common import Exit, HelperError, print_json, program_name, run
+from gpu_request import (
+    DEFAULT,
+    Request,
+    format_request,
+    parse_memory,
+    parse_request,
+    to_docker,
+)
+
+
+def requested(gpus: str | None, memory: str | None) -> Request | None:
+    """Return what was asked for; None where nothing was said.
+
+    Raises HelperError(USAGE), also where both were given.
+    """
+    if gpus is not None and memory is not None:
+        raise HelperError(
+            Exit.USAGE,
+            "give '--gpus' or '--gpu-mem', not both",
+            f"leave out '--gpus {gpus}' to take the smallest device with '{memory}'",
+        )
+    if memory is not None:
+        return Request("memory", memory=parse_memory(memory))
+    return None if gpus is None else parse_request(gpus)
+
+
+def docker_words(request: Request, wait: str | None) -> str:
+    """Return the words for `docker --gpus`.
+
+    `wait` is for how long to wait, empty for ever, None not at all. Raises
+    HelperError(USAGE) for what is no duration.
+    """
+    words = to_docker(request)
+    if wait is None or request.kind == "none":
+        return words
+    if wait:
+        try:
+            units.parse_duration(wait)
+        except ValueError as error:
+            raise HelperError(
+                Exit.USAGE,
+                f"'{wait}' is not a time to wait: {error}",
+                "write '--wait' alone, or '--wait=2h'",
+            ) from error
+    option = f"ds01.wait={wait}"
+    if ",options=" in words:
+        head, _, options = words.partition(",options=")
+        return f'{head},"options={options},{option}"'
+    head = words if "=" in words else f"count={words}"
+    return f"{head},options={option}"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name("gpu_words"), description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--gpus", metavar="SPEC")
+    parser.add_argument("--gpu-mem", metavar="SIZE")
+    parser.add_argument("--wait", metavar="DURATION")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    request = requested(words.gpus, words.gpu_mem)
+    if request is None and words.wait is not None:
+        request = DEFAULT
+    print_json(
+        {
+            "docker": "" if request is None else docker_words(request, words.wait),
+            "request": "" if request is None else format_request(request),
+        }
+    )
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, "gpu_words"))

@@ -1,0 +1,149 @@
+"""Show what a user uses of each limit, as bars for people or as one JSON object.
+
+Reads the policy, the engine and the allocator's memory. Limits of one container are
+compared with the user's container that uses most; quotas with the sum over all of them,
+stopped ones that hold GPUs included. Exit statuses: docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+
+import settings
+import units
+from _common import Exit, find_paths, print_json, program_name, run
+from container_stats import Usage, read_usages
+from containers import MLC, select, size_text
+from engine import Engine
+from gpu_allocator import Allocator
+from gpu_report import status
+from gpu_state import Grant
+from policy import Limits, User, effective_limits, identify_user, load_policy
+
+PROGRAM = "limits_usage"
+BAR = 20
+
+
+@dataclass(frozen=True)
+class Use:
+    """What is used of one limit: numbers in the unit of the policy's key.
+
+    `limit` is None where it is unlimited; `container` is the one that uses most, where
+    the limit is of each container by itself.
+    """
+
+    key: str
+    used: float
+    limit: float | None
+    container: str = ""
+
+
+def _largest(
+    key: str, limit: float | None, pairs: Sequence[tuple[float | None, str]]
+) -> Use:
+    known = [(used, name) for used, name in pairs if used is not None]
+    used, name = max(known, default=(0.0, ""))
+    return Use(key, used, limit, name)
+
+
+def uses(
+    limits: Limits, count: int, usages: Sequence[Usage], grants: Sequence[Grant]
+) -> list[Use]:
+    """Return the use of each limit that something can be used of.
+
+    `count` is the number of the user's containers, `usages` what the running ones use,
+    `grants` the GPUs that they hold.
+    """
+    most = max(((len(g.devices), g.container) for g in grants), default=(0, ""))
+    slices = sum(device.is_mig for grant in grants for device in grant.devices)
+    return [
+        Use("max_containers_per_user", count, limits.max_containers_per_user),
+        Use("max_gpus", round(sum(g.share for g in grants), 4), limits.max_gpus),
+        Use("max_mig_instances", slices, limits.max_mig_instances),
+        Use(
+            "max_gpus_per_container",
+            most[0],
+            limits.max_gpus_per_container,
+            most[1].rpartition("._.")[0],
+        ),
+        _largest(
+            "max_cpus",
+            limits.max_cpus,
+            [
+                (None if u.cpu_percent is None else u.cpu_percent / 100, u.name)
+                for u in usages
+            ],
+        ),
+        _largest("memory", limits.memory, [(u.memory, u.name) for u in usages]),
+        _largest("pids_limit", limits.pids_limit, [(u.pids, u.name) for u in usages]),
+    ]
+
+
+def bar(used: float, limit: float | None) -> str:
+    """Return a bar of fixed width; an unlimited one stays empty."""
+    if limit is None:
+        return "." * BAR
+    part = 1.0 if limit <= 0 else min(1.0, used / limit)
+    full = BAR if part >= 1 else int(part * BAR)
+    if used > 0 and limit > 0:
+        full = max(1, full)
+    elif used <= 0:
+        full = 0
+    return "#" * full + "." * (BAR - full)
+
+
+def text(use: Use) -> str:
+    """Return one line: the key, the bar, both numbers, and the container."""
+
+    def number(value: float | None) -> str:
+        if value is None:
+            return "unlimited"
+        if use.key == "memory":
+            return size_text(value)
+        return units.format_number(round(value, 2))
+
+    what = f"  {use.container}" if use.container else ""
+    numbers = f"{number(use.used)} of {number(use.limit)}"
+    return f"{use.key:<24} [{bar(use.used, use.limit)}] {numbers}{what}"
+
+
+def read(user: User) -> list[Use]:
+    """Return the present use of a user's limits."""
+    paths = find_paths()
+    address = settings.engine_address()
+    now = datetime.now(timezone.utc)
+    limits = effective_limits(load_policy(paths.policy), user, now).limits
+    with Engine(address) as engine:
+        own = select(engine.containers([MLC]), user.uid)
+    found = status(Allocator(paths, address).desk)
+    grants = [grant for grant in found.grants if grant.uid == user.uid]
+    return uses(limits, len(own), read_usages(address, own), grants)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("user", nargs="?")
+    parser.add_argument("--json", action="store_true")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    user = identify_user(os.getuid() if words.user is None else words.user)
+    found = read(user)
+    if words.json:
+        print_json({"user": user.name, "uid": user.uid, "uses": [*map(asdict, found)]})
+    else:
+        print("\n".join(text(use) for use in found))
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, PROGRAM))
