@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import secrets
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -178,6 +179,8 @@ def prepare(order: Order, base: dict[str, Any]) -> None:
         base_user=(base.get("Config") or {}).get("User") or "",
         former=order.former_uid,
     )
+    if sys.stderr.isatty():
+        say("info", f"preparing the image '{order.image}' (slow the first time only)")
     done = docker.run(
         build_words(order.prepared, dict(os.environ)), stdin=text.encode("utf-8")
     )
@@ -187,6 +190,16 @@ def prepare(order: Order, base: dict[str, Any]) -> None:
         for line in output:
             say("info", line)
         raise MlcError(f"cannot prepare the image '{order.image}': {done.reason}")
+
+
+def create(order: Order, words: Sequence[str]) -> None:
+    """Run docker create; pass its warnings on."""
+    done = docker.run(words, patience=10)
+    if done.status != 0:
+        raise MlcError(f"cannot create the container '{order.name}': {done.reason}")
+    for line in done.err.splitlines():
+        if line.startswith("WARNING:"):
+            say("warning", line.removeprefix("WARNING:").strip())
 
 
 def undo(order: Order, run: str | None) -> None:
@@ -206,8 +219,8 @@ def undo(order: Order, run: str | None) -> None:
         docker.run(["rmi", order.prepared])
 
 
-def make(order: Order, base: dict[str, Any]) -> str:
-    """Make the container of an order from its base image; return its id.
+def make(order: Order, base: dict[str, Any]) -> None:
+    """Make the container of an order from its base image.
 
     A failure or a signal at any point leaves neither container nor image.
     """
@@ -221,10 +234,7 @@ def make(order: Order, base: dict[str, Any]) -> str:
             order, host, mark, any(pair.startswith("HOME=") for pair in env)
         )
         run = mark
-        answer = docker.must(
-            words, f"cannot create the container '{order.name}'", patience=10
-        )
-        return answer.strip().splitlines()[-1]
+        create(order, words)
     except BaseException:
         undo(order, run)
         raise

@@ -10,4 +10,5 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update
 apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-confold \
     sudo git ca-certificates
+apt-get clean
 rm -rf /var/lib/apt/lists/*
