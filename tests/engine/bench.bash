@@ -3,8 +3,8 @@
 : "${root:?set by tests/run}" "${fast=}" "${keep=}"
 
 # What Debian calls the programs that the tests run; `bench::package_of` knows the exceptions.
-readonly BENCH_PROGRAMS=(dockerd docker docker-compose mmdebstrap whiptail jq tmux git sudo dash bats ip pgrep)
-readonly BENCH_FAST_PROGRAMS=(jq git dash bats pgrep)
+readonly BENCH_PROGRAMS=(dockerd docker docker-compose mmdebstrap whiptail jq tmux git sudo dash bats ip pgrep gcc)
+readonly BENCH_FAST_PROGRAMS=(jq git dash bats pgrep gcc)
 
 bench_dir=
 bench_engine=
@@ -42,6 +42,8 @@ bench::missing_packages() {
     [[ -n "${fast}" || -e /usr/share/keyrings/debian-archive-keyring.gpg ]] \
         || printf 'debian-archive-keyring\n'
     /usr/bin/python3 -c 'import ensurepip' 2> /dev/null || printf 'python3-venv\n'
+    [[ -e /usr/include/stdio.h ]] || printf 'libc6-dev\n'
+    [[ -e /usr/include/jansson.h ]] || printf 'libjansson-dev\n'
 }
 
 # Say at the start what will be installed and made.
@@ -144,7 +146,7 @@ bench::open() {
     local name
     for name in $(compgen -e); do
         case "${name}" in
-            DS01_* | MLC_* | XDG_* | DOCKER_* | PYTHON* | COMMAND_NAME | BATS_* | NO_COLOR) unset "${name}" ;;
+            DS01_* | MLC_* | FAKE_NVML_* | NVIDIA_* | XDG_* | DOCKER_* | PYTHON* | COMMAND_NAME | BATS_* | NO_COLOR) unset "${name}" ;;
             *) ;;
         esac
     done
@@ -161,6 +163,10 @@ bench::open() {
         PATH="${root}/venv/bin:${PATH}"
     fi
     cd -- "${root}" || bench::die 7 "cannot enter '${root}'"
+    # The simulated driver, with no GPU until a test says so; see tests/fake-nvml/README.md.
+    BENCH_GPUS="$(tests/fake-nvml/build "${bench_dir}/gpus")" || bench::die 7 'cannot build the simulated driver'
+    export BENCH_GPUS
+    tests/python/fake_gpus.py --output "${BENCH_GPUS}/topology.json"
 }
 
 # End what a run that was killed left on this machine.
@@ -181,7 +187,8 @@ bench::start_engine() {
     "${root}/tests/engine/users" make "${bench_dir}/homes" > "${bench_dir}/users.json"
     export BENCH_USERS="${bench_dir}/users.json"
     bench_engine="${bench_dir}/engine"
-    DOCKER_HOST="$("${root}/tests/engine/start" --group ds01t-docker "${bench_engine}" {bench_lock}>&-)" \
+    DOCKER_HOST="$("${root}/tests/engine/start" --group ds01t-docker \
+        --gpus "${BENCH_GPUS}/topology.json" "${bench_engine}" {bench_lock}>&-)" \
         || bench::die 7 'cannot start the engine'
     export DOCKER_HOST
     bench::say "engine of this run: ${DOCKER_HOST}"

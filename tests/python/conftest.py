@@ -2,8 +2,9 @@
 
 tests/run provides the environment: DOCKER_HOST (its engine), BENCH_USERS (a JSON file
 of the users it made), BENCH_DIR (its folder). Where one is missing, a test that needs
-it fails: nothing is skipped. By hand: `export DOCKER_HOST=$(tests/engine/start DIR)`
-and `tests/engine/users make HOMES > FILE; export BENCH_USERS=FILE`.
+it fails: nothing is skipped. Simulated GPUs are in gpu_bench. By hand: `export
+DOCKER_HOST=$(tests/engine/start DIR)` and `tests/engine/users make HOMES > FILE; export
+BENCH_USERS=FILE`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+pytest_plugins = ["gpu_bench"]
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 ENGINE = PROJECT_ROOT / "tests/engine"

@@ -1,235 +1,122 @@
-"""A world for the allocator: devices, containers, users and a clock, all pretended.
+"""Fixtures with simulated GPUs: `fake_driver` for this process and its children alone,
+`gpu_bench` for the engine of the bench too.
 
-The engine may be a file, so that processes share it and a kill leaves it behind.
+    def test_it(fake_driver: FakeDriver) -> None:
+        fake_driver.write(topology([a100_40()]))
+        done = subprocess.run([...], env=fake_driver.env)
+
+    @pytest.mark.engine
+    def test_containers(gpu_bench: FakeDriver) -> None:
+        gpus = gpu_bench.write(topology([a100_40()]))
+        ...                        # `docker run --gpus device=UUID` makes
+                                   # /dev/nvidia-sim/UUID in the container
+
+The library must be on LD_LIBRARY_PATH when a process starts, so pynvml in the test's
+own process does not see it: look through a child. BENCH_GPUS is the folder with library and
+topology.json that tests/run makes; its engine reads that topology. By hand:
+
+    export BENCH_GPUS=$(tests/fake-nvml/build FOLDER)
+    tests/python/fake_gpus.py --output "$BENCH_GPUS/topology.json"
+    export DOCKER_HOST=$(tests/engine/start --gpus "$BENCH_GPUS/topology.json" DIR)
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import policy as policy_module
-from _common import Exit, HelperError, Paths
-from gpu_allocator import Allocator
-from gpu_engine_view import Container, View
-from gpu_types import Device, Inventory, Process
-from policy import Policy, User
-from process_owner import Owner, is_alive, owner_of
+import pytest
 
-GIB = 1 << 30
-START = datetime(2026, 11, 2, 8, 0, tzinfo=timezone.utc)
+import fake_gpus
 
-POLICY = """\
-version: 1
-default_group: student
-defaults:
-  max_gpus: 2
-  max_mig_instances: 4
-  max_gpus_per_container: 2
-  max_containers_per_user: 8
-  gpu_hold_after_stop: 24h
-groups:
-  student: {members: []}
-  phd: {members: [user1, user2, user3], max_gpus: 4, allow_full_gpu: true, priority: 50}
-  admin: {members: [root], max_gpus: null, max_mig_instances: null,
-    max_gpus_per_container: null, allow_full_gpu: true,
-    max_containers_per_user: null, priority: 90}
-"""
+BUILD = Path(__file__).resolve().parents[1] / "fake-nvml/build"
 
 
-def gpu(number: int, **fields: Any) -> Device:
-    """A whole A100 of 40 GB."""
-    uuid = f"GPU-{number:08d}-aaaa"
-    device = Device(uuid, uuid, "full", 40 * GIB, index=str(number), name="A100")
-    return replace(device, **fields)
+@dataclass(frozen=True)
+class FakeDriver:
+    """The simulated driver: its library's folder, and the topology that it answers."""
 
+    library: Path
+    path: Path
 
-def mig(number: int, layout: str = "1g.5gb*7", generation: int = 0) -> list[Device]:
-    """A GPU in MIG mode and its instances: `3g.20gb,1g.5gb*3`."""
-    parent = gpu(number, mig_mode=True)
-    found = [parent]
-    start = 0
-    for part in layout.split(","):
-        profile, _, times = part.partition("*")
-        slices = int(profile.partition("g.")[0])
-        size = {1: 1, 2: 2, 3: 4, 4: 4, 7: 8}[slices]
-        for _ in range(int(times or 1)):
-            place = len(found) - 1
-            found.append(
-                Device(
-                    uuid=f"MIG-{number:04d}-{generation:04d}-{place:04d}",
-                    parent=parent.uuid,
-                    profile=profile,
-                    memory=int(profile.partition(".")[2][:-2]) * GIB,
-                    slices=slices,
-                    total_slices=7,
-                    start=start,
-                    size=size,
-                    index=f"{number}:{place}",
-                )
-            )
-            start += size
-    return found
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a process needs in its environment to see the GPUs."""
+        before = os.environ.get("LD_LIBRARY_PATH", "")
+        search = f"{self.library}:{before}" if before else str(self.library)
+        return {"LD_LIBRARY_PATH": search, "FAKE_NVML_TOPOLOGY": str(self.path)}
 
+    @property
+    def env(self) -> dict[str, str]:
+        """This process's environment with them, for subprocess.run."""
+        return {**os.environ, **self.variables}
 
-def with_processes(inventory: Inventory, uuid: str, *processes: Process) -> Inventory:
-    """The inventory with processes on a device."""
-    return replace(
-        inventory,
-        devices=tuple(
-            replace(d, processes=processes) if d.uuid == uuid else d
-            for d in inventory.devices
-        ),
-    )
+    def write(self, topology: fake_gpus.Json) -> fake_gpus.Json:
+        """Make this the topology, for all processes from their next call on."""
+        fake_gpus.write(self.path, topology)
+        return topology
 
-
-def container(name: str, uid: int, *uuids: str, **fields: Any) -> Container:
-    """A running container of DS01."""
-    made = Container(
-        id=hashlib.sha256(name.encode()).hexdigest(),
-        name=name,
-        active=True,
-        created=START,
-        managed=True,
-        uid=uid,
-        user=f"user{uid}",
-        request="1",
-        holds=uuids,
-    )
-    return replace(made, **fields)
-
-
-@dataclass
-class World:
-    """Everything that an allocator looks at; change it as you like."""
-
-    paths: Paths
-    inventory: Inventory = field(
-        default_factory=lambda: Inventory((gpu(0), gpu(1), *mig(2), *mig(3)))
-    )
-    containers: dict[str, Container] = field(default_factory=dict)
-    stopped: dict[str, datetime] = field(default_factory=dict)
-    now: datetime = START
-    engine_up: bool = True
-    alive: Callable[[Owner], bool] = is_alive
-    policy: Policy | None = None
-
-    def __post_init__(self) -> None:
-        if self.policy is None:
-            self.policy = make_policy(self.paths.etc, POLICY)
-
-    def allocator(self) -> Allocator:
-        """An allocator that sees this world."""
-        return Allocator(
-            self.paths,
-            "unix:///nowhere",
-            now=lambda: self.now,
-            inventory=lambda: self.inventory,
-            view=self.view,
-            is_alive=self.alive,
-            policy=lambda: self.policy,
-            identify=user,
+    def python(self, code: str, *words: str) -> str:
+        """Run Python code that sees the GPUs; return what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
-
-    def view(
-        self, cache: Mapping[str, tuple[str, ...]]
-    ) -> tuple[View, dict[str, tuple[str, ...]]]:
-        """All containers, as read_view gives them."""
-        del cache
-        if not self.engine_up:
-            raise HelperError(Exit.PREREQUISITE, "no Docker engine answers")
-        all_of_them = tuple(self.containers.values())
-        kept = {c.id: c.holds for c in all_of_them}
-        return View(all_of_them, self.stopped.get), kept
-
-    def pass_time(self, **spans: float) -> None:
-        self.now += timedelta(**spans)
-
-    def make(self, name: str, uid: int, *uuids: str, **fields: Any) -> Container:
-        """Let the engine have a container."""
-        fields.setdefault("created", self.now)
-        made = container(name, uid, *uuids, **fields)
-        self.containers[name] = made
-        return made
-
-    def run(self, name: str, uid: int, request: str, **fields: Any) -> Container:
-        """Reserve, make, commit: what the gateway does."""
-        from gpu_request import parse_request
-
-        allocator = self.allocator()
-        grant = allocator.reserve(user(uid), parse_request(request), name, me())
-        made = self.make(name, uid, *grant.uuids, request=request, **fields)
-        allocator.commit(name, made.id)
-        return made
-
-    def stop(self, name: str) -> None:
-        """Let a container end now."""
-        self.containers[name] = replace(self.containers[name], active=False)
-        self.stopped[self.containers[name].id] = self.now
-
-    def start(self, name: str) -> None:
-        """Let a container run again."""
-        self.containers[name] = replace(self.containers[name], active=True)
-
-    def remove(self, name: str) -> None:
-        """Let a container be gone."""
-        del self.containers[name]
-
-    def states(self) -> dict[str, str]:
-        """The state of each device by UUID."""
-        import gpu_report
-
-        found = gpu_report.status(self.allocator().desk)
-        return {state.device.uuid: state.state for state in found.devices}
-
-    def log(self, *kinds: str) -> list[dict[str, Any]]:
-        """The lines of the log, of these types."""
-        path = self.paths.log / "gpu-allocations.log"
-        if not path.exists():
-            return []
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        return [line for line in lines if not kinds or line["type"] in kinds]
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
-def user(uid: int) -> User:
-    """A user without an account."""
-    return User("root" if uid == 0 else f"user{uid}", uid)
+@pytest.fixture(scope="session")
+def fake_nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the built library."""
+    if folder := os.environ.get("BENCH_GPUS"):
+        return Path(folder)
+    target = tmp_path_factory.mktemp("fake-nvml")
+    done = subprocess.run([BUILD, target], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.fail(done.stderr)
+    return target
 
 
-def me() -> Owner:
-    """This process."""
-    owner = owner_of(os.getpid())
-    assert owner is not None
-    return owner
+@pytest.fixture
+def fake_driver(fake_nvml_library: Path, tmp_path: Path) -> FakeDriver:
+    """A driver of this test's own, without GPUs so far; the engine does not know it."""
+    driver = FakeDriver(fake_nvml_library, tmp_path / "topology.json")
+    driver.write(fake_gpus.topology())
+    return driver
 
 
-def make_policy(folder: Path, text: str) -> Policy:
-    """The policy of a text."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "resource-limits.yaml"
-    path.write_text(text)
-    return policy_module.load_policy(path)
+@pytest.fixture
+def gpu_bench(docker_host: str) -> Iterator[FakeDriver]:
+    """The driver of the bench's engine, without GPUs before and after the test."""
+    folder = os.environ.get("BENCH_GPUS", "")
+    if not folder:
+        pytest.fail("BENCH_GPUS is not set: run the tests by tests/run")
+    driver = FakeDriver(Path(folder), Path(folder) / "topology.json")
+    driver.write(fake_gpus.topology())
+    yield driver
+    driver.write(fake_gpus.topology())
 
 
-def make_paths(root: Path) -> Paths:
-    """An empty layout below a folder."""
-    paths = Paths(root / "etc", root / "state", root / "log")
-    for folder in (paths.etc, paths.state, paths.metadata, paths.log):
-        folder.mkdir(parents=True, exist_ok=True)
-    return paths
-
-
-def assert_sound(world: World) -> None:
-    """No device is held twice, and the document can be read."""
-    import gpu_state
-
-    document = gpu_state.peek(world.paths)
-    assert document is not None
-    uuids = [uuid for grant in document.grants for uuid in grant.uuids]
-    assert len(uuids) == len(set(uuids))
+def copy_image(source: str, target: str, image: str) -> None:
+    """Load an image of one engine into another, by their DOCKER_HOSTs."""
+    docker = shutil.which("docker") or "docker"
+    saved: Any
+    with subprocess.Popen(
+        [docker, "--host", source, "save", image], stdout=subprocess.PIPE
+    ) as saved:
+        subprocess.run(
+            [docker, "--host", target, "load", "--quiet"],
+            stdin=saved.stdout,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
