@@ -1,0 +1,141 @@
+"""The gateway's way to the allocator: what is reserved, committed, given back."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+import gateway_gpus
+from _common import Exit, HelperError
+from gateway_gpus import GpuDesk, labels_of, waits
+from gateway_types import Caller
+from gpu_refusal import GrantedDevice, Refusal
+from gpu_state import Grant
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
+
+
+def grant(*uuids: str, request: str = "1") -> Grant:
+    devices = tuple(
+        GrantedDevice(uuid, "GPU-1", "1g.5gb", 0, 1, 1 / 7, True) for uuid in uuids
+    )
+    return Grant("c", 0, "root", devices, request, "reserved", NOW)
+
+
+class Recorder:
+    """In the allocator's place: only to see what it is asked, and to refuse."""
+
+    def __init__(self, answer: Grant | HelperError) -> None:
+        self.answer = answer
+        self.calls: list[tuple[Any, ...]] = []
+
+    def reserve(self, user: Any, request: Any, container: str) -> Grant:
+        self.calls.append(("reserve", user.uid, request.kind, container))
+        if isinstance(self.answer, HelperError):
+            raise self.answer
+        return self.answer
+
+    def commit(self, container: str, identity: str, name: str) -> None:
+        self.calls.append(("commit", container, identity, name))
+
+    def release(self, container: str, reason: str) -> None:
+        self.calls.append(("release", container, reason))
+        raise HelperError(Exit.CONFIG, "state is gone")
+
+
+def desk(answer: Grant | HelperError) -> tuple[GpuDesk, Recorder, list[str]]:
+    told: list[str] = []
+    recorder = Recorder(answer)
+    made = GpuDesk(Caller(0, "root"), "/none", lambda _, text: told.append(text))
+    made._made = recorder  # type: ignore[assignment]
+    return made, recorder, told
+
+
+def test_labels_hold_no_comma_and_are_never_empty() -> None:
+    found = labels_of(grant("M1", "M2", request="device=M1,M2"))
+    assert found == {
+        "ds01.gpus": "M1;M2",
+        "ds01.gpu.profiles": "1g.5gb;1g.5gb",
+        "ds01.gpu.request": "device=M1;M2",
+    }
+    assert labels_of(grant(request="none"))["ds01.gpus"] == "none"
+    assert all(labels_of(grant(request="")).values())
+
+
+def test_the_option_to_wait_is_read_in_any_case() -> None:
+    assert waits([]) == (False, None)
+    assert waits([{"Options": {"DS01.Wait": ""}}]) == (True, None)
+    assert waits([{"Options": None}, {"Options": {"ds01.wait": "90s"}}]) == (True, 90.0)
+    with pytest.raises(HelperError) as caught:
+        waits([{"Options": {"ds01.wait": "90"}}])
+    assert caught.value.code == Exit.USAGE
+
+
+def test_reserve_commit_and_release_use_one_key() -> None:
+    made, recorder, told = desk(grant("M1"))
+    request = {
+        "HostConfig": {"DeviceRequests": [{"Count": 1, "Capabilities": [["gpu"]]}]}
+    }
+
+    async def play() -> None:
+        reserved = await made.reserve(request, "job")
+        assert reserved.gpus.uuids == ("M1",)
+        await made.commit(reserved, "id1", "job")
+        # What fails here is found out by the next call: nothing is raised.
+        await made.release(reserved, "not-made")
+
+    asyncio.run(play())
+    assert [call[0] for call in recorder.calls] == ["reserve", "commit", "release"]
+    assert recorder.calls[0] == ("reserve", 0, "count", "job")
+    assert recorder.calls[1] == ("commit", "job", "id1", "job")
+    assert told == []
+
+
+def test_containers_without_a_name_have_different_keys() -> None:
+    made, _, _ = desk(grant("M1"))
+
+    async def play() -> set[str]:
+        return {(await made.reserve({}, "")).key for _ in range(3)}
+
+    assert len(asyncio.run(play())) == 3
+
+
+def test_who_gets_no_gpu_is_told() -> None:
+    made, _, told = desk(grant(request="default"))
+    request = {
+        "HostConfig": {"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]}
+    }
+    reserved = asyncio.run(made.reserve(request, "job"))
+    assert reserved.gpus.uuids == ()
+    assert told == ["no GPU: the container runs without one"]
+
+
+def test_a_refusal_reaches_the_caller() -> None:
+    refusal = Refusal("quota-gpus", "too many")
+    made, _, _ = desk(refusal)
+    with pytest.raises(Refusal):
+        asyncio.run(made.reserve({}, "job"))
+
+
+def test_nobody_waits_for_a_waiter_whose_client_left() -> None:
+    begun = threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        time.sleep(30)
+
+    async def play() -> None:
+        task = asyncio.ensure_future(gateway_gpus._in_own_thread(wait))
+        await asyncio.to_thread(begun.wait, 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    before = time.monotonic()
+    asyncio.run(play())
+    assert time.monotonic() - before < 10

@@ -1,0 +1,84 @@
+"""The lines of gpu-status."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+from gpu_device_states import DeviceState
+from gpu_engine_view import View
+from gpu_refusal import GrantedDevice
+from gpu_report import Status
+from gpu_state import Grant
+from gpu_status import HEADER, memory, name_of, notes, processes, row
+from gpu_types import Device, Inventory, Process
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
+GPU = Device("GPU-1", "GPU-1", "full", 40 * 10**9, index="0")
+GRANT = Grant(
+    container="job._.1001",
+    uid=1001,
+    user="alice",
+    devices=(GrantedDevice("GPU-1", "GPU-1", "full", None, None, 1.0, False),),
+    request="full",
+    state="held",
+    since=NOW - timedelta(hours=5),
+    stopped=NOW - timedelta(hours=2),
+    until=NOW + timedelta(hours=22),
+)
+
+
+def shown(state: DeviceState) -> dict[str, str]:
+    return dict(zip(HEADER, row(state, NOW), strict=True))
+
+
+def test_a_held_device_tells_whose_it_is_and_how_long() -> None:
+    line = shown(DeviceState(GPU, "held", GRANT))
+    assert line["DEVICE"] == "0"
+    assert (line["USER"], line["CONTAINER"]) == ("alice", "job")
+    assert (line["SINCE"], line["IDLE"], line["UNTIL"]) == ("5h", "2h", "in 22h")
+
+
+def test_a_running_one_is_not_called_idle() -> None:
+    running = replace(GRANT, state="allocated", stopped=None, until=None)
+    line = shown(DeviceState(GPU, "allocated", running))
+    assert (line["IDLE"], line["UNTIL"]) == ("", "")
+
+
+def test_a_free_device_has_nobody() -> None:
+    line = shown(DeviceState(GPU, "free"))
+    assert [line[key] for key in ("USER", "CONTAINER", "SINCE", "UNTIL")] == [""] * 4
+
+
+def test_a_foreign_device_names_who_uses_it() -> None:
+    line = shown(DeviceState(GPU, "foreign", why="someones-container"))
+    assert line["CONTAINER"] == "someones-container"
+
+
+def test_memory_and_use_are_blank_where_nvml_does_not_tell() -> None:
+    assert memory(GPU) == "?/40.0G"
+    assert memory(replace(GPU, memory_used=3_200_000_000)) == "3.2/40.0G"
+    assert shown(DeviceState(GPU, "free"))["USE"] == ""
+    assert shown(DeviceState(replace(GPU, utilisation=0), "free"))["USE"] == "0%"
+
+
+def test_processes_are_named_a_few() -> None:
+    few = tuple(Process(pid, f"p{pid}") for pid in (1, 2, 3, 4))
+    assert processes(replace(GPU, processes=few[:1])) == "p1"
+    assert processes(replace(GPU, processes=few)) == "p1,p2 +2"
+    assert processes(replace(GPU, processes=None)) == "?"
+    assert processes(replace(GPU, processes=(Process(7),))) == "7"
+
+
+def test_names_are_the_users_own() -> None:
+    assert name_of("job._.1001") == "job"
+    assert name_of("foreign") == "foreign"
+
+
+def test_notes_say_what_the_table_cannot() -> None:
+    sick = DeviceState(GPU, "sick", why="fallen off the bus")
+    found = Status((sick,), (), (), Inventory(), View(), engine="gone")
+    assert notes(found, [sick]) == [
+        "0 is sick: fallen off the bus",
+        "the engine does not answer: gone",
+    ]
