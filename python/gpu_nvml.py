@@ -30,6 +30,8 @@ _INSUFFICIENT_SIZE = 7
 # The largest GPU instance of a GPU is all of its slices: 8, 7 (A100), 6 or 4 (A30).
 _WHOLE_PROFILES = (0x5, 0x4, 0x6, 0x3)
 _GRAPHICS_PROFILE = "+gfx"
+_MPS_PROCESSES = "nvmlDeviceGetMPSComputeRunningProcesses"
+_GRAPHICS_PROCESSES = "nvmlDeviceGetGraphicsRunningProcesses"
 _MEMORY_V2 = 0x02000028
 _UNCORRECTED = 1
 _VOLATILE = 0
@@ -145,20 +147,23 @@ class Reader:
         return degrees if isinstance(degrees, Fault) else int(degrees)
 
     def _processes(self, handle: Any, graphics: bool) -> Answer[tuple[RawProcess, ...]]:
-        found = self._listed("nvmlDeviceGetComputeRunningProcesses", handle)
-        if isinstance(found, Fault):
-            return found
-        processes = {int(p.pid): RawProcess(int(p.pid), p.usedGpuMemory) for p in found}
-        drawing: Any = ()
+        computing = self._listed("nvmlDeviceGetComputeRunningProcesses", handle)
+        if isinstance(computing, Fault):
+            return computing
+        # Clients of NVIDIA's Multi-Process Service have a list of their own.
+        found = [computing, self._listed(_MPS_PROCESSES, handle)]
         if graphics:
-            drawing = self._listed("nvmlDeviceGetGraphicsRunningProcesses", handle)
-        if isinstance(drawing, Fault):
-            if not drawing.is_absent:
-                return drawing
-            drawing = ()
-        for entry in drawing:
-            pid = int(entry.pid)
-            processes.setdefault(pid, RawProcess(pid, entry.usedGpuMemory, draws=True))
+            found.append(self._listed(_GRAPHICS_PROCESSES, handle))
+        processes: dict[int, RawProcess] = {}
+        for number, listed in enumerate(found):
+            if isinstance(listed, Fault):
+                if not listed.is_absent:
+                    return listed
+                continue
+            for entry in listed:
+                pid, draws = int(entry.pid), number == 2
+                process = RawProcess(pid, entry.usedGpuMemory, draws)
+                processes.setdefault(pid, process)
         return tuple(processes[pid] for pid in sorted(processes))
 
     def _listed(self, name: str, handle: Any) -> Any:

@@ -144,6 +144,16 @@ def test_a_display_server_does_not_count_but_a_computing_one_does(
     assert [p.pid for p in found[1].processes or ()] == [5]
 
 
+def test_clients_of_the_multi_process_service_count(inventory: Take) -> None:
+    shared = gpu(
+        0,
+        ComputeRunningProcesses_v3=running(5),
+        MPSComputeRunningProcesses_v3=running(5, 6),
+    )
+    (found,) = inventory(Driver([shared])).devices
+    assert [process.pid for process in found.processes or ()] == [5, 6]
+
+
 def test_a_process_on_two_gpus_has_its_memory_on_each(inventory: Take) -> None:
     more = [SimpleNamespace(pid=5, usedGpuMemory=None)]
     gpus = [
