@@ -68,8 +68,9 @@ def within_reservations(case: Case, devices: Sequence[Device], count: int) -> Al
     left = [d for d in devices if d.uuid not in view.blocked]
     if len(left) < count:
         blocked = [d.uuid for d in devices if d.uuid in view.blocked]
-        end = max(view.blocked[uuid] for uuid in blocked)
+        end = sorted(view.blocked[uuid] for uuid in blocked)[count - len(left) - 1]
         name = view.names.get(blocked[0], "")
+        others = case.alternatives()[::-1]
         raise Refusal(
             "reservation",
             f"what would do is reserved until {format_time(end)} "
@@ -78,7 +79,7 @@ def within_reservations(case: Case, devices: Sequence[Device], count: int) -> Al
             have=len(left),
             asked=count,
             limit=len(devices),
-            hint=hints.another(case.alternatives(), f"ask again at {format_time(end)}"),
+            hint=hints.another(others, f"ask again at {format_time(end)}"),
         )
     mine = [d for d in left if d.uuid in view.mine]
     lasting = [d for d in left if d.uuid not in view.until]

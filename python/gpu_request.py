@@ -28,7 +28,7 @@ _COUNT = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 _PROFILE = re.compile(
     r"(?:\d{1,2}c\.)?\d{1,2}g\.\d{1,4}gb(?:[+-][a-z]+(?:\.[a-z]+)*)*", re.ASCII
 )
-_MEMORY = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))?(b|([kmgt])(?:i?b|i)?)", re.ASCII)
+_MEMORY = re.compile(r"(\d{1,19})(?:\.(\d{1,3}))?(b|([kmgt])(?:i?b|i)?)", re.ASCII)
 _UUID = re.compile(r"(?i:GPU|MIG)-[0-9A-Za-z][0-9A-Za-z_./-]{0,127}", re.ASCII)
 _SPELLED_OUT = {"all": "default", "no": "none", "0": "none", "void": "none"}
 

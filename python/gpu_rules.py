@@ -75,6 +75,7 @@ def check(
             "the NVIDIA driver does not answer, so nobody knows which GPUs are free: "
             f"{inventory.error}",
             code=Exit.PREREQUISITE,
+            rule=HAS,
             hint="run 'nvidia-smi' to see what is wrong, or use '--gpus none'",
         )
     if not inventory.devices:
