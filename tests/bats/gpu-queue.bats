@@ -1,0 +1,113 @@
+#!/usr/bin/env bats
+# gpu-queue and --wait: who waits, gets it next, or leaves.
+
+load helper
+load gpu_helper
+
+setup() {
+    setup_ds01
+}
+
+teardown() {
+    terminal_stop
+    teardown_engine
+    teardown_gpus
+}
+
+queue_has() { # <number of requests>
+    [[ "$("${BIN}/gpu-queue" --json | jq '.queue | length')" == "$1" ]]
+}
+
+@test "gpu-queue: refuses wrong words" {
+    run -2 --separate-stderr "${BIN}/gpu-queue" leave
+    [[ "${stderr_lines[0]}" == "gpu-queue: error: unexpected word 'leave'" ]]
+    run -2 --separate-stderr "${BIN}/gpu-queue" cancel
+    [[ "${stderr_lines[0]}" == 'gpu-queue: error: missing NAME' ]]
+}
+
+# bats test_tags=engine
+@test "gpu-queue: is empty where nobody waits" {
+    setup_gpus a100-40
+    run -0 --separate-stderr "${BIN}/gpu-queue"
+    [[ -z "${output}" && "${stderr}" == 'gpu-queue: info: nobody waits' ]]
+    run -3 --separate-stderr "${BIN}/gpu-queue" cancel x
+    [[ "${stderr_lines[0]}" == *"no request of yours for 'x' waits" ]]
+}
+
+# bats test_tags=engine
+@test "gpu-queue: who waits gets the GPU within two seconds of its release" {
+    setup_gpus a100-40
+    run -0 "${BIN}/container-create" first Debian --gpus 1
+    "${BIN}/container-create" second Debian --gpus 1 --wait > "${BATS_TEST_TMPDIR}/out" 2>&1 &
+    local pid=$! begun
+    wait_for 20 queue_has 1
+    run -0 --separate-stderr "${BIN}/gpu-queue"
+    [[ "${lines[0]}" == PLACE*REQUEST*PRIORITY*WAITING*USER*CONTAINER*NEEDS ]]
+    [[ "${lines[1]}" == 1\ *second* ]]
+    grep -q 'place 1 in the queue' "${BATS_TEST_TMPDIR}/out"
+    run -0 "${BIN}/container-remove" first --yes
+    begun="$(date +%s%N)"
+    wait "${pid}"
+    local took=$((($(date +%s%N) - begun) / 1000000))
+    # Two seconds to wake, and what a create itself may take on a busy machine.
+    ((took < 8000))
+    grep -q '^container  second' "${BATS_TEST_TMPDIR}/out"
+    queue_has 0
+}
+
+# bats test_tags=engine
+@test "gpu-queue: Ctrl-C leaves the queue" {
+    setup_gpus a100-40
+    run -0 "${BIN}/container-create" first Debian --gpus 1
+    terminal_start "${BIN}/container-create" second Debian --gpus 1 --wait
+    wait_for 20 queue_has 1
+    terminal_keys C-c
+    [[ "$(terminal_status)" == 130 ]]
+    wait_for 5 queue_has 0
+    run ! docker inspect "second._.${UID}"
+}
+
+# bats test_tags=engine
+@test "gpu-queue: cancel takes a request out, and who waited is told" {
+    setup_gpus a100-40
+    run -0 "${BIN}/container-create" first Debian --gpus 1
+    "${BIN}/container-create" second Debian --gpus 1 --wait > "${BATS_TEST_TMPDIR}/out" 2>&1 &
+    local pid=$! status=0
+    wait_for 20 queue_has 1
+    run -0 --separate-stderr "${BIN}/gpu-queue" cancel second
+    [[ "${stderr}" == *"your request for 'second' is out of the queue" ]]
+    wait "${pid}" || status=$?
+    cat "${BATS_TEST_TMPDIR}/out"
+    [[ "${status}" -ne 0 ]]
+    grep -q '^container-create: error: ' "${BATS_TEST_TMPDIR}/out"
+}
+
+# bats test_tags=engine
+@test "gpu-queue: --wait=DURATION ends with 5 when the time is over" {
+    setup_gpus a100-40
+    run -0 "${BIN}/container-create" first Debian --gpus 1
+    run -5 --separate-stderr "${BIN}/container-create" second Debian --gpus 1 --wait=2s
+    [[ "${stderr}" == *'container-create: error: '* ]]
+    queue_has 0
+    run -2 --separate-stderr "${BIN}/container-create" second Debian --gpus 1 --wait=2
+    [[ "${stderr}" == *"'2' is not a time to wait"* ]]
+}
+
+# bats test_tags=engine
+@test "gpu-queue: others see a request in kind, not by name" {
+    setup_gpus a100-40
+    open_ds01
+    run -0 "${BIN}/container-create" first Debian --gpus 1
+    as_user alice "${BIN}/container-create" secret Debian --gpus 1 --wait > /dev/null 2>&1 &
+    local pid=$!
+    wait_for 20 queue_has 1
+    run -0 --separate-stderr as_user bob "${BIN}/gpu-queue"
+    [[ "${lines[1]}" != *alice* && "${lines[1]}" != *secret* ]]
+    run -0 --separate-stderr as_user bob "${BIN}/gpu-queue" --json
+    jq -e '.queue[0] | has("user") or has("container") | not' <<< "${output}"
+    run -3 as_user bob "${BIN}/gpu-queue" cancel secret
+    run -0 as_user alice "${BIN}/gpu-queue" --mine
+    [[ "${output}" == *secret* ]]
+    run -0 as_user alice "${BIN}/gpu-queue" cancel secret
+    wait "${pid}" || true
+}
