@@ -105,10 +105,12 @@ def refuse(case: Case, quota: Quota, kind: str = FULL) -> Refusal:
         hint = hints.use("none")
     elif most and case.request.kind != "device":
         hint = hints.fewer(case.request, kind, most)
-    elif quota.machine == "quota-mig-instances":
-        hint = hints.make_room(case.used)
-    elif smaller:
+    elif smaller and (
+        quota.machine != "quota-mig-instances" or quota.asked > quota.limit
+    ):
         hint = hints.use(smaller[-1])
+    elif quota.asked > quota.limit:
+        hint = hints.use("none")
     else:
         hint = hints.make_room(case.used)
     return Refusal(

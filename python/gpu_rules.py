@@ -184,6 +184,11 @@ def _judge_devices(case: Case) -> Allowed:
     devices = [_find(case, uuid) for uuid in case.request.uuids]
     kinds = list(dict.fromkeys(device.profile for device in devices))
     if len(kinds) > 1:
+        single = [
+            f"device={device.uuid}"
+            for device in devices
+            if broken_rule([device], case.limits, case.used, case.host.has_mig) is None
+        ]
         raise Refusal(
             "mig-mixed",
             f"one container gets devices of one kind, not {' and '.join(kinds)}",
@@ -191,7 +196,7 @@ def _judge_devices(case: Case) -> Allowed:
             have=len(kinds),
             asked=len(devices),
             limit=1,
-            hint=f"use '--gpus device={devices[0].uuid}'",
+            hint=hints.another(single or case.alternatives(), hints.use("none")),
         )
     quota = broken_rule(devices, case.limits, case.used, case.host.has_mig)
     if quota is not None:
@@ -264,7 +269,13 @@ def _allow(
     """Return what may be given of one kind; raises Refusal."""
     devices = case.host.kinds[kind] if among is None else among
     quota = case.broken(kind, count)
-    if quota is not None and (is_named or quota.rule != "max_mig_instances"):
+    # So many are too many, but one would do: then it is the name that is missing.
+    is_number = (
+        quota is not None
+        and quota.rule == "max_mig_instances"
+        and case.broken(kind, 1) is None
+    )
+    if quota is not None and (is_named or not is_number):
         raise refuse(case, quota, kind)
     if kind != FULL and count > 1 and not is_named:
         others = case.alternatives(count)
