@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["gpu_bench"]
+pytest_plugins = ["gpu_bench", "nvml_probe"]
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 ENGINE = PROJECT_ROOT / "tests/engine"

@@ -12,8 +12,8 @@
                                    # /dev/nvidia-sim/UUID in the container
 
 The library must be on LD_LIBRARY_PATH when a process starts, so pynvml in the test's
-own process does not see it: look through a child. BENCH_GPUS is the folder with library and
-topology.json that tests/run makes; its engine reads that topology. By hand:
+own process does not see it: look through a child. BENCH_GPUS is the folder with library
+and topology.json that tests/run makes; its engine reads that topology. By hand:
 
     export BENCH_GPUS=$(tests/fake-nvml/build FOLDER)
     tests/python/fake_gpus.py --output "$BENCH_GPUS/topology.json"
