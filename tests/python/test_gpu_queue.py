@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import gpu_use
 from _common import Exit
-from gpu_bench import START
+from allocator_bench import START
 from gpu_queue import Given, Outcome, Place, find_turn, order
 from gpu_rules import GrantedDevice, Refusal
 from gpu_state import Grant, Ticket, Use

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import gpu_state
 import state
 from _common import Exit, HelperError, Paths
-from gpu_bench import START, make_paths
+from allocator_bench import START, make_paths
 from gpu_rules import GrantedDevice
 from gpu_state import Dirty, Document, Grant, Ticket, Use
 from process_owner import Owner
