@@ -18,6 +18,7 @@ from _common import Exit, find_paths, print_json, program_name, run, say
 from containers import age
 from gpu_allocator import Allocator
 from gpu_device_states import DeviceState
+from gpu_inventory import read_inventory
 from gpu_report import Status, state_json, status
 from gpu_types import Device
 
@@ -107,7 +108,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
-    allocator = Allocator(find_paths(), settings.engine_address())
+    allocator = Allocator(
+        find_paths(),
+        settings.engine_address(),
+        # Figures that no decision needs.
+        inventory=lambda: read_inventory(detail=True),
+    )
     found = status(allocator.desk)
     states = [
         state

@@ -74,7 +74,7 @@ teardown() {
 @test "gpu-status: a driver that does not answer is unknown, not empty, and nothing is granted" {
     setup_gpus a100-40
     run -0 "${BIN}/container-create" g2 Debian --gpus 1
-    change_gpus '.faults = {nvmlInit_v2: "lib_rm_version_mismatch"}'
+    change_gpus '.faults = {nvmlInit: "lib_rm_version_mismatch"}'
     run -0 --separate-stderr "${BIN}/gpu-status"
     [[ "${stderr}" == *'the NVIDIA driver does not answer: '* ]]
     [[ "${output}" != *free* ]]
