@@ -12,28 +12,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
-import gpu_report
 from _common import Exit, HelperError, Paths, run
-from gpu_choice import Choices, Chosen
+from gpu_choice import Choices
 from gpu_desk import Desk, Work
-from gpu_queue import NotYet, TicketGone, Turn, find_turn, order
-from gpu_reconcile import World, describe, granted, own_devices, release
+from gpu_engine_view import Container
+from gpu_reconcile import World, clean, describe, granted, own_devices, release
 from gpu_request import Request, format_request, parse_request
 from gpu_rules import Refusal
-from gpu_state import Document, Grant, Ticket
-from gpu_use import of_user
+from gpu_state import Grant, Ticket
+from gpu_turns import about_ticket, choose, find_ticket, make_ticket, served
 from policy import User
 from process_owner import Owner, owner_of
-
-# A waiter whose turn has come takes its devices at once; one that does not is stopped
-# or hangs, and must not keep them from others.
-OFFER_SECONDS = 30
-_OFFERED = "offered"
 
 
 @dataclass(frozen=True)
@@ -79,7 +71,9 @@ class Allocator:
         with self.desk.work() as work:
             world = self.desk.observe(work, devices=request.kind != "none")
             self._clear_name(work, world, container, owner)
-            chosen = self._choose(work, world, user, request, container, wait_ticket)
+            chosen = choose(
+                self.desk, work, world, user, request, container, wait_ticket
+            )
             grant = Grant(
                 container=container,
                 uid=user.uid,
@@ -92,7 +86,7 @@ class Allocator:
                 ends=chosen.ends,
                 note=chosen.note,
             )
-            work.document = _served(work.document.with_grant(grant), wait_ticket)
+            work.document = served(work.document.with_grant(grant), wait_ticket)
             work.tell("grant", **describe(grant), **(chosen.why or {}))
         return grant
 
@@ -202,7 +196,6 @@ class Allocator:
 
     def reacquire(
         self,
-        user: User,
         container: str,
         owner: Owner | None = None,
         wait_ticket: int | None = None,
@@ -210,66 +203,87 @@ class Allocator:
         """Return the devices for a container that is to be started, by name or id.
 
         The ones that it was made with, if it still has them or they are free; else
-        others that its request allows, reserved under its name.
+        others that its request allows, reserved under its name. They count for the
+        container's user, whoever starts it.
 
         Raises Refusal if there are none, HelperError(NOT_FOUND) without the container.
         """
         owner = owner or owner_of(os.getpid())
         with self.desk.work() as work:
             world = self.desk.observe(work)
-            found = [c for c in world.view.containers if container in {c.name, c.id}]
-            if not found:
-                raise HelperError(
-                    Exit.NOT_FOUND,
-                    f"container '{container}' not found",
-                    "run 'container-list' to see your containers",
-                )
-            it = found[0]
+            it = _find_container(world, container)
             if not it.managed or not it.holds:
                 return Started(None)
             has = work.document.grant_of(it.id)
-            choices = self._choices(work, world)
+            choices = Choices(work.document, world, self.desk)
             if has is not None and not choices.unusable(has):
                 kept = replace(has, renewed=world.now, owner=owner)
                 work.document = work.document.with_grant(kept)
                 work.tell("start", **describe(kept))
                 return Started(kept)
-            if has is not None:
-                work.document, event = release(
-                    work.document, has, "device-lost", world.now
-                )
-                work.events.append(event)
-            request = parse_request(it.request) if it.request else Request("default")
+            return self._take_again(work, world, it, has, owner, wait_ticket)
+
+    def _take_again(  # noqa: PLR0917 - all that it depends on
+        self,
+        work: Work,
+        world: World,
+        it: Container,
+        has: Grant | None,
+        owner: Owner | None,
+        wait_ticket: int | None,
+    ) -> Started:
+        """Grant a container devices anew; what it has of them that works stays its own
+        if there are none."""
+        before = work.document
+        if has is not None:
+            work.document, event = release(before, has, "device-lost", world.now)
+            work.document, _ = clean(work.document, world.inventory)
+            work.events.append(event)
+        user, request = self.desk.user(it.uid), asked_for(it)
+        try:
+            self._clear_name(work, world, it.name, owner)
+            choices = Choices(work.document, world, self.desk)
             old = choices.again(user, it, request)
-            if old is not None and not work.document.queue:
-                chosen, moved = old, False
-            else:
-                chosen = self._choose(work, world, user, request, it.name, wait_ticket)
-                made_with = own_devices(it, world.inventory)
-                moved = {d.uuid for d in chosen.devices} != set(made_with)
-            passed = {**work.document.passed}
-            if moved:
-                passed[it.id] = "moved"
-            else:
-                passed.pop(it.id, None)
-            grant = Grant(
-                container=it.name,
-                uid=user.uid,
-                user=user.name,
-                devices=tuple(granted(device) for device in chosen.devices),
-                request=it.request,
-                ends=chosen.ends,
-                note=chosen.note,
-                state="reserved" if moved else "held",
-                since=world.now,
-                container_id="" if moved else it.id,
-                owner=owner,
-                renewed=None if moved else world.now,
+            chosen = choose(
+                self.desk, work, world, user, request, it.name, wait_ticket, old
             )
-            document = replace(work.document.with_grant(grant), passed=passed)
-            work.document = _served(document, wait_ticket)
-            work.tell("grant", **describe(grant), **(chosen.why or {}), moved=moved)
+        except Refusal:
+            if has is not None:
+                work.document = before
+                work.events.remove(event)
+            raise
+        uuids = {device.uuid for device in chosen.devices}
+        moved = uuids != set(own_devices(it, world.inventory))
+        passed = {k: v for k, v in work.document.passed.items() if k != it.id}
+        if moved:
+            passed[it.id] = "moved"
+        grant = Grant(
+            container=it.name,
+            uid=user.uid,
+            user=user.name,
+            devices=tuple(granted(device) for device in chosen.devices),
+            request=format_request(request),
+            state="reserved" if moved else "held",
+            since=world.now,
+            container_id="" if moved else it.id,
+            owner=owner,
+            renewed=None if moved else world.now,
+            ends=chosen.ends,
+            note=chosen.note,
+        )
+        document = replace(work.document.with_grant(grant), passed=passed)
+        work.document = served(document, wait_ticket)
+        work.tell("grant", **describe(grant), **(chosen.why or {}), moved=moved)
         return Started(grant, moved)
+
+    def wish_of(self, container: str) -> tuple[User, Request]:
+        """Return whose a container is, and the GPUs that it was made with a wish for.
+
+        Raises HelperError(NOT_FOUND).
+        """
+        with self.desk.work() as work:
+            it = _find_container(self.desk.observe(work, devices=False), container)
+        return self.desk.user(it.uid), asked_for(it)
 
     def enqueue(
         self,
@@ -285,9 +299,11 @@ class Allocator:
         owner = owner or owner_of(os.getpid())
         with self.desk.work() as work:
             world = self.desk.observe(work)
-            self._clear_name(work, world, container, owner)
-            ticket = self._ticket(work, user, request, container, owner)
-            outcome = self._choices(work, world).place(ticket, (), frozenset())
+            ticket = make_ticket(
+                self.desk, work.document, user, request, container, owner
+            )
+            choices = Choices(work.document, world, self.desk)
+            outcome = choices.place(ticket, (), frozenset())
             if outcome.reason is not None and outcome.refused:
                 raise outcome.reason
             work.document = replace(
@@ -298,54 +314,35 @@ class Allocator:
             work.tell("enqueue", **about_ticket(ticket))
         return ticket
 
-    def cancel(self, number: int, uid: int | None = None, reason: str = "") -> Ticket:
-        """Take a ticket out of the queue and return it; of this user only, if given."""
+    def cancel(
+        self,
+        number: int | None = None,
+        uid: int | None = None,
+        reason: str = "cancelled",
+        *,
+        container: str = "",
+    ) -> Ticket:
+        """Take a ticket out of the queue, by its number or its container; return it.
+
+        With `uid` only that user's.
+        """
         with self.desk.work() as work:
-            found = [t for t in work.document.queue if t.number == number]
-            if not found:
-                raise HelperError(
-                    Exit.NOT_FOUND,
-                    f"nobody waits with number '{number}'",
-                    "run 'gpu-queue' to see who waits",
-                )
-            if uid is not None and found[0].uid != uid:
+            ticket = find_ticket(work.document, number, container)
+            if uid is not None and ticket.uid != uid:
                 raise HelperError(
                     Exit.REFUSED,
-                    f"number '{number}' of the queue is not yours",
+                    f"place {ticket.number} of the queue is not yours",
                     "run 'gpu-queue --mine' to see what you wait for",
                 )
-            work.document = _served(work.document, number)
-            work.tell("leave", **about_ticket(found[0]), reason=reason or "cancelled")
-        return found[0]
+            work.document = served(work.document, ticket.number)
+            work.tell("leave", **about_ticket(ticket), reason=reason)
+        return ticket
 
     def reconcile(self) -> list[tuple[str, dict[str, Any]]]:
         """Put the document in order; return what changed."""
         with self.desk.work() as work:
             self.desk.observe(work)
             return list(work.events)
-
-    def _choices(self, work: Work, world: World) -> Choices:
-        return Choices(work.document, world, self.desk)
-
-    def _ticket(
-        self,
-        work: Work,
-        user: User,
-        request: Request,
-        container: str,
-        owner: Owner | None,
-    ) -> Ticket:
-        """Return a ticket behind all others that wait."""
-        return Ticket(
-            number=work.document.tickets + 1,
-            container=container,
-            uid=user.uid,
-            user=user.name,
-            request=format_request(request),
-            priority=self.desk.effective(user).limits.priority,
-            since=self.desk.now(),
-            owner=owner,
-        )
 
     def _clear_name(
         self, work: Work, world: World, container: str, owner: Owner | None
@@ -364,120 +361,24 @@ class Allocator:
         work.document, event = release(work.document, old, "again", world.now)
         work.events.append(event)
 
-    def _choose(  # noqa: PLR0917 - all that a choice depends on
-        self,
-        work: Work,
-        world: World,
-        user: User,
-        request: Request,
-        container: str,
-        wait_ticket: int | None,
-    ) -> Chosen:
-        """Return the devices for a request whose turn it is.
 
-        A refusal is logged, unless it is one of many of somebody who waits.
-        """
-        choices = Choices(work.document, world, self.desk)
-        queue = work.document.queue
-        if wait_ticket is not None:
-            mine = _own_ticket(queue, wait_ticket, container)
-            return self._by_turn(work, world, choices, mine)
-        try:
-            chosen = choices.choose(user, request, container)
-            if queue and chosen.devices:
-                last = self._ticket(work, user, request, container, None)
-                return self._by_turn(work, world, choices, last)
-        except Refusal as refusal:
-            work.tell(
-                "refuse",
-                container=container,
-                uid=user.uid,
-                user=user.name,
-                request=format_request(request),
-                **gpu_report.refusal_json(refusal),
-            )
-            raise
-        return chosen
-
-    def _by_turn(
-        self, work: Work, world: World, choices: Choices, mine: Ticket
-    ) -> Chosen:
-        """Return the devices if nobody in the queue comes first; else raise Refusal."""
-        turn = self._turn(work, world, choices, mine)
-        work.document = _offer(work, turn, world)
-        reason, chosen = turn.outcome.reason, turn.outcome.chosen
-        if turn.devices is not None and chosen is not None:
-            place = {"ticket": mine.number, "position": turn.position}
-            return replace(chosen, why={**(chosen.why or {}), **place})
-        if reason is not None and not reason.waits:
-            raise reason
-        words = gpu_report.turn_words(mine, turn, choices)
-        raise NotYet(reason or _kept_for_others(turn), turn, words)
-
-    def _turn(self, work: Work, world: World, choices: Choices, mine: Ticket) -> Turn:
-        others = [t for t in work.document.queue if t.number != mine.number]
-
-        def use(uid: int) -> float:
-            grants = work.document.grants
-            return of_user(uid, work.document.use, grants, world.now)
-
-        return find_turn(mine, order([*others, mine], use), choices.place)
-
-
-def _own_ticket(queue: Sequence[Ticket], number: int, container: str) -> Ticket:
-    for ticket in queue:
-        if ticket.number == number and ticket.container == container:
-            return ticket
-    raise TicketGone(number)
-
-
-def _kept_for_others(turn: Turn) -> Refusal:
-    return Refusal(
-        "queue",
-        f"what is free is kept for the {len(turn.ahead)} who wait before you",
-        code=Exit.NO_GPU,
-        rule="priority",
-        hint="add '--wait' to wait, or run 'gpu-queue' to see who does",
+def _find_container(world: World, container: str) -> Container:
+    for it in world.view.containers:
+        if container in {it.name, it.id}:
+            return it
+    raise HelperError(
+        Exit.NOT_FOUND,
+        f"container '{container}' not found",
+        "run 'container-list' to see your containers",
     )
 
 
-def _served(document: Document, number: int | None) -> Document:
-    """Return the document without a ticket; those behind may look again."""
-    if number is None:
-        return document
-    queue = tuple(t for t in document.queue if t.number != number)
-    return replace(document, queue=queue, freed=document.changes + 1)
-
-
-def _offer(work: Work, turn: Turn, world: World) -> Document:
-    """Note who could take devices now; who did not for long loses the place."""
-    ready = {ticket.number for ticket in turn.ready}
-    ahead = {ticket.number for ticket in turn.ahead}
-    latest = world.now - timedelta(seconds=OFFER_SECONDS)
-    queue: list[Ticket] = []
-    for ticket in work.document.queue:
-        offered = ticket.offered
-        if ticket.number in ready and offered is not None and offered <= latest:
-            work.tell("leave", **about_ticket(ticket), reason="not-taken")
-            continue
-        if ticket.number in ahead:
-            offered = (offered or world.now) if ticket.number in ready else None
-        queue.append(
-            ticket if offered == ticket.offered else replace(ticket, offered=offered)
-        )
-    return replace(work.document, queue=tuple(queue))
-
-
-def about_ticket(ticket: Ticket) -> dict[str, Any]:
-    """Return what a line of the log says of a ticket."""
-    return {
-        "container": ticket.container,
-        "uid": ticket.uid,
-        "user": ticket.user,
-        "request": ticket.request,
-        "priority": ticket.priority,
-        "ticket": ticket.number,
-    }
+def asked_for(container: Container) -> Request:
+    """Return the request that a container was made with, as its label tells it."""
+    try:
+        return parse_request(container.request or "default")
+    except HelperError:
+        return parse_request("default")
 
 
 if __name__ == "__main__":

@@ -9,18 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import gpu_placement
 import gpu_rules
+from _common import HelperError
 from gpu_desk import Desk
 from gpu_device_states import device_states
 from gpu_engine_view import Container
 from gpu_queue import Given, Outcome
 from gpu_reconcile import World, granted, own_devices
 from gpu_request import Request, parse_request
-from gpu_reservations import NO_RESERVATIONS, ReservationView, reservation_view
+from gpu_reservations import (
+    NO_RESERVATIONS,
+    Holder,
+    ReservationView,
+    reservation_view,
+)
 from gpu_rules import Holding, Refusal
 from gpu_state import Document, Grant, Ticket
 from gpu_types import Device
@@ -130,26 +136,36 @@ class Choices:
         if user.uid not in self._views:
             self._views[user.uid] = reservation_view(
                 policy,
-                user.name,
-                effective.group,
-                effective.limits.max_runtime,
-                self._world.now,
-                self._world.inventory.devices,
+                self._world.inventory,
                 self._holders(),
+                user=user.name,
+                group=effective.group,
+                max_runtime=effective.limits.max_runtime,
+                now=self._world.now,
             )
         return self._views[user.uid]
 
-    def _holders(self) -> dict[str, tuple[str, str]]:
-        """Return name and group of who has each device that is not free."""
-        found: dict[str, tuple[str, str]] = {}
+    def _holders(self) -> dict[str, Holder]:
+        """Return who has each device that is not free."""
+        found: dict[str, Holder] = {}
         for state in self.states:
             if state.grant is not None:
-                user = self._desk.user(state.grant.uid)
-                group = self._desk.group_of(user)
-                found[state.device.uuid] = (user.name, group)
+                found[state.device.uuid] = self._holder(state.grant)
             elif state.state != "free":
-                found[state.device.uuid] = ("", "")
+                found[state.device.uuid] = Holder("", "")
         return found
+
+    def _holder(self, grant: Grant) -> Holder:
+        """Return who has a grant, and when at the latest it comes back."""
+        ends = [time for time in (grant.ends, grant.until) if time is not None]
+        try:
+            effective = self._desk.effective(self._desk.user(grant.uid))
+        except HelperError:  # an account that is gone, or that no group takes
+            return Holder(grant.user, "", min(ends, default=None))
+        runtime = effective.limits.max_runtime
+        if runtime is not None:
+            ends.append((grant.renewed or grant.since) + timedelta(seconds=runtime))
+        return Holder(effective.user.name, effective.group, min(ends, default=None))
 
     def place(
         self, ticket: Ticket, given: Sequence[Given], barred: frozenset[str]

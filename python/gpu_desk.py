@@ -30,7 +30,6 @@ from policy import (
     Policy,
     User,
     effective_limits,
-    find_group,
     identify_user,
     load_policy,
 )
@@ -121,13 +120,6 @@ class Desk:
     def effective(self, user: User) -> Effective:
         """Return the limits that hold for a user now."""
         return effective_limits(self.policy(), user, self.now())
-
-    def group_of(self, user: User) -> str:
-        """Return a user's group, empty for a user of none."""
-        try:
-            return find_group(self.policy(), user)[0].name
-        except HelperError:
-            return ""
 
     def hold_of(self, uid: int) -> int | None:
         """Return for how long a user's stopped container keeps its devices.

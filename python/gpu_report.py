@@ -6,7 +6,7 @@ Reads without the lock, since documents are replaced as a whole, and changes not
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def status(desk: Desk) -> Status:
     return Status(
         devices=device_states(document, world.view, world.inventory),
         grants=document.grants,
-        queue=tuple(_ordered(document, world)),
+        queue=tuple(ordered(document, world, document.queue)),
         inventory=world.inventory,
         view=world.view,
         nvml=world.inventory.error,
@@ -89,21 +89,25 @@ def status(desk: Desk) -> Status:
     )
 
 
-def _ordered(document: Document, world: World, *more: Ticket) -> list[Ticket]:
+def ordered(
+    document: Document, world: World, tickets: Iterable[Ticket]
+) -> list[Ticket]:
+    """Return tickets in the order of the queue."""
+
     def use(uid: int) -> float:
         return of_user(uid, document.use, document.grants, world.now)
 
-    return order([*document.queue, *more], use)
+    return order(tickets, use)
 
 
 def places(desk: Desk) -> list[Place]:
     """Return the queue in its order, with what each waits for."""
     document, world, _ = look(desk)
     choices = Choices(document, world, desk)
-    ordered = _ordered(document, world)
+    queue = ordered(document, world, document.queue)
     found: list[Place] = []
-    for position, ticket in enumerate(ordered, start=1):
-        turn = find_turn(ticket, ordered, choices.place)
+    for position, ticket in enumerate(queue, start=1):
+        turn = find_turn(ticket, queue, choices.place)
         words = turn_words(ticket, turn, choices)
         found.append(Place(ticket, position, words, turn.devices is not None))
     return found
@@ -146,7 +150,8 @@ def explain_request(desk: Desk, user: User, request: Request) -> dict[str, Any]:
     )
     try:
         chosen = choices.choose(user, request, "")
-        turn = find_turn(mine, _ordered(document, world, mine), choices.place)
+        queue = ordered(document, world, [*document.queue, mine])
+        turn = find_turn(mine, queue, choices.place)
         answer |= {
             "granted": turn.devices is not None,
             "devices": [device.uuid for device in chosen.devices],

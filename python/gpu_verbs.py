@@ -7,15 +7,14 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from gpu_request import parse_request
-from gpu_rules import Refusal
-
 import gpu_report
 import gpu_state
 from _common import Exit, HelperError, find_paths, print_json, program_name, say
 from engine import engine_address
 from gpu_allocator import Allocator
 from gpu_report import refusal_json
+from gpu_request import parse_request
+from gpu_rules import Refusal
 from gpu_wait import wait_for
 from policy import User, identify_user
 from process_owner import Owner, owner_of
@@ -72,7 +71,8 @@ def build_parser() -> argparse.ArgumentParser:
     words.add_argument("--request", metavar="SPEC")
     words.add_argument("--user")
     words = verb("cancel")
-    words.add_argument("number", type=int)
+    words.add_argument("number", type=int, nargs="?")
+    words.add_argument("--container", default="", metavar="NAME")
     words.add_argument("--user")
     return parser
 
@@ -98,7 +98,10 @@ def _act(words: argparse.Namespace, allocator: Allocator) -> dict[str, Any]:
     if words.verb == "cancel":
         # An administrator may cancel anybody's.
         uid = None if os.getuid() == 0 and words.user is None else _user(words).uid
-        return gpu_state.ticket_json(allocator.cancel(words.number, uid))
+        if (words.number is None) == (not words.container):
+            raise HelperError(Exit.USAGE, "cancel takes a number or --container")
+        ticket = allocator.cancel(words.number, uid, container=words.container)
+        return gpu_state.ticket_json(ticket)
     if words.verb == "commit":
         grant = allocator.commit(words.container, words.container_id)
     elif words.verb == "release":

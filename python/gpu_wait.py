@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 import gpu_state
 from _common import HelperError
-from gpu_allocator import Allocator
+from gpu_allocator import Allocator, Started
 from gpu_queue import NotYet, TicketGone
 from gpu_request import Request
 from gpu_rules import Refusal
@@ -31,7 +31,7 @@ OTHERS_SECONDS = 20.0
 Answer = TypeVar("Answer")
 
 
-def wait_for(  # noqa: PLR0917 - as the interface has it
+def wait_for(  # noqa: PLR0917 - as its callers have it
     allocator: Allocator,
     user: User,
     request: Request,
@@ -47,40 +47,55 @@ def wait_for(  # noqa: PLR0917 - as the interface has it
 
     Raises Refusal as reserve() does where waiting is no help, and past the limit.
     """
+    me = owner or owner_of(os.getpid())
+
+    def enqueue() -> Ticket:
+        return allocator.enqueue(user, request, container, me)
 
     def ask(ticket: int | None) -> Grant:
-        return allocator.reserve(user, request, container, owner, ticket)
+        return allocator.reserve(user, request, container, me, ticket)
 
-    return wait_until(allocator, user, request, container, limit, say, ask, owner)
+    return _wait(allocator, enqueue, ask, limit, say)
 
 
-def wait_until(  # noqa: PLR0917
+def wait_to_start(
     allocator: Allocator,
-    user: User,
-    request: Request,
     container: str,
     limit: float | None,
     say: Callable[[str], None],
-    ask: Callable[[int | None], Answer],
     owner: Owner | None = None,
+) -> Started:
+    """Return what reacquire() does, waiting as wait_for() does."""
+    me = owner or owner_of(os.getpid())
+
+    def enqueue() -> Ticket:
+        user, request = allocator.wish_of(container)
+        return allocator.enqueue(user, request, container, me)
+
+    def ask(ticket: int | None) -> Started:
+        return allocator.reacquire(container, me, ticket)
+
+    return _wait(allocator, enqueue, ask, limit, say)
+
+
+def _wait(
+    allocator: Allocator,
+    enqueue: Callable[[], Ticket],
+    ask: Callable[[int | None], Answer],
+    limit: float | None,
+    say: Callable[[str], None],
 ) -> Answer:
     """Return the first answer of `ask` that is no refusal for want of a free device.
 
-    `ask` takes the number in the queue (None: not in it): reserve or reacquire.
+    `ask` takes the number in the queue (None: not in it).
     """
     try:
         return ask(None)
     except Refusal as refusal:
         if not refusal.waits:
             raise
-    me = owner or owner_of(os.getpid())
-    waiter = _Waiter(
-        allocator,
-        lambda: allocator.enqueue(user, request, container, me),
-        None if limit is None else time.monotonic() + limit,
-        say,
-        ask,
-    )
+    end = None if limit is None else time.monotonic() + limit
+    waiter = _Waiter(allocator, enqueue, end, say, ask)
     try:
         return waiter.wait()
     except BaseException:

@@ -25,22 +25,22 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests/python")]
 
-import gpu_bench  # noqa: E402
+import gpu_world  # noqa: E402
 from gpu_request import parse_request  # noqa: E402
 from gpu_types import Inventory  # noqa: E402
 
 PROCESSES = 32
 GPUS = 8
 CONTAINERS = 200
-HELD = 30
+HELD = 20
 
 
-def make_world(folder: Path) -> gpu_bench.World:
-    """8 GPUs of 7 instances and 8 whole ones; 200 containers, 30 of them with one."""
-    devices = [d for n in range(GPUS) for d in gpu_bench.mig(n)]
-    devices += [gpu_bench.gpu(GPUS + n) for n in range(GPUS)]
-    world = gpu_bench.World(
-        gpu_bench.make_paths(folder), inventory=Inventory(tuple(devices))
+def make_world(folder: Path) -> gpu_world.World:
+    """8 GPUs of 7 instances and 8 whole ones; 200 containers, 20 of them with one."""
+    devices = [d for n in range(GPUS) for d in gpu_world.mig(n)]
+    devices += [gpu_world.gpu(GPUS + n) for n in range(GPUS)]
+    world = gpu_world.World(
+        gpu_world.make_paths(folder), inventory=Inventory(tuple(devices))
     )
     instances = [d.uuid for d in devices if d.is_mig]
     for number in range(CONTAINERS):
@@ -50,11 +50,11 @@ def make_world(folder: Path) -> gpu_bench.World:
     return world
 
 
-def cycle(world: gpu_bench.World, allocator: Any, name: str, uid: int) -> list[float]:
+def cycle(world: gpu_world.World, allocator: Any, name: str, uid: int) -> list[float]:
     """Reserve, commit, release; return how long each took."""
     request = parse_request("1g.5gb")
     marks = [time.perf_counter()]
-    allocator.reserve(gpu_bench.user(uid), request, name, gpu_bench.me())
+    allocator.reserve(gpu_world.user(uid), request, name, gpu_world.me())
     marks.append(time.perf_counter())
     allocator.commit(name, f"id-{name}")
     marks.append(time.perf_counter())
@@ -77,10 +77,10 @@ def worker(folder: str, number: int, seconds: float, pause: float, out: Any) -> 
     out[1].put(times)
 
 
-_world: gpu_bench.World | None = None
+_world: gpu_world.World | None = None
 
 
-def make_view(folder: Path) -> gpu_bench.World:
+def make_view(folder: Path) -> gpu_world.World:
     del folder
     assert _world is not None
     return _world
@@ -97,7 +97,7 @@ def contend(folder: Path, seconds: float, pause: float) -> dict[str, float]:
     ]
     for process in processes:
         process.start()
-    times = [t for _ in processes for t in queue.get()]
+    times = [t for _ in processes for t in queue.get(timeout=seconds + 60)]
     for process in processes:
         process.join()
     calls = sorted(call for each in times for call in each)
