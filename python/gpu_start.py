@@ -12,7 +12,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import gpu_rehome
 import settings
@@ -23,54 +23,34 @@ from event_log import append_event
 from gateway_gpus import labels_of
 from gateway_types import Gpus
 from gpu_allocator import Allocator, Started
-from gpu_request import DEFAULT, parse_request
 from gpu_state import Grant
-from gpu_wait import wait_until
+from gpu_wait import wait_to_start
 from locked_files import ensure_folder, locked
-from policy import User, identify_user
 from process_owner import Owner, owner_of
 
 PROGRAM = "gpu_start"
 
 
-def owner_in(labels: dict[str, str], caller: int) -> User:
-    """Return whose container this is; only they and root may start it.
-
-    Raises HelperError(REFUSED).
-    """
+def check_caller(labels: Mapping[str, str], caller: int) -> None:
+    """Raise HelperError(REFUSED) unless the container is the caller's; root may all."""
     text = labels.get("ds01.uid", "")
-    uid = int(text) if text.isascii() and text.isdigit() else caller
-    if caller not in (0, uid):
+    if text.isascii() and text.isdigit() and caller not in (0, int(text)):
         raise HelperError(
             Exit.REFUSED,
             "this container belongs to somebody else",
             "run 'container-list' to see your containers",
         )
-    return identify_user(uid)
 
 
 def get(
-    allocator: Allocator,
-    user: User,
-    name: str,
-    *,
-    request: str,
-    owner: Owner | None,
-    wait: str | None,
+    allocator: Allocator, name: str, owner: Owner | None, wait: str | None
 ) -> Started:
     """Return what the container has now; waits in the queue if that was asked for."""
     if wait is None:
-        return allocator.reacquire(user, name, owner)
+        return allocator.reacquire(name, owner)
     limit = units.parse_duration(wait) if wait else None
-    return wait_until(
-        allocator,
-        user,
-        parse_request(request) if request else DEFAULT,
-        name,
-        limit,
-        lambda text: say("info", text, PROGRAM),
-        lambda ticket: allocator.reacquire(user, name, owner, ticket),
-        owner,
+    return wait_to_start(
+        allocator, name, limit, lambda text: say("info", text, PROGRAM), owner
     )
 
 
@@ -128,16 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "run 'container-list' to see your containers",
             )
         labels = (details.get("Config") or {}).get("Labels") or {}
-        user = owner_in(labels, os.getuid())
-        request = str(labels.get("ds01.gpu.request", ""))
-        started = get(
-            allocator,
-            user,
-            words.container,
-            request=request,
-            owner=owner,
-            wait=words.wait,
-        )
+        check_caller(labels, os.getuid())
+        started = get(allocator, words.container, owner, words.wait)
         grant = started.grant
         if grant is not None and started.moved:
             move(engine, allocator, words.container, grant)
