@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import gpu_use
 from _common import Exit
-from allocator_bench import START
 from gpu_queue import Given, Outcome, Place, find_turn, order
 from gpu_rules import GrantedDevice, Refusal
 from gpu_state import Grant, Ticket, Use
+from gpu_world import START
 
 DAY = 86400.0
 
