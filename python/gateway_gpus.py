@@ -107,8 +107,8 @@ class GpuDesk:
         is_waiting, limit = waits(requests)
         key = name or f"unnamed-{os.getpid()}-{next(_NUMBERS)}"
         grant = await self._reserve(request, key, is_waiting, limit)
-        if request.kind not in ("none",) and not grant.devices:
-            self._tell("info", "no GPU: the container runs without one")
+        if grant.note:
+            self._tell("info" if grant.ends is None else "warning", grant.note)
         uuids = tuple(device.uuid for device in grant.devices)
         return Reserved(key, Gpus(uuids, labels_of(grant)))
 

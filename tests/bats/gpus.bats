@@ -84,7 +84,7 @@ policy() { # <key: value>...
 # bats test_tags=engine
 @test "gpus: a server without GPUs gives a container without, and says so" {
     run -0 --separate-stderr "${BIN}/container-create" w1 Debian --gpus 1
-    [[ "${stderr}" == *'no GPU: the container runs without one'* ]]
+    [[ "${stderr}" == *'this server has no GPU: the container runs without'* ]]
 }
 
 # bats test_tags=engine
@@ -205,4 +205,68 @@ policy() { # <key: value>...
     [[ "${lines[1]}" == *foreign*foreign* ]]
     [[ "$(inspect foreign '{{.State.Running}}')" == true ]]
     docker rm -f foreign
+}
+
+# bats test_tags=engine
+@test "gpus: a reservation ahead is told to who would run into it, and closes its devices in its window" {
+    setup_gpus a100-40
+    open_ds01
+    reserve() { # <start> <end>
+        printf '%s\n' 'version: 1' 'default_group: everybody' 'groups: {everybody: {}}' \
+            'defaults: {max_gpus: 1, allow_full_gpu: true, max_runtime: 168h}' \
+            "reservations: [{name: exam, users: [ds01t-bob], gpus: 1, start: $1, end: $2, reason: test}]" \
+            > "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
+        run -0 "${BIN}/ds01-config" check
+    }
+    at() { date -u -d "$1" +%Y-%m-%dT%H:%MZ; }
+    reserve "$(at '+1 day')" "$(at '+2 days')"
+    run -0 --separate-stderr as_user alice "${BIN}/container-create" v1 Debian --gpus 1
+    [[ "${stderr}" == *'warning: '*exam* ]]
+    run -0 as_user alice "${BIN}/container-remove" v1 --yes
+    reserve "$(at '-1 hour')" "$(at '+1 hour')"
+    run --separate-stderr as_user alice "${BIN}/container-create" v2 Debian --gpus 1
+    [[ "${status}" -eq 4 || "${status}" -eq 5 ]]
+    [[ "${stderr}" == *'container-create: error: '* ]]
+    run -0 as_user bob "${BIN}/container-create" v3 Debian --gpus 1
+    run -0 as_user bob "${BIN}/container-remove" v3 --yes
+}
+
+# bats test_tags=engine
+@test "gpus: a device that is not clean is not given to the next" {
+    setup_gpus a100-40
+    policy
+    run -0 "${BIN}/container-create" d1 Debian --gpus 1
+    # A worker that outlives its container: a process of this host still on the device.
+    sleep 60 &
+    local worker=$!
+    change_gpus --argjson pid "${worker}" '.gpus[0].processes = [{pid: $pid, memory_mib: 100, while_alive: true}]'
+    run -0 "${BIN}/container-remove" d1 --yes
+    run -0 --separate-stderr "${BIN}/gpu-status"
+    [[ "${lines[1]}" == *dirty* || "${lines[1]}" == *foreign* ]]
+    run -5 "${BIN}/container-create" d2 Debian --gpus 1
+    # Nobody kills it; when it ends the device is free again.
+    kill -0 "${worker}"
+    kill "${worker}"
+    wait "${worker}" 2> /dev/null || true
+    run -0 "${BIN}/container-create" d2 Debian --gpus 1
+}
+
+# bats test_tags=engine
+@test "gpus: a MIG layout made anew loses grants, and a start gives the container other devices" {
+    setup_gpus a100-40:1g.5gb,1g.5gb
+    policy
+    run -0 "${BIN}/container-run" l1 Debian --gpus 1 -- sh -c 'echo kept > ~/file'
+    "${ROOT}/venv/bin/python3" -c '
+import json, sys
+sys.path.insert(0, sys.argv[2])
+import fake_gpus
+path = sys.argv[1]
+topology = json.load(open(path))
+fake_gpus.write(path, fake_gpus.remake(topology, 0, ["2g.10gb", "1g.5gb"], "again"))' \
+        "${FAKE_NVML_TOPOLOGY}" "${ROOT}/tests/python"
+    run -0 --separate-stderr "${BIN}/gpu-status"
+    [[ "${output}" == *lost* ]]
+    run -0 --separate-stderr "${BIN}/container-run" l1 -- cat /root/file
+    [[ "${output}" == kept || "${status}" -eq 0 ]]
+    [[ "$(inspect "l1._.${UID}" '{{index .Config.Labels "ds01.gpus"}}')" == "$(gpu_uuid 0 1)" ]]
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -106,13 +107,14 @@ def test_containers_without_a_name_have_different_keys() -> None:
 
 
 def test_who_gets_no_gpu_is_told() -> None:
-    made, _, told = desk(grant(request="default"))
+    note = "this server has no GPU: the container runs without"
+    made, _, told = desk(replace(grant(request="default"), note=note))
     request = {
         "HostConfig": {"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]}
     }
     reserved = asyncio.run(made.reserve(request, "job"))
     assert reserved.gpus.uuids == ()
-    assert told == ["no GPU: the container runs without one"]
+    assert told == [note]
 
 
 def test_a_refusal_reaches_the_caller() -> None:
