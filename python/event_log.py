@@ -5,16 +5,19 @@ One JSON object per line, in the order of their times; whole lines, whatever hap
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from _common import Exit, HelperError, Paths, find_paths, program_name
 from locked_files import LOCK_SECONDS, append_line, locked
 from process_owner import user_name
 from units import utc_stamp
+
+Line = dict[str, Any]
 
 _EVENT = re.compile(r"[a-z][a-z0-9_.-]{0,63}", re.ASCII)
 
@@ -27,7 +30,7 @@ def append_event(
     paths: Paths | None = None,
     timeout: float = LOCK_SECONDS,
     **fields: Any,
-) -> dict[str, Any]:
+) -> Line:
     """Append one line to the event log, on the disk when this returns; return it.
 
     `log` is `events` or `gpu-allocations`. time, type and pid are set here; user and
@@ -42,35 +45,50 @@ def append_events(
     log: str = "events",
     paths: Paths | None = None,
     timeout: float = LOCK_SECONDS,
-) -> list[dict[str, Any]]:
+) -> list[Line]:
     """Append lines that belong together, in one write; return them."""
+    if not events:
+        return []
+    with log_lock(paths, log, timeout) as append:
+        return append(events)
+
+
+@contextlib.contextmanager
+def log_lock(
+    paths: Paths | None = None,
+    log: str = "events",
+    timeout: float = LOCK_SECONDS,
+) -> Iterator[Callable[[Sequence[tuple[str, Mapping[str, Any]]]], list[Line]]]:
+    """Hold the lock of the logs; yield the function that appends lines.
+
+    Who takes it before letting go of another lock has the lines in that one's order.
+    """
     if log not in {"events", "gpu-allocations"}:
         raise HelperError(Exit.USAGE, f"'{log}' is not a log")
     paths = paths or find_paths()
     target = paths.events if log == "events" else paths.log / "gpu-allocations.log"
-    lines = [_line(event, fields) for event, fields in events]
-    if not lines:
-        return lines
-    with locked(paths.log / ".events.lock", timeout):
+
+    def append(events: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Line]:
         # Under the lock, so that the lines are in the order of their times.
         stamp = utc_stamp()
-        texts = []
-        for line in lines:
-            line["time"] = stamp
-            texts.append(
-                json.dumps(
-                    line, ensure_ascii=False, separators=(",", ":"), default=str
-                ).encode("utf-8", "backslashreplace")
-            )
-        append_line(target, b"\n".join(texts))
-    return lines
+        lines = [_line(event, stamp, fields) for event, fields in events]
+        append_line(target, b"\n".join(map(_encode, lines)))
+        return lines
+
+    with locked(paths.log / ".events.lock", timeout):
+        yield append
 
 
-def _line(event: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _encode(line: Line) -> bytes:
+    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"), default=str)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _line(event: str, stamp: str, fields: Mapping[str, Any]) -> Line:
     if not _EVENT.fullmatch(event):
         raise HelperError(Exit.USAGE, f"'{event}' is not an event type")
-    line: dict[str, Any] = {
-        "time": "",
+    line: Line = {
+        "time": stamp,
         "type": event,
         "user": user_name(),
         "uid": os.getuid(),
@@ -78,5 +96,5 @@ def _line(event: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         **fields,
         "pid": os.getpid(),
     }
-    line["type"] = event
+    line.update(time=stamp, type=event)
     return line

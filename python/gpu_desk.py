@@ -19,7 +19,7 @@ import gpu_use
 import process_owner
 import state
 from _common import HelperError, Paths, say
-from event_log import append_events
+from event_log import log_lock
 from gpu_engine_view import View, read_view
 from gpu_reconcile import Event, World, reconcile
 from gpu_rules import Refusal
@@ -145,7 +145,8 @@ class Desk:
 
         A refusal is an outcome too: what was put in order before it is kept.
         """
-        with state.state_lock(self.paths):
+        with contextlib.ExitStack() as lock:
+            lock.enter_context(state.state_lock(self.paths))
             before, problem = gpu_state.load(self.paths)
             work = Work(before)
             if problem is not None:
@@ -153,24 +154,23 @@ class Desk:
             try:
                 yield work
             except Refusal:
-                self._finish(before, work)
+                self._finish(before, work, lock)
                 raise
-            self._finish(before, work)
+            self._finish(before, work, lock)
 
-    def _finish(self, before: Document, work: Work) -> None:
+    def _finish(self, before: Document, work: Work, lock: contextlib.ExitStack) -> None:
         if work.document != before:
-            gpu_state.save(
-                self.paths,
-                replace(
-                    work.document,
-                    born=before.born or utc_stamp(),
-                    changes=before.changes + 1,
-                ),
-            )
+            born, changes = before.born or utc_stamp(), before.changes + 1
+            document = replace(work.document, born=born, changes=changes)
+            gpu_state.save(self.paths, document)
         if not work.events:
             return
         try:
-            append_events(work.events, log=LOG, paths=self.paths)
+            with log_lock(self.paths, LOG) as append:
+                # The log is in the order of the decisions, and others need not wait
+                # until it is on the disk.
+                lock.close()
+                append(work.events)
         except HelperError as error:
             # The decision is made and written: a full log must not undo it.
             say("warning", f"not logged: {error.message}", "gpu-allocator")

@@ -216,7 +216,10 @@ def parse(raw: Mapping[str, Any]) -> Document:
         dirty=tuple(_dirty(item) for item in _list(rest.pop("dirty", []))),
         queue=tuple(_ticket(item) for item in _list(rest.pop("queue", []))),
         passed={str(k): str(v) for k, v in rest.pop("passed", {}).items()},
-        containers={k: tuple(v) for k, v in rest.pop("containers", {}).items()},
+        containers={
+            **dict.fromkeys(_text(rest.pop("bare", "")).split(), ()),
+            **{k: tuple(v) for k, v in rest.pop("containers", {}).items()},
+        },
         use=None if use is None else {int(k): _use(v) for k, v in use.items()},
         extra=rest,
     )
@@ -249,7 +252,9 @@ def to_json(document: Document) -> Json:
         ],
         "queue": [ticket_json(ticket) for ticket in document.queue],
         "passed": dict(document.passed),
-        "containers": dict(document.containers),
+        # One text for the many without GPUs: it is read and written at each call.
+        "bare": " ".join(k for k, v in document.containers.items() if not v),
+        "containers": {k: v for k, v in document.containers.items() if v},
         **(
             {}
             if document.use is None

@@ -28,7 +28,6 @@ PRIVATE_MODE = 0o660
 PUBLIC_MODE = 0o664
 
 _LOOK_SECONDS = 0.0002
-_COURTESY_SECONDS = 0.001
 _TEMP_PREFIX = ".ds01-tmp."
 
 
@@ -81,18 +80,13 @@ def locked(
             os.close(file)
             raise
         os.close(file)
-    others_wait = False
     try:
         _note_holder(file, purpose)
         yield
         with contextlib.suppress(OSError):
             os.ftruncate(file, 0)
-        others_wait = _is_awaited(file)
     finally:
         os.close(file)
-    if others_wait:
-        # The kernel wakes the next one but does not hand the lock over.
-        time.sleep(_COURTESY_SECONDS)
 
 
 def _open_lock(path: Path) -> int:
@@ -113,15 +107,6 @@ def _open_lock(path: Path) -> int:
 # that the one who just let go cannot take the lock again before those who wait.
 _TAKE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
 _LEAVE = struct.pack("hhqqi4x", fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
-
-
-def _is_awaited(file: int) -> bool:
-    try:
-        answer = fcntl.fcntl(file, fcntl.F_OFD_GETLK, _TAKE)
-    except OSError:
-        return False
-    kind: int = struct.unpack("hhqqi4x", answer)[0]
-    return kind != fcntl.F_UNLCK
 
 
 def _try_lock(file: int, path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -17,6 +18,7 @@ class Owner:
     boot: str
 
 
+@lru_cache(maxsize=1)
 def boot_id() -> str:
     """Return the kernel's name for this boot."""
     try:
@@ -66,7 +68,12 @@ def is_alive(owner: Owner) -> bool:
 
 def user_name(uid: int | None = None) -> str:
     """Return the login name of a uid, of the caller by default; the number if none."""
-    uid = os.getuid() if uid is None else uid
+    return _name_of(os.getuid() if uid is None else uid)
+
+
+# Each lock and each line of a log asks for it, and LDAP may be slow.
+@lru_cache(maxsize=256)
+def _name_of(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
