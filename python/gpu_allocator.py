@@ -217,7 +217,14 @@ class Allocator:
             has = work.document.grant_of(it.id)
             choices = Choices(work.document, world, self.desk)
             if has is not None and not choices.unusable(has):
-                kept = replace(has, renewed=world.now, owner=owner)
+                kept = replace(
+                    has,
+                    state="allocated",
+                    until=None,
+                    stopped=None,
+                    renewed=world.now,
+                    owner=owner,
+                )
                 work.document = work.document.with_grant(kept)
                 work.tell("start", **describe(kept))
                 return Started(kept)
@@ -263,7 +270,7 @@ class Allocator:
             user=user.name,
             devices=tuple(granted(device) for device in chosen.devices),
             request=format_request(request),
-            state="reserved" if moved else "held",
+            state="reserved" if moved else "allocated",
             since=world.now,
             container_id="" if moved else it.id,
             owner=owner,

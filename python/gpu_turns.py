@@ -103,8 +103,10 @@ def _by_turn(
         return replace(chosen, why={**(chosen.why or {}), **place})
     if reason is not None and not reason.waits:
         raise reason
-    words = gpu_report.turn_words(mine, turn, choices)
-    raise NotYet(reason or _kept_for_others(turn), turn, words)
+    if mine not in work.document.queue or reason is None:
+        # It could have devices if nobody waited.
+        reason = _kept_for_others(turn)
+    raise NotYet(reason, turn, gpu_report.turn_words(mine, turn, choices))
 
 
 def _kept_for_others(turn: Turn) -> Refusal:
