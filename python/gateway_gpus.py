@@ -22,9 +22,8 @@ from _common import Exit, HelperError, find_paths
 from gateway_types import Caller, Create, Gpus
 
 if TYPE_CHECKING:
-    from gpu_request import Request
-
     from gpu_allocator import Allocator
+    from gpu_request import Request
     from gpu_state import Grant
 
 WAIT_OPTION = "ds01.wait"

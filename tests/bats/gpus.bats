@@ -186,8 +186,8 @@ policy() { # <key: value>...
     run -0 --separate-stderr "${gateway[@]}" docker run --rm --network none --gpus "device=$(gpu_uuid 1)" ds01/debian:bookworm ls /dev/nvidia-sim
     [[ "${output}" == "$(gpu_uuid 1)" ]]
     # An environment variable is no way to a GPU.
-    run -0 --separate-stderr "${gateway[@]}" docker run --rm --network none -e NVIDIA_VISIBLE_DEVICES=all ds01/debian:bookworm sh -c 'ls /dev/nvidia-sim 2> /dev/null; echo done'
-    [[ "${output}" == done ]]
+    run -0 --separate-stderr "${gateway[@]}" docker run --rm --network none -e NVIDIA_VISIBLE_DEVICES=all ds01/debian:bookworm sh -c 'ls /dev/nvidia-sim 2> /dev/null; echo finished'
+    [[ "${output}" == finished ]]
     # All of them were removed with their containers.
     run -0 --separate-stderr "${BIN}/gpu-status" --json
     jq -e 'all(.devices[]; .state == "free")' <<< "${output}"
