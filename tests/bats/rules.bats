@@ -120,11 +120,25 @@ shell_files() {
     done
 }
 
-@test "rules: every Python helper has its tests" {
-    local file name missing=()
+@test "rules: every Python helper is under test: by a test of its own, a command's, or of a module that uses it" {
+    local known next file name missing=()
+    # Named by a Python test, or started by a command, whose tests are in this folder.
+    known="$(
+        cat "${ROOT}"/tests/python/test_*.py "${ROOT}"/tests/bats/*.bats | grep -oE '[a-z_]+' | sort -u
+        cat "${ROOT}"/lib/*.bash "${ROOT}"/lib/commands/*.bash | sed -nE 's/.*core::(exec_)?helper ([a-z_]+).*/\2/p'
+    )"
+    while true; do
+        next="${known}"$'\n'"$(for name in ${known}; do
+            [[ ! -f "${ROOT}/python/${name}.py" ]] \
+                || sed -nE 's/^ *(from|import) ([a-z_]+).*/\2/p' "${ROOT}/python/${name}.py"
+        done)"
+        next="$(sort -u <<< "${next}")"
+        [[ "${next}" != "${known}" ]] || break
+        known="${next}"
+    done
     for file in "${ROOT}"/python/*.py; do
         name="${file##*/}" name="${name%.py}"
-        grep -qlE "(^|[^a-z_])${name}([^a-z_]|$)" "${ROOT}"/tests/python/test_*.py || missing+=("${name}")
+        grep -qx "${name}" <<< "${known}" || missing+=("${name}")
     done
     printf 'without tests: %s\n' "${missing[@]}"
     ((${#missing[@]} == 0))

@@ -118,30 +118,22 @@ steps::bats() {
     steps::count bats "${passed}" "${failed}" "${skipped} skipped"
 }
 
-# The tests of the helpers.
-steps::pytest() {
-    steps::run_pytest
-    steps::count_pytest
-}
-
-# Run them. Writes: the report and the status that steps::count_pytest reads.
-steps::run_pytest() {
-    local status=0 words
-    words=(--basetemp "${bench_dir}/pytest" -o "cache_dir=${bench_dir}/pytest-cache" --junitxml "${bench_dir}/pytest.xml")
-    words+=(--durations 5)
-    [[ -z "${fast}" ]] || words+=(-m 'not engine')
+# Run tests of the helpers. Writes: the report and the status that steps::count_pytest reads.
+steps::run_pytest() { # <name> <marks>
+    local status=0 words report="${bench_dir}/$1"
+    words=(--basetemp "${report}" -o "cache_dir=${report}-cache" --junitxml "${report}.xml" --durations 5 -m "$2")
     # bats takes a regular expression, pytest words: what only bats understands selects none of its tests.
     [[ -z "${filter}" ]] || words+=(-k "${filter//[^[:alnum:]_]/_}")
-    printf '\n== pytest ==\n'
+    printf '\n== %s ==\n' "$1"
     python3 -m pytest "${words[@]}" < /dev/null || status=$?
-    printf '%s\n' "${status}" > "${bench_dir}/pytest.status"
+    printf '%s\n' "${status}" > "${report}.status"
 }
 
 # Count what they gave; a run that broke off counts as failed.
-steps::count_pytest() {
-    local line name figures=() status
-    status="$(cat "${bench_dir}/pytest.status" 2> /dev/null || printf 1)"
-    line="$(grep -o '<testsuite [^>]*>' "${bench_dir}/pytest.xml" 2> /dev/null | head -n 1 || true)"
+steps::count_pytest() { # <name>
+    local line name figures=() status report="${bench_dir}/$1"
+    status="$(cat "${report}.status" 2> /dev/null || printf 1)"
+    line="$(grep -o '<testsuite [^>]*>' "${report}.xml" 2> /dev/null | head -n 1 || true)"
     for name in tests skipped errors failures; do
         figures+=("$(sed -n "s/.* ${name}=\"\([0-9]*\)\".*/\1/p" <<< "${line}" | grep . || printf 0)")
     done
@@ -151,21 +143,26 @@ steps::count_pytest() {
     if ((status != 0 && bad == 0)) && [[ -z "${filter}" || "${status}" != 5 ]]; then
         bad=1
     fi
-    steps::count pytest "${passed}" "${bad}" "${skipped} skipped"
+    steps::count "$1" "${passed}" "${bad}" "${skipped} skipped"
 }
 
-# Both suites side by side, which without an engine share nothing; the output comes one after the other.
-steps::both() {
+# All suites: the Python tests without an engine beside bats, with which they share nothing; those with one after it. The
+# output comes one after the other.
+steps::suites() {
     local id
     # With job control, because a background job without it would ignore Ctrl-C, and so would what the tests start.
     set -m
-    steps::run_pytest > "${bench_dir}/pytest.log" 2>&1 &
+    steps::run_pytest pytest 'not engine' > "${bench_dir}/pytest.log" 2>&1 &
     id=$!
     set +m
     steps::bats
     wait "${id}" || true
     cat -- "${bench_dir}/pytest.log"
-    steps::count_pytest
+    steps::count_pytest pytest
+    if [[ -z "${fast}" ]]; then
+        steps::run_pytest engine engine
+        steps::count_pytest engine
+    fi
 }
 
 # One line for each suite, then the sum; leaves with the verdict.
