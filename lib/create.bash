@@ -10,6 +10,8 @@
 declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [gpus]='' [workspace]='' [data]=''
     [models]='' [dry_run]='' [yes]='' [gpu_mem]='' [waits]='' [wait]='')
 CREATE_TAKEN=0
+# What the engine made, as JSON.
+CREATE_MADE=''
 # Set while a create is in flight: the engine's name of the container.
 CREATE_PENDING=''
 
@@ -218,6 +220,7 @@ create::guarded() { # <word>...
     json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || {
         create::_explain
     }
+    CREATE_MADE="${json}"
     ((status == 0)) || core::warn "mlc ended with status ${status}, but the container is there"
     json="$(jq -c '{id, name, image, framework, gpus, workspace, limits: .applied}' <<< "${json}")"
     core::helper state finish "${engine_name}" --json "${json}" > /dev/null || exit

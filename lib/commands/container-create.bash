@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # container-create: parse, ask for what is missing, make the container, say what was made.
-: "${CREATE[name]?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
+: "${CREATE_MADE?set by lib}" "${CREATE[name]?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
 
 main() {
-    local words=() json='' whole
+    local words=() json=''
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -23,9 +23,8 @@ main() {
     create::ask_missing
 
     create::container
-    whole="$(mlc::container_json "${CREATE[name]}")" || exit
     if [[ -n "${json}" ]]; then
-        printf '%s\n' "${whole}"
+        printf '%s\n' "${CREATE_MADE}"
     elif [[ -z "${CORE_QUIET}" ]]; then
         create::summary
     fi

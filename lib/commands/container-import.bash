@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # container-import: a container of the user's own from an exported file, by the embedded mlc through the gateway.
-: "${CREATE[name]?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
+: "${CREATE_MADE?set by lib}" "${CREATE[name]?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
 
 main() {
-    local words=() json='' whole
+    local words=() json=''
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -32,8 +32,7 @@ main() {
 
     create::import "${words[0]}" "${words[1]:-}"
     if [[ -n "${json}" ]]; then
-        whole="$(mlc::container_json "${CREATE[name]}")" || exit
-        printf '%s\n' "${whole}"
+        printf '%s\n' "${CREATE_MADE}"
     elif [[ -z "${CORE_QUIET}" ]]; then
         create::summary
     fi
