@@ -94,7 +94,7 @@ def _by_turn(
     others = [t for t in work.document.queue if t.number != mine.number]
     ordered = gpu_report.ordered(work.document, world, [*others, mine])
     turn = find_turn(mine, ordered, choices.place)
-    work.document = _offer(work, turn, world)
+    work.document = _offer(work, turn, world, mine)
     reason, chosen = turn.outcome.reason, turn.outcome.chosen
     if turn.devices is not None and chosen is not None:
         if old is not None and turn.kept.isdisjoint(d.uuid for d in old.devices):
@@ -103,7 +103,7 @@ def _by_turn(
         return replace(chosen, why={**(chosen.why or {}), **place})
     if reason is not None and not reason.waits:
         raise reason
-    if mine not in work.document.queue or reason is None:
+    if reason is None or all(t.number != mine.number for t in work.document.queue):
         # It could have devices if nobody waited.
         reason = _kept_for_others(turn)
     raise NotYet(reason, turn, gpu_report.turn_words(mine, turn, choices))
@@ -119,8 +119,11 @@ def _kept_for_others(turn: Turn) -> Refusal:
     )
 
 
-def _offer(work: Work, turn: Turn, world: World) -> Document:
-    """Note who could take devices now; who did not for long loses the place."""
+def _offer(work: Work, turn: Turn, world: World, mine: Ticket) -> Document:
+    """Note who could take devices now; who did not for long loses the place.
+
+    Whoever asks is there, and has not missed anything.
+    """
     ready = {ticket.number for ticket in turn.ready}
     ahead = {ticket.number for ticket in turn.ahead}
     latest = world.now - timedelta(seconds=OFFER_SECONDS)
@@ -130,7 +133,9 @@ def _offer(work: Work, turn: Turn, world: World) -> Document:
         if ticket.number in ready and offered is not None and offered <= latest:
             work.tell("leave", **about_ticket(ticket), reason="not-taken")
             continue
-        if ticket.number in ahead:
+        if ticket.number == mine.number:
+            offered = None
+        elif ticket.number in ahead:
             offered = (offered or world.now) if ticket.number in ready else None
         queue.append(
             ticket if offered == ticket.offered else replace(ticket, offered=offered)

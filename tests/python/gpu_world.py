@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -119,6 +119,7 @@ class World:
     engine_up: bool = True
     alive: Callable[[Owner], bool] = is_alive
     policy: Policy | None = None
+    engine: FileEngine | None = None
 
     def __post_init__(self) -> None:
         if self.policy is None:
@@ -131,7 +132,7 @@ class World:
             "unix:///nowhere",
             now=lambda: self.now,
             inventory=lambda: self.inventory,
-            view=self.view,
+            view=self.engine.view if self.engine else self.view,
             is_alive=self.alive,
             policy=lambda: self.policy,
             identify=user,
@@ -195,6 +196,44 @@ class World:
             return []
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         return [line for line in lines if not kinds or line["type"] in kinds]
+
+
+class FileEngine:
+    """An engine whose containers are a file: it outlives any process that uses it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            self._write({})
+
+    def _read(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.path.read_text())
+        return found
+
+    def _write(self, containers: dict[str, Any]) -> None:
+        temp = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        temp.write_text(json.dumps(containers))
+        temp.rename(self.path)
+
+    def create(self, name: str, uid: int, uuids: Sequence[str]) -> str:
+        """Make a container; returns its id."""
+        made = os.urandom(32).hex()
+        self._write({**self._read(), made: [name, uid, list(uuids)]})
+        return made
+
+    def remove(self, container_id: str) -> None:
+        self._write({k: v for k, v in self._read().items() if k != container_id})
+
+    def view(
+        self, cache: Mapping[str, tuple[str, ...]]
+    ) -> tuple[View, dict[str, tuple[str, ...]]]:
+        """All containers, as read_view gives them."""
+        del cache
+        found = tuple(
+            container(name, uid, *uuids, id=made)
+            for made, (name, uid, uuids) in self._read().items()
+        )
+        return View(found), {c.id: c.holds for c in found}
 
 
 def user(uid: int) -> User:
