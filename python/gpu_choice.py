@@ -37,10 +37,12 @@ from policy import Effective, User
 class Chosen:
     """Devices for a request; `why` is what the log keeps.
 
-    They must be given back at `ends` (None: at no time); the user is told `note`.
+    `useful` are all that would do. The chosen ones must be given back at `ends` (None:
+    at no time); the user is told `note`.
     """
 
     devices: tuple[Device, ...] = ()
+    useful: frozenset[str] = frozenset()
     ends: datetime | None = None
     note: str = ""
     why: dict[str, Any] | None = None
@@ -102,7 +104,7 @@ class Choices:
             "quotas": quotas,
         }
         until, note = allowed.until_of(devices), allowed.note_of(devices)
-        return Chosen(devices, until, note, why)
+        return Chosen(devices, allowed.useful, until, note, why)
 
     def _effective(self, user: User) -> Effective:
         if user.uid not in self._limits:
@@ -183,7 +185,8 @@ class Choices:
             chosen = self.choose(user, request, ticket.container, given, barred)
         except Refusal as refusal:
             return Outcome(useful=refusal.useful, reason=refusal)
-        return Outcome(tuple(d.uuid for d in chosen.devices), chosen=chosen)
+        devices = tuple(device.uuid for device in chosen.devices)
+        return Outcome(devices, chosen.useful, chosen=chosen)
 
     def again(
         self, user: User, container: Container, request: Request

@@ -15,7 +15,7 @@ A user's own later request passes an earlier one only if the quota has room for 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from _common import Exit
@@ -121,25 +121,26 @@ def find_turn(mine: Ticket, ordered: Sequence[Ticket], place: Place) -> Turn:
     kept: set[str] = set()
     for ticket in ordered:
         outcome = place(ticket, given, frozenset(kept))
+        devices = outcome.devices
+        if devices is not None and _is_in_own_way(
+            ticket, devices, blocked, given, place
+        ):
+            devices = None
         if ticket.number == mine.number:
-            turn = Turn(
+            return Turn(
                 len(ahead) + 1,
-                ahead=tuple(ahead),
-                ready=tuple(item.ticket for item in given),
-                kept=frozenset(kept),
-                outcome=outcome,
+                devices,
+                tuple(ahead),
+                tuple(item.ticket for item in given),
+                frozenset(kept),
+                outcome,
             )
-            if outcome.devices is not None and not _is_in_own_way(
-                mine, outcome.devices, blocked, given, place
-            ):
-                return replace(turn, devices=outcome.devices)
-            return turn
         if outcome.refused:
             continue
         ahead.append(ticket)
-        if outcome.devices is not None:
-            given.append(Given(ticket, outcome.devices))
-            kept.update(outcome.devices)
+        if devices is not None:
+            given.append(Given(ticket, devices))
+            kept.update(devices)
         else:
             blocked.append(ticket)
             kept.update(outcome.useful)

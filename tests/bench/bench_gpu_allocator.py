@@ -1,4 +1,4 @@
-"""How fast the allocator is: reserve + commit + release over 64 devices, 200 containers.
+"""How fast the allocator is: reserve + commit + release, 64 devices, 200 containers.
 
 Run: venv/bin/python tests/bench/bench_gpu_allocator.py [--folder DIR] [--seconds N]
 Prints one JSON object. State and log are written durably, on tmpfs by default. Engine
@@ -12,6 +12,7 @@ of one process, 200.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import random
@@ -60,7 +61,7 @@ def cycle(world: gpu_world.World, allocator: Any, name: str, uid: int) -> list[f
     marks.append(time.perf_counter())
     allocator.release(name, "bench")
     marks.append(time.perf_counter())
-    return [after - before for before, after in zip(marks, marks[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(marks)]
 
 
 def worker(folder: str, number: int, seconds: float, pause: float, out: Any) -> None:
