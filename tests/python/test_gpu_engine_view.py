@@ -88,7 +88,7 @@ def test_holdings(found: dict[str, Any], expected: tuple[str, ...]) -> None:
     ("words", "expected"),
     [
         ([GPU0], {GPU0}),
-        ([GPU0[:8]], {GPU0}),
+        ([GPU0[:12]], {GPU0}),
         (["index:1"], {GPU1}),
         (["index:2:3"], {MIGS[3]}),
         # A divided GPU stands for all its instances.
@@ -168,7 +168,7 @@ def engine_containers(docker_host: str) -> Iterator[dict[str, str]]:
     """A container of ours that runs, one that stopped, and one of somebody else."""
     assert docker_host == os.environ["DOCKER_HOST"]
     mark = uuid.uuid4().hex[:8]
-    image = "ds01/debian:bookworm"
+    image, none = "ds01/debian:bookworm", ("--network", "none")
     names = {kind: f"g2-{mark}-{kind}" for kind in ("runs", "stopped", "foreign")}
     labels = ["--label", "ds01.managed=1", "--label", "ds01.uid=4711"]
     labels += ["--label", "ds01.gpus=MIG-a;MIG-b", "--label", "ds01.user=ada"]
@@ -177,8 +177,8 @@ def engine_containers(docker_host: str) -> Iterator[dict[str, str]]:
     def docker(*words: str) -> None:
         subprocess.run(["docker", *words], check=True, capture_output=True)
 
-    docker("run", "-d", "--name", names["runs"], *labels, image, "sleep", "600")
-    docker("run", "--name", names["stopped"], *labels, image, "true")
+    docker("run", "-d", *none, "--name", names["runs"], *labels, image, "sleep", "600")
+    docker("run", *none, "--name", names["stopped"], *labels, image, "true")
     docker("create", "--name", names["foreign"], image, "true")
     yield names
     docker("rm", "-f", *names.values())
