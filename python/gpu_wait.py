@@ -25,7 +25,7 @@ from policy import User
 from process_owner import Owner, owner_of
 
 LOOK_SECONDS = 0.25
-FIRST_SECONDS = 1.5
+FIRST_SECONDS = 1.0
 OTHERS_SECONDS = 20.0
 
 Answer = TypeVar("Answer")
