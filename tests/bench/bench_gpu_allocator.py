@@ -4,9 +4,9 @@ Run: venv/bin/python tests/bench/bench_gpu_allocator.py [--folder DIR] [--second
 Prints one JSON object. State and log are written durably, on tmpfs by default. Engine
 and NVML are pretended: what they take is theirs.
 
-`calls` are single calls, each of which holds the lock once. In `contended` 32 processes
-make cycles without a pause; in `paced` they make as many per second in all as is wanted
-of one process, 200.
+`call` is a single call, which holds the lock once. In `contended` 32 processes make
+cycles without a pause: each call waits for 31 others. In `paced` they make 100 cycles a
+second in all, at random moments.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from gpu_request import parse_request  # noqa: E402
 from gpu_types import Inventory  # noqa: E402
 
 PROCESSES = 32
+PACE = 100
 GPUS = 8
 CONTAINERS = 200
 HELD = 20
@@ -144,7 +145,7 @@ def main() -> int:
                     for i, name in enumerate(("reserve", "commit", "release"))
                 },
             },
-            "paced": contend(folder, words.seconds, PROCESSES / 200),
+            "paced": contend(folder, words.seconds, PROCESSES / PACE),
             "contended": contend(folder, words.seconds, 0),
         }
     finally:

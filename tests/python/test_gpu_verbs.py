@@ -61,8 +61,7 @@ def make() -> Iterator[Callable[[str, str], str]]:
     def run(name: str, uuids: str) -> str:
         labels = [f"--label={key}={value}" for key, value in labels_of(uuids).items()]
         done = subprocess.run(
-            ["docker", "create", "--network=none", f"--name={name}", *labels]
-            + [IMAGE, "true"],
+            ["docker", "create", f"--name={name}", *labels, IMAGE, "true"],
             check=True,
             capture_output=True,
             text=True,
