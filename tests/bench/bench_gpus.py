@@ -90,8 +90,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         "FAKE_NVML_TOPOLOGY": str(topology),
     }
     python = ROOT / "venv/bin/python3"
-    gateway = [python, "-sE", ROOT / "python/docker_gateway.py", "run", "--"]
-    inner = [python, __file__, "--inside", bare, "--rounds", str(words.rounds)]
+    gateway: list[str | Path] = [
+        python,
+        "-sE",
+        ROOT / "python/docker_gateway.py",
+        "run",
+        "--",
+    ]
+    inner: list[str | Path] = [
+        python,
+        __file__,
+        "--inside",
+        bare,
+        "--rounds",
+        str(words.rounds),
+    ]
     try:
         pairs = json.loads(run(*gateway, *inner))
         mine = statistics.median(pair[0] for pair in pairs)
