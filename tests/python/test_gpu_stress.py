@@ -57,11 +57,7 @@ def ask_each_round(world: World, number: int, start: Any, end: Any, out: Any) ->
         except Refusal as refusal:
             out.put((turn, number, refusal.machine))
         end.wait()
-        # Everybody has asked: the next round begins with the device free again.
-        allocator.release(f"c{number}", "round", owner=me()) if number == (
-            turn % PROCESSES
-        ) else None
-        start.wait()
+        # Everybody has asked: who has it gives it back for the next round.
         document = gpu_state.peek(world.paths)
         if document and document.grant_of(f"c{number}"):
             allocator.release(f"c{number}", "round")
