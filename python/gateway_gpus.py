@@ -145,10 +145,17 @@ class GpuDesk:
         )
 
     async def release(self, reserved: Reserved, reason: str) -> None:
-        """Give back what is reserved. If that fails, it is found out by the next call:
-        the reservation ends with this process."""
+        """Give back what this process reserved. If that fails, it is found out by the
+        next call: the reservation ends with this process."""
+
+        def release() -> None:
+            from process_owner import owner_of  # noqa: PLC0415
+
+            me = owner_of(os.getpid())
+            self._allocator().release(reserved.key, reason, owner=me)
+
         with contextlib.suppress(HelperError):
-            await asyncio.to_thread(self._allocator().release, reserved.key, reason)
+            await asyncio.to_thread(release)
 
 
 async def _in_own_thread(body: Callable[[], Answer]) -> Answer:

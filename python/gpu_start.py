@@ -54,8 +54,9 @@ def get(
     )
 
 
-def move(engine: Engine, allocator: Allocator, name: str, grant: Grant) -> None:
+def move(engine: Engine, allocator: Allocator, grant: Grant) -> None:
     """Make the container anew on a grant's devices. Nothing is lost if it fails."""
+    name = grant.container
     details = engine.container(name)
     if details is None:
         raise HelperError(Exit.NOT_FOUND, f"container '{name}' not found")
@@ -68,7 +69,7 @@ def move(engine: Engine, allocator: Allocator, name: str, grant: Grant) -> None:
             gpu_rehome.undo(engine, new, old, name)
             raise
     except BaseException:
-        allocator.release(name, "not-moved")
+        allocator.release(name, "not-moved", owner=grant.owner)
         raise
     gpu_rehome.drop(engine, old)
     append_event("moved", container=name, id=new, was=old, gpus=list(grant.uuids))
@@ -112,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         started = get(allocator, words.container, owner, words.wait)
         grant = started.grant
         if grant is not None and started.moved:
-            move(engine, allocator, words.container, grant)
+            move(engine, allocator, grant)
             kinds = ", ".join(device.profile for device in grant.devices)
             say(
                 "info",

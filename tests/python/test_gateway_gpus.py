@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from dataclasses import replace
@@ -17,6 +18,7 @@ from gateway_gpus import GpuDesk, labels_of, waits
 from gateway_types import Caller
 from gpu_refusal import GrantedDevice, Refusal
 from gpu_state import Grant
+from process_owner import Owner, owner_of
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 
@@ -44,7 +46,9 @@ class Recorder:
     def commit(self, container: str, identity: str, name: str) -> None:
         self.calls.append(("commit", container, identity, name))
 
-    def release(self, container: str, reason: str) -> None:
+    def release(self, container: str, reason: str, *, owner: Owner | None) -> None:
+        # Only what this very process reserved.
+        assert owner == owner_of(os.getpid())
         self.calls.append(("release", container, reason))
         raise HelperError(Exit.CONFIG, "state is gone")
 
