@@ -175,15 +175,20 @@ core::run_pre_hooks() { # [<key> <value>]...
     [[ -z "${CORE_HOOKS_RAN}" ]] || return 0
     folder="$(core::config_dir)/hooks.d/${COMMAND_NAME}"
     [[ -d "${folder}" ]] || return 0
+    [[ -r "${folder}" && -x "${folder}" ]] || core::die "${EXIT_CONFIG}" "the site's hooks in '${folder}' cannot be read" \
+        "ask the administrator for 'chmod a+rx' on it"
     while (($# > 1)); do
         words+=(--arg "$1" "$2")
         shift 2
     done
     CORE_HOOK_JSON="$(jq -cn --arg command "${COMMAND_NAME}" --arg user "$(id -un 2> /dev/null || id -u)" \
-        --arg uid "${UID}" "${words[@]}" '$ARGS.named')"
+        --argjson uid "${UID}" "${words[@]}" '$ARGS.named')"
     trap core::_finish EXIT
     for hook in "${folder}"/pre-*; do
-        [[ -f "${hook}" && -x "${hook}" ]] || continue
+        [[ -f "${hook}" ]] || continue
+        # A hook may be there to refuse: one that cannot be run must not be passed by.
+        [[ -x "${hook}" ]] || core::die "${EXIT_CONFIG}" "the site hook '${hook}' cannot be run by you" \
+            "ask the administrator for 'chmod a+rx' on it"
         "${hook}" <<< "${CORE_HOOK_JSON}" >&2 \
             || core::die "${EXIT_REFUSED}" "the site hook '${hook##*/}' refused with status $?"
     done

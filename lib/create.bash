@@ -8,8 +8,10 @@
 
 # What flags and menus fill.
 declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [gpus]='' [workspace]='' [data]=''
-    [models]='' [dry_run]='' [yes]='' [gpu_mem]='' [waits]='' [wait]='')
+    [models]='' [dry_run]='' [yes]='' [gpu_mem]='' [waits]='' [wait]='' [gpu_request]='' [start_request]='')
 CREATE_TAKEN=0
+# The status of a create that mlc failed at.
+CREATE_FAILURE="${EXIT_BUG}"
 # What the engine made, as JSON.
 CREATE_MADE=''
 # Set while a create is in flight: the engine's name of the container.
@@ -131,13 +133,14 @@ create::_folders() {
     done
 }
 
-# Turn what was asked of GPUs into docker's words, which mlc hands on. Sets: CREATE[gpus].
-create::_gpus() {
+# Turn what was asked of GPUs into docker's words, which mlc hands on. Sets: CREATE[gpus], and in short CREATE[gpu_request].
+create::ask_gpus() {
     local json
     [[ -n "${CREATE[gpus]}${CREATE[gpu_mem]}${CREATE[waits]}" ]] || return 0
     json="$(core::helper gpu_words ${CREATE[gpus]:+--gpus "${CREATE[gpus]}"} \
         ${CREATE[gpu_mem]:+--gpu-mem "${CREATE[gpu_mem]}"} ${CREATE[waits]:+--wait "${CREATE[wait]}"})" || exit
     CREATE[gpus]="$(jq -r .docker <<< "${json}")"
+    CREATE[gpu_request]="$(jq -r .request <<< "${json}")"
 }
 
 # The words of the mlc that makes the container. Sets: CREATE_WORDS.
@@ -156,7 +159,7 @@ create::container() {
     mlc::load
     create::check_name "${CREATE[name]}"
     create::_check_policy
-    create::_gpus
+    create::ask_gpus
     create::_folders
     core::make_temp
     overlay="${CORE_TEMP}/mlc"
@@ -174,7 +177,7 @@ create::container() {
     fi
     [[ "${fields[4]}" == true || "${fields[5]}" != true ]] || create::_offer_base
     core::run_pre_hooks name "${CREATE[name]}" image "${CREATE[image]}" framework "${CREATE[framework]}" \
-        version "${CREATE[version]}" gpus "${CREATE[gpus]}" workspace "${CREATE[workspace]}"
+        version "${CREATE[version]}" gpus "${CREATE[gpu_request]}" workspace "${CREATE[workspace]}"
     create::guarded "${CREATE_WORDS[@]}"
 }
 
@@ -235,7 +238,7 @@ create::_explain() {
         mapfile -t fields <<< "$(jq -r '.code, .message, .hint // ""' "${refusal}")"
         core::die "${fields[0]}" "${fields[1]}" "${fields[2]:-}"
     fi
-    core::die "${EXIT_BUG}" "container '${CREATE[name]}' was not made" "look at the lines above for the reason"
+    core::die "${CREATE_FAILURE}" "container '${CREATE[name]}' was not made" "look at the lines above for the reason"
 }
 
 # Called when the command ends while a create is in flight.
@@ -270,7 +273,7 @@ create::import() { # <file> [<name>]
     fi
     create::check_name "${CREATE[name]}"
     create::_check_policy
-    create::_gpus
+    create::ask_gpus
     create::_folders
     words=(python3 "${PROJECT_ROOT}/aime-ml-containers/mlc.py" import "$1" "${CREATE[name]}" -s)
     words+=(-w "${CREATE[workspace]}")
@@ -278,5 +281,7 @@ create::import() { # <file> [<name>]
     [[ -z "${CREATE[data]}" ]] || words+=(-d "${CREATE[data]}")
     [[ -z "${CREATE[models]}" ]] || words+=(-m "${CREATE[models]}")
     core::run_pre_hooks name "${CREATE[name]}" file "$1" workspace "${CREATE[workspace]}"
+    # What mlc refuses is the file, as a rule.
+    CREATE_FAILURE="${EXIT_REFUSED}"
     create::guarded "${words[@]}"
 }

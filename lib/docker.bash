@@ -43,6 +43,17 @@ docker::signal_inside() { # <container> <signal> <file-inside>
         sh -c 'kill -s "$1" -- "$(cat "$2")"' sh "$2" "$3" > /dev/null 2>&1
 }
 
+# End a process inside a container, known by a file that holds its number there: asked first, then killed.
+docker::end_inside() { # <container> <file-inside>
+    # shellcheck disable=SC2016 # expanded by the shell inside
+    docker exec --user "${UID}:${GROUPS[0]}" "$1" sh -c 'process=$(cat "$1") && kill "${process}" || exit 0
+        for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+            kill -0 "${process}" || exit 0
+            sleep 0.1
+        done
+        kill -KILL "${process}"' sh "$2" > /dev/null 2>&1 || true
+}
+
 # Remove a container that was never started, or a temporary one; nothing of a person is in it.
 docker::remove_unused() { # <container>
     docker rm --force "$1" > /dev/null 2>&1

@@ -88,6 +88,6 @@ mlc::start() { # <name> <engine-name>
     [[ "$(jq -r .running <<< "${json}")" != true ]] || return 0
     docker::start "$2" || {
         [[ -z "${words}" ]] || printf '%s\n' "${words}" >&2
-        core::die "${EXIT_BUG}" "container '$1' does not start" "run 'container-remove $1' and create it anew"
+        core::die "${EXIT_BUG}" "container '$1' does not start" "look at the lines above for the reason"
     }
 }

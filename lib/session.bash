@@ -27,7 +27,7 @@ session::_leave() {
     [[ -n "${SESSION_LOCK}" ]] || return 0
     flock --unlock "${SESSION_LOCK}"
     if flock --exclusive --nonblock "${SESSION_LOCK}"; then
-        if core::helper containers is-idle "${SESSION_CONTAINER}"; then
+        if core::helper containers is-idle "${SESSION_CONTAINER}" 2> /dev/null; then
             docker::stop_now "${SESSION_CONTAINER}" || core::warn "container '${SESSION_CONTAINER}' was not stopped"
         fi
     fi
@@ -49,8 +49,9 @@ session::start() { # <name> <engine-name>
 
 # Start a stopped container; one with GPUs gets them again first.
 session::begin() { # <name> <engine-name> <container-json>
-    if [[ "$(jq -r '.devices | length' <<< "$3")" != 0 ]]; then
-        core::helper gpu_start "$2" --owner-pid "$$" ${CREATE[waits]:+--wait "${CREATE[wait]}"} > /dev/null || exit
+    if [[ -n "${CREATE[start_request]}" || "$(jq -r '.devices | length' <<< "$3")" != 0 ]]; then
+        core::helper gpu_start "$2" --owner-pid "$$" ${CREATE[waits]:+--wait "${CREATE[wait]}"} \
+            ${CREATE[start_request]:+--request "${CREATE[start_request]}"} > /dev/null || exit
     fi
     mlc::start "$1" "$2"
 }
@@ -81,7 +82,7 @@ session::run() { # <name> <engine-name> <word>...
     # a file inside, and our signals are sent on to it.
     SESSION_PID_FILE="/tmp/.ds01-run-$$-${RANDOM}"
     # shellcheck disable=SC2016 # expanded by the shell inside
-    docker::exec_words "$1" no sh -c 'echo "$$" > "$0" && exec "$@"' "${SESSION_PID_FILE}" "${@:2}"
+    docker::exec_words "$1" no sh -c 'echo "$$" > "$1" && shift && exec "$@"' container-run "${SESSION_PID_FILE}" "${@:2}"
     trap 'session::_pass_on INT' INT
     trap 'session::_pass_on TERM' TERM
     trap 'session::_pass_on HUP' HUP
@@ -94,6 +95,8 @@ session::run() { # <name> <engine-name> <word>...
         kill -0 "${SESSION_CHILD}" 2> /dev/null || break
     done
     trap '' INT TERM HUP
+    # Where docker itself was ended (its reader went away, say), the command inside would go on for ever.
+    ((status < 128)) || docker::end_inside "$1" "${SESSION_PID_FILE}"
     docker::remove_inside "$1" "${SESSION_PID_FILE}"
     exit "${status}"
 }

@@ -9,7 +9,7 @@ goes. Wherever this stops, one whole container is there: `recover` finds it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +19,8 @@ from gateway_confine import put_gpus
 from gateway_types import Gpus
 
 ASIDE = "-moving"
+# Written by DS01 only: the gateway takes ds01.* labels out of requests.
+MOVED_FROM = "ds01.moved.from"
 _PROGRAM = "gpu_rehome"
 
 
@@ -44,7 +46,12 @@ def create_body(details: Mapping[str, Any], image: str, gpus: Gpus) -> dict[str,
         body.pop("Hostname", None)
     body["HostConfig"] = copy.deepcopy(dict(details.get("HostConfig") or {}))
     put_gpus(body, gpus)
-    body["Labels"] = {**(body.get("Labels") or {}), **gpus.labels}
+    body["Labels"] = {
+        **(body.get("Labels") or {}),
+        **gpus.labels,
+        MOVED_FROM: str(details.get("Id", "")),
+    }
+    _keep_volumes(body["HostConfig"], details.get("Mounts") or [])
     networks = (details.get("NetworkSettings") or {}).get("Networks") or {}
     mode = body["HostConfig"].get("NetworkMode", "")
     if mode in networks and mode not in ("host", "none", "bridge", "default"):
@@ -52,6 +59,20 @@ def create_body(details: Mapping[str, Any], image: str, gpus: Gpus) -> dict[str,
         endpoint = {key: networks[mode].get(key) for key in kept}
         body["NetworkingConfig"] = {"EndpointsConfig": {mode: endpoint}}
     return body
+
+
+def _keep_volumes(config: dict[str, Any], mounts: Sequence[Mapping[str, Any]]) -> None:
+    """Bind the volumes that no option names: an image's own (VOLUME) are made anew for
+    a new container, and what lies in them is in no commit."""
+    binds = list(config.get("Binds") or [])
+    named = {bind.split(":")[1] for bind in binds if ":" in bind}
+    named |= {str(mount.get("Target")) for mount in config.get("Mounts") or []}
+    for mount in mounts:
+        target = str(mount.get("Destination", ""))
+        if mount.get("Type") == "volume" and target not in named:
+            mode = "" if mount.get("RW", True) else ":ro"
+            binds.append(f"{mount['Name']}:{target}{mode}")
+    config["Binds"] = binds
 
 
 def _call(
@@ -109,12 +130,31 @@ def undo(engine: Engine, new: str, old: str, name: str) -> None:
     rename(engine, old, name)
 
 
+def is_ours(aside: Mapping[str, Any], new: Mapping[str, Any] | None, name: str) -> bool:
+    """Is this what remake() set aside for the container of that name?
+
+    A name alone says nothing: anybody may have chosen it. It must be the same owner's,
+    by DS01's labels, and the new one must have been made from it.
+    """
+    labels = (aside.get("Config") or {}).get("Labels") or {}
+    owner, own_name = labels.get("ds01.uid"), labels.get("aime.mlc.NAME")
+    if not owner or (own_name and f"{own_name}._.{owner}" != name):
+        return False
+    if new is None:
+        return bool(own_name)
+    others = (new.get("Config") or {}).get("Labels") or {}
+    same_owner = bool(others.get("ds01.uid") == owner)
+    return same_owner and bool(others.get(MOVED_FROM) == aside["Id"])
+
+
 def recover(engine: Engine, name: str) -> None:
     """Finish, or take back, what an interrupted remake() left of a container."""
     aside = engine.container(quote(name + ASIDE))
     if aside is None:
         return
     new = engine.container(quote(name))
+    if not is_ours(aside, new, name):
+        return
     if new is None:
         rename(engine, str(aside["Id"]), name)
     elif (new.get("State") or {}).get("Status") == "created":

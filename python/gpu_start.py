@@ -16,15 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import gpu_rehome
 import settings
-import units
 from _common import Exit, HelperError, find_paths, print_json, program_name, run, say
 from engine import Engine
 from event_log import append_event
-from gateway_gpus import labels_of
+from gateway_gpus import WAIT_OPTION, labels_of, waits
 from gateway_types import Gpus
 from gpu_allocator import Allocator, Started
+from gpu_request import Request, parse_request
 from gpu_state import Grant
-from gpu_wait import wait_to_start
+from gpu_wait import wait_for, wait_to_start
 from locked_files import ensure_folder, locked
 from process_owner import Owner, owner_of
 
@@ -42,16 +42,48 @@ def check_caller(labels: Mapping[str, str], caller: int) -> None:
         )
 
 
+def seconds(wait: str) -> float | None:
+    """Return a time to wait in seconds, None for ever; raises HelperError(USAGE)."""
+    return waits([{"Options": {WAIT_OPTION: wait}}])[1]
+
+
+def tell(text: str) -> None:
+    say("info", text, PROGRAM)
+
+
 def get(
     allocator: Allocator, name: str, owner: Owner | None, wait: str | None
 ) -> Started:
     """Return what the container has now; waits in the queue if that was asked for."""
     if wait is None:
         return allocator.reacquire(name, owner)
-    limit = units.parse_duration(wait) if wait else None
-    return wait_to_start(
-        allocator, name, limit, lambda text: say("info", text, PROGRAM), owner
-    )
+    return wait_to_start(allocator, name, seconds(wait), tell, owner)
+
+
+def change(
+    allocator: Allocator,
+    name: str,
+    identity: str,
+    request: Request,
+    *,
+    owner: Owner | None,
+    wait: str | None,
+) -> Grant:
+    """Return a grant for another request than the one the container was made with.
+
+    What it has is given back first, since the quotas count it; if the new request is
+    refused, it is taken again as far as it is still free.
+    """
+    user, _ = allocator.wish_of(name)
+    allocator.release(name, "changed", container_id=identity)
+    try:
+        if wait is None:
+            return allocator.reserve(user, request, name, owner)
+        return wait_for(allocator, user, request, name, seconds(wait), tell, owner)
+    except BaseException:
+        with contextlib.suppress(HelperError):
+            allocator.reacquire(name, owner)
+        raise
 
 
 def move(engine: Engine, allocator: Allocator, grant: Grant) -> None:
@@ -91,37 +123,74 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("container")
     parser.add_argument("--owner-pid", type=int)
     parser.add_argument("--wait", metavar="DURATION")
+    parser.add_argument("--request", metavar="SPEC")
     return parser
+
+
+def check_driver(allocator: Allocator) -> None:
+    """Raise HelperError(PREREQUISITE) while NVML does not answer: the engine could not
+    start a container with GPUs, and would give other reasons."""
+    error = allocator.desk.read_inventory().error
+    if error:
+        raise HelperError(
+            Exit.PREREQUISITE,
+            f"the NVIDIA driver does not answer: {error}",
+            "ask the administrator; the container keeps its GPUs",
+        )
+
+
+def start(words: argparse.Namespace, engine: Engine, allocator: Allocator) -> Started:
+    """Return what the container has now, having moved it if need be."""
+    name = words.container
+    owner = None if words.owner_pid is None else owner_of(words.owner_pid)
+    details = engine.container(name)
+    if details is None:
+        raise HelperError(
+            Exit.NOT_FOUND,
+            f"container '{name}' not found",
+            "run 'container-list' to see your containers",
+        )
+    labels = (details.get("Config") or {}).get("Labels") or {}
+    check_caller(labels, os.getuid())
+    if words.request is None:
+        started = get(allocator, name, owner, words.wait)
+    else:
+        grant = change(
+            allocator,
+            name,
+            str(details["Id"]),
+            parse_request(words.request),
+            owner=owner,
+            wait=words.wait,
+        )
+        started = Started(grant, moved=True)
+    grant_now = started.grant
+    if grant_now is None:
+        return started
+    if started.moved:
+        move(engine, allocator, grant_now)
+        kinds = ", ".join(device.profile for device in grant_now.devices) or "none"
+        why = "its GPUs went to others meanwhile: " if words.request is None else ""
+        tell(f"{why}it has other GPUs now ({kinds}), and everything else as before")
+    elif grant_now.devices:
+        check_driver(allocator)
+    return started
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
-    owner = None if words.owner_pid is None else owner_of(words.owner_pid)
+    if words.wait is not None:
+        seconds(words.wait)
     address = settings.engine_address()
     allocator = Allocator(find_paths(), address)
-    with turn(words.container), Engine(address) as engine:
-        gpu_rehome.recover(engine, words.container)
-        details = engine.container(words.container)
-        if details is None:
-            raise HelperError(
-                Exit.NOT_FOUND,
-                f"container '{words.container}' not found",
-                "run 'container-list' to see your containers",
-            )
-        labels = (details.get("Config") or {}).get("Labels") or {}
-        check_caller(labels, os.getuid())
-        started = get(allocator, words.container, owner, words.wait)
-        grant = started.grant
-        if grant is not None and started.moved:
-            move(engine, allocator, grant)
-            kinds = ", ".join(device.profile for device in grant.devices)
-            say(
-                "info",
-                f"its GPUs went to others meanwhile: it has others now ({kinds}), "
-                "and everything else as before",
-                PROGRAM,
-            )
-    devices = [] if grant is None else list(grant.uuids)
+    with Engine(address) as engine:
+        with turn(words.container):
+            gpu_rehome.recover(engine, words.container)
+        # A wait may take hours, in which nobody else need stand in line for the lock.
+        is_waiting = words.wait is not None
+        with contextlib.nullcontext() if is_waiting else turn(words.container):
+            started = start(words, engine, allocator)
+    devices = [] if started.grant is None else list(started.grant.uuids)
     print_json({"moved": started.moved, "devices": devices})
     return Exit.OK
 

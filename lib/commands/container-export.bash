@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # container-export: one file out of a container. AIME's mlc cannot do this, so the embedded one always does.
-: "${EXIT_BUG:?}" "${EXIT_OK:?}"
+: "${EXIT_BUG:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}"
 
 main() {
     local words=() flags=(-s) target
@@ -26,6 +26,12 @@ main() {
 
     [[ "${target}" != - || ! -t 1 ]] || core::usage_error "the file would go to the terminal"
     mlc::container_json "${words[0]}" > /dev/null || exit
+    if [[ "${target}" != - ]]; then
+        [[ -d "$(dirname -- "${target}")" ]] || core::die "${EXIT_NOT_FOUND}" "there is no folder for '${target}'" \
+            "run 'mkdir -p $(dirname -- "${target}")'"
+        [[ ! -e "${target}" || " ${flags[*]} " == *' -f '* ]] \
+            || core::die "${EXIT_REFUSED}" "file '${target}' exists" "add '--force' to replace it"
+    fi
 
     core::run_pre_hooks name "${words[0]}" file "${target}"
     container-export::_write "${words[0]}" "${target}" "${flags[@]}" || core::die "${EXIT_BUG}" \

@@ -20,6 +20,8 @@ main() {
         words[0]="$(choose::one Open)" || exit
     fi
 
+    create::check_name "${words[0]}"
+    mlc::container_json "${words[0]}" > /dev/null || exit
     engine_name="$(create::engine_name "${words[0]}")"
     core::run_pre_hooks name "${words[0]}"
     session::open "${words[0]}" "${engine_name}"

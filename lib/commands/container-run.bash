@@ -61,7 +61,7 @@ container-run::_ensure() { # <engine-name>
     # Any other failure (no engine, say) is told by asking again with the message shown.
     ((status == 0)) || mlc::container_json "${CREATE[name]}" > /dev/null || exit
     [[ -z "${CREATE[dry_run]}" ]] || exit "${EXIT_OK}"
-    [[ -z "${CREATE[framework]}${CREATE[image]}${CREATE[gpus]}${CREATE[workspace]}${CREATE[data]}${CREATE[models]}" ]] \
+    [[ -z "${CREATE[framework]}${CREATE[image]}${CREATE[gpus]}${CREATE[workspace]}${CREATE[data]}${CREATE[models]}${CREATE[gpu_mem]}${CREATE[arch]}" ]] \
         || core::warn "container '${CREATE[name]}' is there already; the options for making it are not used"
 }
 

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # container-start: start the user's containers with mlc and see with the engine that they run.
-: "${EXIT_OK:?}"
+# shellcheck disable=SC2154 # the keys of CREATE are no variables
+: "${CREATE[name]?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
 
 main() {
     local names=() all='' name status=0 worst=0
@@ -8,8 +9,11 @@ main() {
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             -a | --all) all=yes && shift ;;
-            --wait) create::option "$@" && shift ;;
-            --wait=*) create::option "$@" && shift ;;
+            -g | --gpus | --gpu-mem | --wait)
+                create::option "$@"
+                shift "${CREATE_TAKEN}"
+                ;;
+            --gpus=* | --gpu-mem=* | --wait=*) create::option "$@" && shift ;;
             -q | --quiet) core::be_quiet && shift ;;
             --) shift && names+=("$@") && break ;;
             -*) core::unknown_option "$1" ;;
@@ -20,6 +24,9 @@ main() {
     mlc::load
     choose::fill names "${all}" Start
 
+    # Checked before the first container starts.
+    create::ask_gpus
+    CREATE[start_request]="${CREATE[gpu_request]}"
     core::run_pre_hooks names "${names[*]}"
     for name in "${names[@]}"; do
         status=0

@@ -24,9 +24,10 @@ main() {
         shift
     done
 
+    core::run_pre_hooks
     case "${verb}" in
-        check) core::exec_helper check_config "${words[@]}" ;;
-        show) core::exec_helper show_config "${words[@]}" ${user:+-- "${user}"} ;;
+        check) core::helper check_config "${words[@]}" ;;
+        show) core::helper show_config "${words[@]}" ${user:+-- "${user}"} ;;
         '') core::missing "a verb: check or show" ;;
         *) core::usage_error "unknown verb '${verb}', it is check or show" ;;
     esac

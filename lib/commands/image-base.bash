@@ -41,6 +41,7 @@ main() {
         || core::die "${EXIT_PREREQUISITE}" "'mmdebstrap' or the keys of Debian's archive are not installed" \
             "run 'sudo apt-get install mmdebstrap debian-archive-keyring'"
 
+    core::run_pre_hooks image "${IMAGE_BASE_NAME}"
     image-base::_build
     printf '%s\n' "${IMAGE_BASE_NAME}"
 }

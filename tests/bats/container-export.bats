@@ -24,8 +24,10 @@ teardown() {
     [[ "${stderr}" == *"container 'e1' is saved in 'e1.tar'" ]]
     [[ -s "${HOME}/e1.tar" ]]
     tar -tf "${HOME}/e1.tar" | head -n 1 | grep -q json
-    run -1 --separate-stderr "${BIN}/container-export" e1
-    [[ "${stderr}" == *'e1.tar'* ]]
+    run -4 --separate-stderr "${BIN}/container-export" e1
+    [[ "${stderr_lines[0]}" == "container-export: error: file 'e1.tar' exists" ]]
+    run -3 --separate-stderr "${BIN}/container-export" e1 nowhere/e1.tar
+    [[ "${stderr_lines[0]}" == *"there is no folder for 'nowhere/e1.tar'" ]]
     run -0 "${BIN}/container-export" e1 --force
     grep -q '"type":"exported"' "${DS01_ROOT}/var/log/ds01/events.jsonl"
 }

@@ -15,6 +15,8 @@ teardown() {
 @test "container-open: names the missing word where nobody can be asked" {
     run -2 --separate-stderr "${BIN}/container-open" < /dev/null
     [[ "${stderr_lines[0]}" == 'container-open: error: missing NAME' ]]
+    run -2 --separate-stderr "${BIN}/container-open" ../../evil
+    [[ "${stderr_lines[0]}" == *"'../../evil' is not a name for a container" ]]
     run -2 --separate-stderr "${BIN}/container-open" a b
     [[ "${stderr_lines[0]}" == *"unexpected word 'b'" ]]
 }
@@ -46,6 +48,9 @@ teardown() {
     run -3 --separate-stderr "${BIN}/container-open" my-projekt < /dev/null
     [[ "${stderr_lines[0]}" == "container-open: error: container 'my-projekt' not found" ]]
     [[ "${stderr_lines[1]}" == "container-open: hint: did you mean 'my-project'?" ]]
+    [[ "${#stderr_lines[@]}" -eq 2 ]]
+    # A typing error leaves no lock behind.
+    [[ ! -e "${DS01_ROOT}/var/lib/ds01/sessions/my-projekt._.${UID}.lock" ]]
 }
 
 # bats test_tags=engine

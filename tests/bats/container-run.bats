@@ -189,3 +189,30 @@ END
     run -0 "${BIN}/container-run" r15 Debian -- true
     jq -es 'length == 2 and .[1].framework == "Debian"' "${BATS_TEST_TMPDIR}/pre"
 }
+
+# bats test_tags=engine
+@test "container-run: a command whose reader went away ends, and the container with it" {
+    run -0 "${BIN}/container-create" r16 Debian
+    "${BIN}/container-run" r16 -- sh -c 'while :; do echo y; done' 2> /dev/null < /dev/null | head -n 1
+    wait_for 15 is_stopped "r16._.${UID}"
+}
+
+# bats test_tags=engine
+@test "container-run: works without HOME, as a system service has it" {
+    run -0 --separate-stderr env -u HOME "${BIN}/container-run" r17 Debian -w "${BATS_TEST_TMPDIR}/höme dir" -- pwd
+    [[ "${output}" == /workspace ]]
+}
+
+# bats test_tags=engine
+@test "container-run: a hook that the user may not run is not passed by" {
+    open_ds01
+    run -0 as_user alice "${BIN}/container-create" r18 Debian
+    mkdir -p "${DS01_ROOT}/etc/ds01/hooks.d/container-run"
+    printf '#!/bin/sh\nexit 1\n' > "${DS01_ROOT}/etc/ds01/hooks.d/container-run/pre-deny"
+    chmod 755 "${DS01_ROOT}/etc/ds01/hooks.d" "${DS01_ROOT}/etc/ds01/hooks.d/container-run"
+    chmod 700 "${DS01_ROOT}/etc/ds01/hooks.d/container-run/pre-deny"
+    run -6 --separate-stderr as_user alice "${BIN}/container-run" r18 -- true
+    [[ "${stderr}" == *"pre-deny' cannot be run by you"* ]]
+    rm -r "${DS01_ROOT}/etc/ds01/hooks.d/container-run"
+    run -0 as_user alice "${BIN}/container-remove" r18 --yes
+}

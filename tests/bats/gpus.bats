@@ -271,3 +271,60 @@ fake_gpus.write(path, topology)' \
     [[ "${output}" == kept ]]
     [[ "$(inspect "l1._.${UID}" '{{index .Config.Labels "ds01.gpus"}}')" == "$(gpu_uuid 0 1)" ]]
 }
+
+# bats test_tags=engine
+@test "gpus: a start with another request moves the container, and a refused one leaves it as it was" {
+    setup_gpus a100-40 a100-40:3g.20gb,1g.5gb
+    policy
+    run -0 "${BIN}/container-run" t1 Debian --gpus 1g.5gb -- sh -c 'echo kept > ~/file'
+    run -0 --separate-stderr "${BIN}/container-start" t1 --gpus 3g.20gb
+    [[ "$(gpus_inside "t1._.${UID}")" == "$(gpu_uuid 1 0)" ]]
+    run -0 "${BIN}/container-stop" t1
+    run ! "${BIN}/container-start" t1 --gpus 7g.40gb
+    run -2 "${BIN}/container-start" t1 --wait=abc
+    run -0 "${BIN}/container-start" t1
+    [[ "$(gpus_inside "t1._.${UID}")" == "$(gpu_uuid 1 0)" ]]
+    run -0 --separate-stderr "${BIN}/container-run" t1 -- sh -c 'cat ~/file'
+    [[ "${output}" == kept ]]
+    run -0 "${BIN}/container-stop" t1 --force
+    run -0 "${BIN}/container-start" t1 --gpus none
+    [[ -z "$(gpus_inside "t1._.${UID}")" ]]
+}
+
+# bats test_tags=engine
+@test "gpus: a container of another's that only has the name of a moved one is left alone" {
+    setup_gpus a100-40 a100-40
+    policy
+    run -0 "${BIN}/container-create" u1 Debian --gpus 1
+    docker create --name "u1._.${UID}-moving" ds01/debian:bookworm true
+    run -0 --separate-stderr "${BIN}/container-start" u1
+    [[ "${stderr}" != *'interrupted move'* ]]
+    inspect "u1._.${UID}-moving" '{{.Id}}'
+    inspect "u1._.${UID}" '{{.Id}}'
+    docker rm "u1._.${UID}-moving"
+}
+
+# bats test_tags=engine
+@test "gpus: what lies in a volume of the image moves along" {
+    setup_gpus a100-40 a100-40
+    policy 'gpu_hold_after_stop: 0s'
+    printf 'FROM ds01/debian:bookworm\nVOLUME /vol\n' | docker build -q -t ds01-test/volume -
+    run -0 "${BIN}/container-run" y1 --image ds01-test/volume --gpus 1 -- sh -c 'echo precious | sudo tee /vol/file'
+    local taken
+    taken="$(inspect "y1._.${UID}" '{{index .Config.Labels "ds01.gpus"}}')"
+    run -0 "${BIN}/container-create" y2 Debian --gpus "device=${taken}"
+    run -0 --separate-stderr "${BIN}/container-run" y1 -- cat /vol/file
+    [[ "${output}" == precious ]]
+    run -0 "${BIN}/container-remove" y1 y2 --yes
+    docker rmi ds01-test/volume
+}
+
+# bats test_tags=engine
+@test "gpus: with the driver down a start says so, and advises nothing that loses files" {
+    setup_gpus a100-40
+    policy
+    run -0 "${BIN}/container-create" z1 Debian --gpus 1
+    change_gpus '.faults = {nvmlInit: "lib_rm_version_mismatch"}'
+    run -7 --separate-stderr "${BIN}/container-start" z1
+    [[ "${stderr}" == *'the NVIDIA driver does not answer: '* && "${stderr}" != *container-remove* ]]
+}

@@ -10,7 +10,7 @@ steps_lines=()
 steps::count() { # <suite> <passed> <failed> [<remark>]
     steps_passed=$((steps_passed + $2))
     steps_failed=$((steps_failed + $3))
-    steps_lines+=("$(printf '%-8s %5d passed %5d failed%s' "$1" "$2" "$3" "${4:+, $4}")")
+    steps_lines+=("$(printf '%-14s %5d passed %5d failed%s' "$1" "$2" "$3" "${4:+, $4}")")
 }
 
 # Run a checker; its output is shown only if it fails.
@@ -160,8 +160,8 @@ steps::suites() {
     cat -- "${bench_dir}/pytest.log"
     steps::count_pytest pytest
     if [[ -z "${fast}" ]]; then
-        steps::run_pytest engine engine
-        steps::count_pytest engine
+        steps::run_pytest pytest-engine engine
+        steps::count_pytest pytest-engine
     fi
 }
 

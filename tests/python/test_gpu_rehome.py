@@ -37,7 +37,11 @@ def test_everything_stays_but_the_devices() -> None:
     assert body["HostConfig"]["Binds"] == DETAILS["HostConfig"]["Binds"]
     assert body["HostConfig"]["Memory"] == 1 << 30
     assert body["User"] == "1001:1001"
-    assert body["Labels"] == {"aime.mlc": "alice", "ds01.gpus": "GPU-new"}
+    assert body["Labels"] == {
+        "aime.mlc": "alice",
+        "ds01.gpus": "GPU-new",
+        "ds01.moved.from": "0123456789abcdef",
+    }
     assert body["HostConfig"]["DeviceRequests"] == [
         {"DeviceIDs": ["GPU-new"], "Capabilities": [["gpu", "utility"]]}
     ]
@@ -67,3 +71,38 @@ def test_the_files_go_into_mlcs_own_image_of_the_container() -> None:
     assert gpu_rehome.image_for(other) == ("ds01-moved", "x")
     aside = {**DETAILS, "Name": "/job._.1001-moving"}
     assert gpu_rehome.image_for(aside) == ("ds01/debian", "job._.1001")
+
+
+def test_volumes_of_the_image_are_kept_by_name() -> None:
+    mounts = [
+        {"Type": "volume", "Name": "v1", "Destination": "/vol", "RW": True},
+        {"Type": "volume", "Name": "v2", "Destination": "/ro", "RW": False},
+        {"Type": "volume", "Name": "v3", "Destination": "/workspace", "RW": True},
+        {"Type": "bind", "Source": "/a", "Destination": "/b", "RW": True},
+    ]
+    body = gpu_rehome.create_body({**DETAILS, "Mounts": mounts}, "img", GPUS)
+    assert body["HostConfig"]["Binds"] == [
+        "/home/alice/workspace:/workspace",
+        "v1:/vol",
+        "v2:/ro:ro",
+    ]
+
+
+def aside(**labels: str) -> dict[str, Any]:
+    return {"Id": "old", "Config": {"Labels": labels}}
+
+
+def test_only_what_was_set_aside_for_this_container_counts() -> None:
+    name = "job._.1001"
+    mine = aside(**{"ds01.uid": "1001", "aime.mlc.NAME": "job"})
+    new = aside(**{"ds01.uid": "1001", "ds01.moved.from": "old"})
+    assert gpu_rehome.is_ours(mine, None, name)
+    assert gpu_rehome.is_ours(mine, new, name)
+    # Somebody else's, or one that has nothing to do with the new one.
+    theirs = aside(**{"ds01.uid": "1002", "aime.mlc.NAME": "job"})
+    assert not gpu_rehome.is_ours(theirs, None, name)
+    assert not gpu_rehome.is_ours(aside(), None, name)
+    assert not gpu_rehome.is_ours(aside(**{"ds01.uid": "1001"}), None, name)
+    other = aside(**{"ds01.uid": "1001", "ds01.moved.from": "another"})
+    assert not gpu_rehome.is_ours(mine, other, name)
+    assert not gpu_rehome.is_ours(mine, aside(**{"ds01.uid": "1001"}), name)
