@@ -70,18 +70,24 @@ class PolicyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: object = None
-        self._policy: Policy | None = None
+        self._found: Policy | HelperError | None = None
 
     def get(self) -> Policy:
         """Return the policy; raises HelperError(CONFIG) for a broken one."""
         seen: object = None
         with contextlib.suppress(OSError):
             stat = self._path.stat()
-            seen = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        if self._policy is None or seen != self._seen:
-            self._policy = load_policy(self._path)
+            # Rights that change show in the ctime only.
+            seen = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
+        if self._found is None or seen is None or seen != self._seen:
+            try:
+                self._found = load_policy(self._path)
+            except HelperError as error:
+                self._found = error
             self._seen = seen
-        return self._policy
+        if isinstance(self._found, HelperError):
+            raise self._found.with_traceback(None)
+        return self._found
 
 
 class Desk:
@@ -122,22 +128,19 @@ class Desk:
         return effective_limits(self.policy(), user, self.now())
 
     def hold_of(self, uid: int) -> int | None:
-        """Return for how long a user's stopped container keeps its devices.
+        """Return for how many seconds a user's stopped container keeps its devices.
 
-        Where that cannot be said, they are kept: nothing is taken on a guess.
+        None is for ever. Raises HelperError where it cannot be said.
         """
-        try:
-            user, now = self.user(uid), self.now()
-            for item in self.policy().exemptions:
-                if (
-                    item.user == user.name
-                    and "gpu_hold_after_stop" in item.limits
-                    and (item.until is None or item.until > now)
-                ):
-                    return None
-            return self.effective(user).limits.gpu_hold_after_stop
-        except HelperError:
-            return None
+        user, now = self.user(uid), self.now()
+        for item in self.policy().exemptions:
+            if (
+                item.user == user.name
+                and "gpu_hold_after_stop" in item.limits
+                and (item.until is None or item.until > now)
+            ):
+                return None
+        return self.effective(user).limits.gpu_hold_after_stop
 
     @contextlib.contextmanager
     def work(self) -> Iterator[Work]:

@@ -7,12 +7,14 @@ nothing is taken from anybody.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import gpu_use
+from _common import HelperError
 from gpu_engine_view import Container, View, resolve
 from gpu_rules import GrantedDevice
 from gpu_state import Dirty, Document, Grant
@@ -36,7 +38,7 @@ class World:
     """Everything that a pass looks at besides the document.
 
     `hold_of` says for how many seconds a user's stopped container keeps its devices
-    (None: for ever).
+    (None: for ever). It raises HelperError where that cannot be said.
     """
 
     view: View
@@ -63,7 +65,8 @@ def reconcile(document: Document, world: World) -> tuple[Document, list[Event]]:
 
     The document is the same object if nothing changed.
     """
-    run = _Pass(document, world)
+    # A user is asked for once, however many stopped containers are theirs.
+    run = _Pass(document, replace(world, hold_of=functools.cache(world.hold_of)))
     _check_grants(run)
     _adopt(run)
     _forget(run)
@@ -198,11 +201,7 @@ def _follow(run: _Pass, grant: Grant, container: Container) -> None:
         return  # about to be started for the first time
     if _is_starting(run, grant):
         return
-    is_due = grant.until is not None and grant.until <= now
-    if grant.state == "held" and not is_due:
-        return
-    # It may have run and stopped again since we looked: ask when it really stopped.
-    stopped, until = _hold(run.world, container, grant.renewed or grant.since)
+    stopped, until = _hold_of_grant(run.world, grant, container)
     if until is not None and until <= now:
         if run.world.inventory.error is None:
             _release(run, grant, HOLD_EXPIRED)
@@ -230,21 +229,48 @@ def _tell_hold(run: _Pass, grant: Grant) -> None:
     )
 
 
-def _hold(
-    world: World, container: Container, earliest: datetime | None
+def _hold_of_grant(
+    world: World, grant: Grant, container: Container
 ) -> tuple[datetime, datetime | None]:
-    """Return when a container stopped and until when it keeps its devices."""
-    stopped = world.view.stopped_at(container.id) if not container.fresh else None
-    if stopped is None:
-        stopped = container.created if container.fresh else world.now
-    if earliest is not None:
-        stopped = max(stopped, earliest)
-    seconds = world.hold_of(container.uid)
+    """Return since when and until when a grant is held, by the policy of now.
+
+    The engine is asked for the stop only where what is remembered may be old: a start
+    was announced since, or the devices would be taken.
+    """
+    if grant.state == "held" and grant.stopped is not None:
+        until = _until(world, container, grant.stopped, grant.until)
+        is_old = grant.renewed is not None and grant.renewed >= grant.stopped
+        if not is_old and (until is None or until > world.now):
+            return grant.stopped, until
+    stopped = _stopped(world, container, grant.stopped)
+    stopped = max(stopped, grant.renewed or grant.since)
+    return stopped, _until(world, container, stopped, grant.until)
+
+
+def _stopped(world: World, container: Container, known: datetime | None) -> datetime:
+    """Return when a container stopped, `known` where the engine cannot say."""
+    if container.fresh:
+        return container.created
+    return world.view.stopped_at(container.id) or known or world.now
+
+
+def _until(
+    world: World, container: Container, stopped: datetime, known: datetime | None
+) -> datetime | None:
+    """Return until when a stopped container keeps its devices, None for ever.
+
+    Where that cannot be said nothing is taken: `known` holds if it is yet to come. It
+    is decided anew at each pass.
+    """
+    try:
+        seconds = world.hold_of(container.uid)
+    except HelperError:
+        return known if known is not None and known > world.now else None
     if seconds is None:
-        return stopped, None
+        return None
     if container.fresh:
         seconds = max(seconds, _FRESH_SECONDS)
-    return stopped, stopped + timedelta(seconds=seconds)
+    return stopped + timedelta(seconds=seconds)
 
 
 def _adopt(run: _Pass) -> None:
@@ -315,7 +341,8 @@ def _take_in(run: _Pass, container: Container, uuids: Sequence[str]) -> None:
     world = run.world
     stopped = until = None
     if not container.active:
-        stopped, until = _hold(world, container, None)
+        stopped = _stopped(world, container, None)
+        until = _until(world, container, stopped, None)
         if until is not None and until <= world.now:
             _pass_over(run, container, HOLD_EXPIRED)
             run.tell("pass", **_about(container, uuids), reason=HOLD_EXPIRED)

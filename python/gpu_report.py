@@ -57,7 +57,16 @@ class Place:
     ready: bool
 
 
-def look(desk: Desk) -> tuple[Document, World, str | None]:
+@dataclass(frozen=True)
+class Queue:
+    """The queue in its order; `nvml` and `engine` as of Status."""
+
+    places: tuple[Place, ...]
+    nvml: str | None = None
+    engine: str | None = None
+
+
+def look(desk: Desk) -> tuple[Document, World, HelperError | None]:
     """Return document and world as they are now, put in order in memory only.
 
     The last is why the engine did not answer: then nothing is put in order.
@@ -70,7 +79,7 @@ def look(desk: Desk) -> tuple[Document, World, str | None]:
         return (
             work.document,
             World(View(), inventory, desk.now(), desk.is_alive, desk.hold_of),
-            error.message,
+            error,
         )
     return work.document, world, None
 
@@ -85,7 +94,7 @@ def status(desk: Desk) -> Status:
         inventory=world.inventory,
         view=world.view,
         nvml=world.inventory.error,
-        engine=problem,
+        engine=problem.message if problem else None,
     )
 
 
@@ -102,7 +111,18 @@ def ordered(
 
 def places(desk: Desk) -> list[Place]:
     """Return the queue in its order, with what each waits for."""
-    document, world, _ = look(desk)
+    return list(waiting(desk).places)
+
+
+def waiting(desk: Desk) -> Queue:
+    """Return the queue, and what did not answer when it was looked at."""
+    document, world, problem = look(desk)
+    found = _places(desk, document, world)
+    engine = problem.message if problem else None
+    return Queue(tuple(found), world.inventory.error, engine)
+
+
+def _places(desk: Desk, document: Document, world: World) -> list[Place]:
     choices = Choices(document, world, desk)
     queue = ordered(document, world, document.queue)
     found: list[Place] = []
@@ -129,12 +149,17 @@ def turn_words(ticket: Ticket, turn: Turn, choices: Choices) -> str:
 
 
 def explain_request(desk: Desk, user: User, request: Request) -> dict[str, Any]:
-    """Return what a request would get now, or which rule refuses it."""
+    """Return what a request would get now, or which rule refuses it.
+
+    Raises HelperError(PREREQUISITE) where no engine answers: who has what is not known
+    then, and a request would end with the same.
+    """
     document, world, problem = look(desk)
+    if problem is not None:
+        raise problem
     answer: dict[str, Any] = {
         "request": format_request(request),
         "user": user.name,
-        "engine": problem,
         "nvml": world.inventory.error,
         "queue": len(document.queue),
     }
@@ -174,7 +199,11 @@ def explain_container(desk: Desk, container: str) -> dict[str, Any]:
     document, world, problem = look(desk)
     grant = document.grant_of(container)
     states = device_states(document, world.view, world.inventory)
-    waiting = [place for place in places(desk) if place.ticket.container == container]
+    waits = [
+        place
+        for place in _places(desk, document, world)
+        if place.ticket.container == container
+    ]
     names = {container} | ({grant.container, grant.container_id} if grant else set())
     lines = list(_log_lines(desk.paths, names - {""}))[-_LINES:]
     return {
@@ -185,11 +214,11 @@ def explain_container(desk: Desk, container: str) -> dict[str, Any]:
             for s in states
             if grant is not None and s.grant is grant
         ],
-        "waiting": [place_json(place) for place in waiting],
-        "engine": problem,
+        "waiting": [place_json(place) for place in waits],
+        "engine": problem.message if problem else None,
         "nvml": world.inventory.error,
         "log": lines,
-        "found": bool(grant or waiting or lines),
+        "found": bool(grant or waits or lines),
     }
 
 

@@ -53,10 +53,19 @@ def queue_rows(
     return header, rows
 
 
+def tell_silent(nvml: str | None, engine: str | None) -> None:
+    """Say what did not answer: then what is shown is what is remembered."""
+    if nvml:
+        say("info", f"the NVIDIA driver does not answer: {nvml}", PROGRAM)
+    if engine:
+        say("info", f"the engine does not answer: {engine}", PROGRAM)
+
+
 def show_queue(words: argparse.Namespace, allocator: Allocator) -> int:
     """Print who waits, in the order in which they will be served."""
     uid = os.getuid()
-    places = gpu_report.places(allocator.desk)
+    found = gpu_report.waiting(allocator.desk)
+    places: Sequence[Place] = found.places
     if words.mine:
         places = [place for place in places if place.ticket.uid == uid]
     if words.json:
@@ -67,8 +76,9 @@ def show_queue(words: argparse.Namespace, allocator: Allocator) -> int:
                 for key in ("user", "uid", "container", "owner"):
                     value.pop(key, None)
             shown.append(value)
-        print_json({"queue": shown})
+        print_json({"queue": shown, "nvml": found.nvml, "engine": found.engine})
         return Exit.OK
+    tell_silent(found.nvml, found.engine)
     if not places:
         say("info", "nobody waits" if not words.mine else "you wait for none", PROGRAM)
         return Exit.OK
@@ -91,6 +101,11 @@ def cancel(words: argparse.Namespace, allocator: Allocator) -> int:
     )
 
 
+def number(value: float | None) -> str:
+    """Return a number with at most two decimals; no limit is `unlimited`."""
+    return "unlimited" if value is None else f"{round(value, 2):.10g}"
+
+
 def request_lines(answer: Mapping[str, Any]) -> list[str]:
     """Return what a request would get, for people."""
     lines = [f"request   {answer['request']} of {answer['user']}"]
@@ -103,15 +118,23 @@ def request_lines(answer: Mapping[str, Any]) -> list[str]:
         lines.append(f"refused   {answer['message']}")
         if answer.get("rule"):
             have, limit = answer.get("have"), answer.get("limit")
-            numbers = "" if limit is None else f": {have:g} of {limit:g}"
+            known = have is not None and limit is not None
+            numbers = f": {number(have)} of {number(limit)}" if known else ""
             lines.append(f"rule      {answer['rule']}{numbers}")
         if answer.get("hint"):
             lines.append(f"hint      {answer['hint']}")
     if strategy := answer.get("strategy"):
         lines.append(f"placement {strategy}, {len(answer.get('free', []))} free")
-    for quota, value in sorted((answer.get("quotas") or {}).items()):
-        lines.append(f"quota     {quota}: {value}")
+    for quota, (used, most) in sorted((answer.get("quotas") or {}).items()):
+        lines.append(f"quota     {quota}: {number(used)} of {number(most)}")
     return lines
+
+
+def listed(value: object) -> str:
+    """Return a value of the log in words."""
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value)
 
 
 def container_lines(answer: Mapping[str, Any]) -> list[str]:
@@ -131,7 +154,7 @@ def container_lines(answer: Mapping[str, Any]) -> list[str]:
     lines += [f"waits     {place['words']}" for place in answer["waiting"]]
     for entry in answer["log"]:
         what = ", ".join(
-            f"{key} {entry[key]}"
+            f"{key} {listed(entry[key])}"
             for key in ("request", "devices", "reason", "message", "strategy")
             if entry.get(key)
         )
@@ -160,6 +183,7 @@ def explain(words: argparse.Namespace, allocator: Allocator) -> int:
     if words.json:
         print_json(answer)
     else:
+        tell_silent(answer.get("nvml"), answer.get("engine"))
         print("\n".join(lines(answer)))
     return Exit.OK
 

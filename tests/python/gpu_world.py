@@ -119,6 +119,7 @@ class World:
     engine_up: bool = True
     alive: Callable[[Owner], bool] = is_alive
     policy: Policy | None = None
+    policy_error: HelperError | None = None
     engine: FileEngine | None = None
 
     def __post_init__(self) -> None:
@@ -134,9 +135,16 @@ class World:
             inventory=lambda: self.inventory,
             view=self.engine.view if self.engine else self.view,
             is_alive=self.alive,
-            policy=lambda: self.policy,
+            policy=self.read_policy,
             identify=user,
         )
+
+    def read_policy(self) -> Policy:
+        """The policy, unless it is said to be broken."""
+        if self.policy_error is not None:
+            raise self.policy_error
+        assert self.policy is not None
+        return self.policy
 
     def view(
         self, cache: Mapping[str, tuple[str, ...]]

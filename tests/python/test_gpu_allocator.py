@@ -17,8 +17,10 @@ import pytest
 import gpu_report
 import gpu_state
 from _common import Exit, HelperError
+from gpu_desk import PolicyFile
 from gpu_request import parse_request
 from gpu_rules import Refusal
+from gpu_state import Grant
 from gpu_types import Inventory, Process
 from gpu_wait import wait_for, wait_to_start
 from gpu_world import (
@@ -51,6 +53,13 @@ def world(tmp_path: Path) -> World:
 def single(tmp_path: Path) -> World:
     """One GPU."""
     return World(make_paths(tmp_path), inventory=Inventory((gpu(0),)))
+
+
+def held(world: World) -> Grant:
+    """The only grant, as a status shows it: it is held."""
+    [grant] = gpu_report.status(world.allocator().desk).grants
+    assert grant.state == "held"
+    return grant
 
 
 def refused(world: World, uid: int, words: str, name: str = "x") -> Refusal:
@@ -303,6 +312,34 @@ def test_a_hold_is_counted_from_the_last_stop(single: World) -> None:
     assert single.states() == {gpu(0).uuid: "held"}
 
 
+def test_a_stop_after_an_announced_start_is_told_at_once(single: World) -> None:
+    single.run("a", 7, "1")
+    single.stop("a")
+    single.pass_time(hours=20)
+    single.allocator().reacquire("a", me())
+    # Whoever announced it ended before the container ran.
+    single.alive = lambda _: False
+    single.pass_time(minutes=5)
+    single.allocator().reconcile()
+    assert held(single).stopped == START + timedelta(hours=20)
+    single.pass_time(hours=2)
+    single.stop("a")  # it ran meanwhile, and nobody looked
+    single.pass_time(minutes=1)
+    stopped = START + timedelta(hours=22, minutes=5)
+    assert held(single).stopped == stopped
+    assert held(single).until == stopped + timedelta(hours=24)
+
+
+def test_the_engine_is_not_asked_again_for_a_stop_that_is_known(single: World) -> None:
+    single.run("a", 7, "1")
+    single.stop("a")
+    single.allocator().reconcile()
+    single.stopped.clear()
+    single.pass_time(hours=2)
+    single.allocator().reconcile()
+    assert held(single).stopped == START
+
+
 def test_a_held_container_that_runs_again_has_its_grant(single: World) -> None:
     single.run("a", 7, "1")
     single.stop("a")
@@ -343,6 +380,54 @@ def test_an_exempt_user_holds_for_ever(single: World) -> None:
     single.pass_time(days=300)
     single.allocator().reconcile()
     assert single.states() == {gpu(0).uuid: "held"}
+
+
+@pytest.mark.parametrize(("hold", "state"), [("1h", "free"), ("9h", "held")])
+def test_a_changed_policy_counts_for_what_is_held(
+    single: World, hold: str, state: str
+) -> None:
+    single.run("a", 7, "1")
+    single.stop("a")
+    single.allocator().reconcile()
+    text = POLICY.replace("gpu_hold_after_stop: 24h", f"gpu_hold_after_stop: {hold}")
+    single.policy = make_policy(single.paths.etc, text)
+    single.pass_time(hours=3)
+    single.allocator().reconcile()
+    assert single.states() == {gpu(0).uuid: state}
+
+
+def test_an_exemption_that_is_over_gives_the_device_back(single: World) -> None:
+    text = POLICY + (
+        "exemptions:\n  - {user: user7, from: [gpu_hold_after_stop], "
+        "until: 2026-11-05T08:00Z}\n"
+    )
+    single.policy = make_policy(single.paths.etc, text)
+    single.run("a", 7, "1")
+    single.stop("a")
+    single.pass_time(days=2)
+    single.allocator().reconcile()
+    assert held(single).until is None
+    single.pass_time(days=2)
+    single.allocator().reconcile()
+    assert single.states() == {gpu(0).uuid: "free"}
+
+
+def test_a_user_is_asked_for_once_in_a_pass(world: World) -> None:
+    for name in "abc":
+        world.run(name, 7, "1g.5gb")
+        world.stop(name)
+    desk = world.allocator().desk
+    asked: list[int] = []
+    hold_of = desk.hold_of
+
+    def counted(uid: int) -> int | None:
+        asked.append(uid)
+        return hold_of(uid)
+
+    desk.hold_of = counted  # type: ignore[method-assign]
+    with desk.work() as work:
+        desk.observe(work)
+    assert asked == [7]
 
 
 def test_started_again_with_the_same_devices(single: World) -> None:
@@ -621,6 +706,49 @@ def test_a_broken_policy_grants_nothing_and_takes_nothing(single: World) -> None
     allocator.reconcile()
     found = gpu_report.status(allocator.desk)
     assert [s.state for s in found.devices] == ["held"]
+    # Once it can be read, what it says of the hold counts, from the stop on.
+    single.pass_time(minutes=1)
+    single.allocator().reconcile()
+    assert single.states() == {gpu(0).uuid: "free"}
+
+
+def test_a_hold_ends_although_the_policy_was_broken_at_the_stop(single: World) -> None:
+    single.run("a", 7, "1")
+    single.stop("a")
+    working = single.policy
+    single.policy_error = HelperError(Exit.CONFIG, "line 3: no")
+    single.allocator().reconcile()
+    assert held(single).until is None
+    single.policy_error = None
+    single.policy = working
+    single.allocator().reconcile()
+    assert held(single).until == START + timedelta(hours=24)
+    # Broken again, what was decided stands until it would take something.
+    single.policy_error = HelperError(Exit.CONFIG, "line 3: no")
+    single.allocator().reconcile()
+    assert held(single).until == START + timedelta(hours=24)
+    single.pass_time(hours=25)
+    single.allocator().reconcile()
+    assert held(single).until is None
+    single.policy_error = None
+    single.allocator().reconcile()
+    assert single.states() == {gpu(0).uuid: "free"}
+
+
+def test_a_broken_policy_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
+    make_policy(tmp_path, POLICY)
+    path = tmp_path / "resource-limits.yaml"
+    source = PolicyFile(path)
+    assert source.get() is source.get()
+    path.write_text("version: [\n")
+    with pytest.raises(HelperError) as first:
+        source.get()
+    with pytest.raises(HelperError) as second:
+        source.get()
+    assert first.value is second.value
+    assert first.value.code == Exit.CONFIG
+    path.write_text(POLICY)
+    assert source.get().defaults
 
 
 @pytest.fixture
@@ -861,6 +989,15 @@ def test_explain_a_request(world: World) -> None:
     assert refusal["code"] == "full-gpu-not-allowed"
     assert refusal["hint"]
     assert not gpu_state.path_of(world.paths).exists()
+
+
+def test_nothing_is_promised_while_the_engine_is_down(world: World) -> None:
+    world.engine_up = False
+    with pytest.raises(HelperError) as caught:
+        gpu_report.explain_request(world.allocator().desk, user(7), ONE)
+    assert caught.value.code == Exit.PREREQUISITE
+    assert caught.value.message == "no Docker engine answers"
+    assert gpu_report.waiting(world.allocator().desk).engine == caught.value.message
 
 
 def test_explain_a_container(world: World) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
+import pytest
+
+import gpu_show
+from _common import Exit, HelperError
 from gpu_report import Place
-from gpu_show import container_lines, queue_rows, request_lines
+from gpu_show import build_parser, container_lines, queue_rows, request_lines
 from gpu_state import Ticket
+from gpu_types import Inventory
+from gpu_world import World, make_paths
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 
@@ -66,10 +74,16 @@ def test_a_grant_names_its_devices() -> None:
         "devices": ["GPU-1"],
         "strategy": "pack",
         "free": ["GPU-1", "GPU-2"],
+        "quotas": {
+            "max_gpus": [0.285714, 1.0],
+            "max_mig_instances": [2, None],
+        },
     }
     lines = request_lines(answer)
     assert "would get GPU-1" in lines
     assert "placement pack, 2 free" in lines
+    assert "quota     max_gpus: 0.29 of 1" in lines
+    assert "quota     max_mig_instances: 2 of unlimited" in lines
 
 
 def test_the_story_of_a_container_ends_with_the_log() -> None:
@@ -78,10 +92,64 @@ def test_the_story_of_a_container_ends_with_the_log() -> None:
         "grant": {"state": "held", "since": "2026-11-24T08:00:00Z", "request": "1"},
         "devices": [{"uuid": "GPU-1", "state": "held", "why": ""}],
         "waiting": [],
-        "log": [{"time": "t", "type": "grant", "request": "1", "devices": ["GPU-1"]}],
+        "log": [
+            {
+                "time": "t",
+                "type": "grant",
+                "request": "2",
+                "devices": ["GPU-1", "GPU-2"],
+            }
+        ],
     }
     lines = container_lines(answer)
     assert lines[0] == "container job"
     assert "has       held since 2026-11-24T08:00:00Z for the request '1'" in lines
     assert "device    GPU-1: held" in lines
-    assert lines[-1].startswith("log       t grant request 1")
+    assert lines[-1] == "log       t grant request 2, devices GPU-1, GPU-2"
+
+
+def run_verb(world: World, *words: str) -> int:
+    parsed = build_parser().parse_args(words)
+    verb = {"queue": gpu_show.show_queue, "explain": gpu_show.explain}[parsed.verb]
+    return verb(parsed, world.allocator())
+
+
+def test_the_queue_says_what_does_not_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(make_paths(tmp_path), inventory=Inventory(error="no driver"))
+    world.engine_up = False
+    assert run_verb(world, "queue") == Exit.OK
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "info: the engine does not answer: no Docker engine answers" in told.err
+    assert "info: the NVIDIA driver does not answer: no driver" in told.err
+    assert run_verb(world, "queue", "--json") == Exit.OK
+    assert json.loads(capsys.readouterr().out) == {
+        "queue": [],
+        "nvml": "no driver",
+        "engine": "no Docker engine answers",
+    }
+
+
+def test_no_request_is_explained_without_the_engine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(make_paths(tmp_path))
+    world.engine_up = False
+    with pytest.raises(HelperError) as caught:
+        run_verb(world, "explain", "--request", "1")
+    assert caught.value.code == Exit.PREREQUISITE
+    assert capsys.readouterr().out == ""
+
+
+def test_a_container_is_explained_from_memory_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = World(make_paths(tmp_path))
+    world.run("a", 7, "1g.5gb")
+    world.engine_up = False
+    assert run_verb(world, "explain", "--container", "a") == Exit.OK
+    told = capsys.readouterr()
+    assert "has       allocated" in told.out
+    assert "the engine does not answer: no Docker engine answers" in told.err
