@@ -81,7 +81,8 @@ class Doors:
         self._log_failed = False
 
     async def close(self) -> None:
-        """Wait until all events are written."""
+        """Leave the queue for GPUs, and wait until all events are written."""
+        await self._gpus.close()
         if self._logging:
             await asyncio.wait(self._logging, timeout=10)
 
@@ -163,7 +164,9 @@ class Doors:
 
         # Refused for another reason, a request need not wait for GPUs first.
         rewritten(NO_GPUS)
-        reserved = await self._gpus.reserve(create, name)
+        # Nobody waits for who has left: a client that hangs up leaves the queue.
+        with exchange.until_client_leaves():
+            reserved = await self._gpus.reserve(create, name)
         # From here on nothing may cut the work short: a client that leaves, or mlc that
         # is killed, must leave neither devices nor containers in between.
         task = asyncio.ensure_future(
@@ -213,6 +216,11 @@ class Doors:
             changed=[note.code for note in rewrite.notes],
         )
         return answer
+
+    async def _rename(self, exchange: Exchange) -> None:
+        name = _query(exchange).get("name", "").removeprefix("/")
+        policy.check_name(name, self._caller)
+        await exchange.stream()
 
     async def _update(self, exchange: Exchange) -> None:
         name = quote(exchange.route.name, safe="")
@@ -318,6 +326,7 @@ class Doors:
 
     _RULES = {  # noqa: RUF012 - a constant
         Rule.CREATE: _create,
+        Rule.RENAME: _rename,
         Rule.UPDATE: _update,
         Rule.EXEC: _exec,
         Rule.START: _start,

@@ -3,7 +3,8 @@
 A request for GPUs is Docker's own device request; what Docker has no words for comes in
 its options (`ds01.*`), `ds01.wait` among them: how long to wait in the queue, empty for
 as long as it takes. The allocator's calls block on a lock and on files, so they run in
-threads.
+threads. Who is cancelled while reserving has nothing reserved: the place in the queue
+is left, and what the thread still got is given back.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import contextlib
 import itertools
 import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import units
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 WAIT_OPTION = "ds01.wait"
 _NUMBERS = itertools.count(1)
+_CLOSE_SECONDS = 2.0
 
 Answer = TypeVar("Answer")
 Tell = Callable[[str, str], None]
@@ -84,7 +88,12 @@ class GpuDesk:
         self._tell = tell
         self._made: Allocator | None = None
         self._lock = threading.Lock()
-        self._is_closed = False
+        # Of each key the latest reservation, by the event that is set when it is left.
+        self._latest: weakref.WeakValueDictionary[str, threading.Event] = (
+            weakref.WeakValueDictionary()
+        )
+        self._turn = threading.Lock()
+        self._threads: set[threading.Thread] = set()
 
     def _allocator(self) -> Allocator:
         from gpu_allocator import Allocator  # noqa: PLC0415 - needed by a create only
@@ -120,20 +129,37 @@ class GpuDesk:
     ) -> Grant:
         from policy import identify_user  # noqa: PLC0415
 
+        left = threading.Event()
+
         def reserve() -> Grant:
+            with self._turn:
+                self._latest[key] = left
             user = identify_user(self._caller.uid)
             if not is_waiting:
                 return self._allocator().reserve(user, request, key)
             from gpu_wait import wait_for  # noqa: PLC0415
 
             def say(text: str) -> None:
-                self._tell("info", text)
+                if not left.is_set():
+                    self._tell("info", text)
 
-            return wait_for(self._allocator(), user, request, key, limit, say)
+            allocator = self._allocator()
+            return wait_for(allocator, user, request, key, limit, say, stop=left)
 
-        if not is_waiting:
-            return await asyncio.to_thread(reserve)
-        return await _in_own_thread(reserve)
+        def give_back(_: Grant) -> None:
+            with self._turn, contextlib.suppress(HelperError):
+                # Not what a later request for the same name has got.
+                if self._latest.get(key) is left:
+                    self._release(key, "left")
+
+        return await self._in_own_thread(reserve, give_back, left)
+
+    async def close(self) -> None:
+        """Wait a moment until those who were cancelled have left the queue."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _CLOSE_SECONDS
+        while loop.time() < end and any(it.is_alive() for it in self._threads):
+            await asyncio.sleep(0.02)
 
     async def commit(self, reserved: Reserved, container_id: str, name: str) -> None:
         """Bind what is reserved to the container that the engine made.
@@ -148,42 +174,66 @@ class GpuDesk:
         """Give back what this process reserved. If that fails, it is found out by the
         next call: the reservation ends with this process."""
 
-        def release() -> None:
-            from process_owner import owner_of  # noqa: PLC0415
-
-            me = owner_of(os.getpid())
-            self._allocator().release(reserved.key, reason, owner=me)
-
         with contextlib.suppress(HelperError):
-            await asyncio.to_thread(release)
+            await asyncio.to_thread(self._release, reserved.key, reason)
 
+    def _release(self, key: str, reason: str) -> None:
+        from process_owner import owner_of  # noqa: PLC0415
 
-async def _in_own_thread(body: Callable[[], Answer]) -> Answer:
-    """Run something that may take hours; nobody waits for it if the caller leaves.
+        self._allocator().release(key, reason, owner=owner_of(os.getpid()))
 
-    A daemon thread, since asyncio's own threads are waited for at the end: the place in
-    the queue ends with the process.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Answer] = loop.create_future()
+    async def _in_own_thread(
+        self,
+        body: Callable[[], Answer],
+        undo: Callable[[Answer], None],
+        left: threading.Event,
+    ) -> Answer:
+        """Run something that may take hours; nobody waits for it if the caller leaves.
 
-    def settle(answer: Answer | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(answer)  # type: ignore[arg-type]
+        Then `left` is set, and an answer that nobody takes is undone. A daemon thread,
+        since asyncio's own threads are waited for at the end: at worst the place in the
+        queue, or the reservation, ends with the process.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        handing = threading.Lock()
+        answers: list[Answer] = []
+        errors: list[BaseException] = []
 
-    def work() -> None:
-        answer: Answer | None = None
-        error: BaseException | None = None
+        def settle() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def work() -> None:
+            try:
+                answer = body()
+            except BaseException as error:
+                errors.append(error)
+            else:
+                with handing:
+                    is_wanted = not left.is_set()
+                    if is_wanted:
+                        answers.append(answer)
+                if not is_wanted:
+                    undo(answer)
+            with contextlib.suppress(RuntimeError):  # the loop is gone
+                loop.call_soon_threadsafe(settle)
+
+        self._start(work)
         try:
-            answer = body()
-        except BaseException as caught:
-            error = caught
-        with contextlib.suppress(RuntimeError):  # the loop is gone
-            loop.call_soon_threadsafe(settle, answer, error)
+            await future
+        except asyncio.CancelledError:
+            with handing:
+                left.set()
+            if answers:
+                self._start(partial(undo, answers[0]))
+            raise
+        if errors:
+            raise errors[0]
+        return answers[0]
 
-    threading.Thread(target=work, daemon=True).start()
-    return await future
+    def _start(self, work: Callable[[], None]) -> None:
+        self._threads = {it for it in self._threads if it.is_alive()}
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        self._threads.add(thread)

@@ -33,6 +33,11 @@ from gateway_types import (
 
 _MLC_GPUS = "aime.mlc.GPUS"
 _MLC_NAME = re.compile(r"[\w#-]+\._\.\d+")
+# Lists show these as the container's user.
+_MLC_USERS = ("aime.mlc", "aime.mlc.USER")
+_UID_IN_NAME = re.compile(r"\._\.(\d+)")
+# gpu_rehome.ASIDE: what a container is called while it is made anew on other GPUs.
+_ASIDE = "-moving"
 
 
 def read_create(body: bytes) -> tuple[Create, list[str]]:
@@ -62,6 +67,7 @@ def rewrite_create(
     `unknown` the fields that `read_create` left out. Raises RefusalError for what
     policy does not allow.
     """
+    check_name(name, caller)
     create = copy.deepcopy(request)
     config: dict[str, Any] = create.setdefault("HostConfig", {})
     labels: dict[str, str] = create.get("Labels", {})
@@ -71,8 +77,29 @@ def rewrite_create(
     confine.apply(create, caller, limits, host, site, gpus=gpus, notes=notes)
     applied = gateway_limits.apply(config, limits, host, site, notes)
     _cgroup(config, caller, host, site, notes)
-    create["Labels"] = _labels(labels, caller, applied, gpus, now)
+    create["Labels"] = _labels(labels, caller, applied, gpus, now, notes)
     return Rewrite(create, tuple(dict.fromkeys(notes)))
+
+
+def check_name(name: str, caller: Caller) -> None:
+    """Check what a container is to be called. Raises RefusalError.
+
+    `NAME._.UID` says whose a container is: only root gives names with others' UIDs.
+    """
+    others = {uid for uid in _UID_IN_NAME.findall(name) if uid != str(caller.uid)}
+    if caller.uid and others:
+        raise RefusalError(
+            "name",
+            f"container name '{name}' has another user's number in it",
+            f"end it in '._.{caller.uid}', or leave out '._.{min(others)}'",
+        )
+    if name.endswith(_ASIDE):
+        raise RefusalError(
+            "name",
+            f"container name '{name}' ends in '{_ASIDE}', which is kept for "
+            "containers that move to other GPUs",
+            f"choose another name, such as '{name.removesuffix(_ASIDE) or 'job'}'",
+        )
 
 
 def _cgroup(
@@ -98,12 +125,13 @@ def cgroup_parent(caller: Caller, host: HostFacts, site: Site) -> str | None:
     return f"/{site.cgroup_parent.strip('/')}/u{caller.uid}"
 
 
-def _labels(
+def _labels(  # noqa: PLR0917 - one caller, which has them all
     asked: dict[str, str],
     caller: Caller,
     applied: dict[str, str],
     gpus: Gpus,
     now: datetime,
+    notes: Notes,
 ) -> dict[str, str]:
     """Return the labels: the client's, but for DS01's own, which nobody else writes.
 
@@ -125,6 +153,11 @@ def _labels(
     if _MLC_GPUS in kept:
         # mlc puts docker's words there as they are, commas and all.
         kept[_MLC_GPUS] = gpus.labels.get("ds01.gpu.request", "none")
+    for key in _MLC_USERS:
+        # Root makes containers for others.
+        if caller.uid and kept.get(key, own["ds01.user"]) != own["ds01.user"]:
+            notes.quiet("label", f"label '{key}' is the caller's name, not another's")
+            kept[key] = own["ds01.user"]
     own.update({f"ds01.limit.{what}": value for what, value in applied.items()})
     return {**kept, **own}
 
@@ -183,6 +216,7 @@ __all__ = [
     "Site",
     "cgroup_parent",
     "check_exec",
+    "check_name",
     "check_volume",
     "limit_build",
     "read_create",

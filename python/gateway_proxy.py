@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import select
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import gateway_http as http
 from gateway_routes import OddRequestError, Route, Rule, classify
@@ -33,6 +34,38 @@ class Exchange:
     async def body(self, limit: int) -> bytes:
         """Return the request's whole body."""
         return await http.read_body(self.client, self.request, limit)
+
+    @contextlib.contextmanager
+    def until_client_leaves(self) -> Iterator[None]:
+        """Cancel what is awaited inside when the client hangs up.
+
+        Raises http.ClientGoneError then. Who only ends the sending half is still there.
+        """
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101 - there is one wherever this is awaited
+        is_gone = False
+        # In a set of its own: the socket's place in the event loop is for reading, and
+        # what a client sends meanwhile would wake it without end. A hang-up is told
+        # whatever is asked for.
+        watch = select.epoll()
+        watch.register(self.client, 0)
+
+        def leave() -> None:
+            nonlocal is_gone
+            is_gone = True
+            loop.remove_reader(watch.fileno())
+            task.cancel()
+
+        loop.add_reader(watch.fileno(), leave)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if is_gone:
+                raise http.ClientGoneError from None
+            raise
+        finally:
+            loop.remove_reader(watch.fileno())
+            watch.close()
 
     async def ask(self, method: str, target: str) -> http.Answer:
         """Ask the engine something on the gateway's own behalf."""

@@ -21,6 +21,7 @@ class Rule(Enum):
     PASS = auto()  # stream it, look at nothing
     HIJACK = auto()  # stream it, and let it switch protocols
     CREATE = auto()  # rewrite the container
+    RENAME = auto()  # no names that say another user's
     UPDATE = auto()  # refuse it for governed containers
     EXEC = auto()  # no privileged processes
     START = auto()  # no host configuration in the body
@@ -64,6 +65,7 @@ _HIJACK = (
 _HIJACK_GET = (re.compile(r"/containers/(?P<name>[^/]+)/attach/ws"),)
 _POST: tuple[tuple[re.Pattern[str], Rule], ...] = (
     (re.compile(r"/containers/create"), Rule.CREATE),
+    (re.compile(r"/containers/(?P<name>[^/]+)/rename"), Rule.RENAME),
     (re.compile(r"/containers/(?P<name>[^/]+)/update"), Rule.UPDATE),
     (re.compile(r"/containers/(?P<name>[^/]+)/exec"), Rule.EXEC),
     (re.compile(r"/containers/(?P<name>[^/]+)/start"), Rule.START),

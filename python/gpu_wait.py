@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import gpu_state
-from _common import HelperError
+from _common import Exit, HelperError
 from gpu_allocator import Allocator, Started
 from gpu_queue import NotYet, TicketGone
 from gpu_request import Request
@@ -39,13 +40,16 @@ def wait_for(  # noqa: PLR0917 - as its callers have it
     limit: float | None,
     say: Callable[[str], None],
     owner: Owner | None = None,
+    stop: threading.Event | None = None,
 ) -> Grant:
     """Return a grant as reserve() does, waiting in the queue for it if need be.
 
     `limit` is in seconds, None waits for ever. `say` is told the place in the queue
-    whenever it changes. Whoever is interrupted leaves the queue.
+    whenever it changes. Whoever is interrupted leaves the queue, and so does who finds
+    `stop` set by another thread.
 
-    Raises Refusal as reserve() does where waiting is no help, and past the limit.
+    Raises Refusal as reserve() does where waiting is no help, and past the limit;
+    HelperError(LEFT) when stopped.
     """
     me = owner or owner_of(os.getpid())
 
@@ -55,7 +59,7 @@ def wait_for(  # noqa: PLR0917 - as its callers have it
     def ask(ticket: int | None) -> Grant:
         return allocator.reserve(user, request, container, me, ticket)
 
-    return _wait(allocator, enqueue, ask, limit, say)
+    return _wait(allocator, enqueue, ask, limit, say, stop)
 
 
 def wait_to_start(
@@ -78,12 +82,13 @@ def wait_to_start(
     return _wait(allocator, enqueue, ask, limit, say)
 
 
-def _wait(
+def _wait(  # noqa: PLR0917 - as its callers have it
     allocator: Allocator,
     enqueue: Callable[[], Ticket],
     ask: Callable[[int | None], Answer],
     limit: float | None,
     say: Callable[[str], None],
+    stop: threading.Event | None = None,
 ) -> Answer:
     """Return the first answer of `ask` that is no refusal for want of a free device.
 
@@ -95,7 +100,7 @@ def _wait(
         if not refusal.waits:
             raise
     end = None if limit is None else time.monotonic() + limit
-    waiter = _Waiter(allocator, enqueue, end, say, ask)
+    waiter = _Waiter(allocator, enqueue, end, say, ask, stop or threading.Event())
     try:
         return waiter.wait()
     except BaseException:
@@ -106,13 +111,14 @@ def _wait(
 class _Waiter(Generic[Answer]):
     """One who waits: in the queue from the start to the answer."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - as _wait() has it
         self,
         allocator: Allocator,
         enqueue: Callable[[], Ticket],
         end: float | None,
         say: Callable[[str], None],
         ask: Callable[[int | None], Answer],
+        stop: threading.Event,
     ) -> None:
         self._allocator = allocator
         self._paths = allocator.desk.paths
@@ -120,12 +126,15 @@ class _Waiter(Generic[Answer]):
         self._end = end
         self._say = say
         self._ask = ask
+        self._stop = stop
         self._number: int | None = None
         self._told = ""
 
     def wait(self) -> Answer:
         born = None
         while True:
+            if self._stop.is_set():
+                raise HelperError(Exit.LEFT, "whoever waited has left")
             seen = gpu_state.peek(self._paths)
             # Lost with the state file, the place is taken anew; taken away, it is not.
             if self._number is None or (seen and seen.born != born):
@@ -166,14 +175,14 @@ class _Waiter(Generic[Answer]):
         if self._end is not None:
             end = min(end, self._end)
         last: object = None
-        while time.monotonic() < end:
+        while time.monotonic() < end and not self._stop.is_set():
             mark = self._mark()
             if mark != last:
                 last = mark
                 document = gpu_state.peek(self._paths)
                 if document is None or document.freed != freed:
                     return
-            time.sleep(max(0.0, min(LOOK_SECONDS, end - time.monotonic())))
+            self._stop.wait(max(0.0, min(LOOK_SECONDS, end - time.monotonic())))
 
     def _mark(self) -> object:
         try:

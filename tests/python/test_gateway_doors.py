@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ import pytest
 
 from gateway_bench import FakeEngine, dial, proxy, read_all, short_folder
 from gateway_doors import Doors, build_query
+from gateway_gpus import GpuDesk, Reserved
 from gateway_proxy import Exchange
-from gateway_types import Caller, HostFacts, RefusalError, Site
+from gateway_types import NO_GPUS, Caller, Create, HostFacts, RefusalError, Site
 from test_gateway_policy import LIMITS, SomeLimits
 
 CALLER = Caller(1000, "alice")
@@ -26,8 +29,9 @@ Answers = Callable[[str, str], tuple[int, Any]]
 class Bench:
     """A gateway with its doors before a made-up engine, and what was said."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, gpus: GpuDesk | None = None) -> None:
         self.answers = answers
+        self.gpus = gpus
         self.told: list[tuple[str, str]] = []
         self.asked: list[str] = []
         self.bodies: list[bytes] = []
@@ -41,7 +45,7 @@ class Bench:
 
             async def judge(exchange: Exchange) -> None:
                 if not doors:
-                    doors.append(Doors(CALLER, engine.path, self._tell))
+                    doors.append(Doors(CALLER, engine.path, self._tell, gpus=self.gpus))
                 await doors[0].judge(exchange)
 
             try:
@@ -72,10 +76,14 @@ class Bench:
         text = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n"
         sock.sendall(text.encode() + body)
 
+    def begin(self, target: str, body: bytes = b"", head: str = "") -> socket.socket:
+        sock = dial(self._path)
+        text = f"POST {target} HTTP/1.1\r\nHost: x\r\n{head}"
+        sock.sendall(f"{text}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        return sock
+
     def post(self, target: str, body: bytes = b"", head: str = "") -> tuple[int, str]:
-        with contextlib.closing(dial(self._path)) as sock:
-            text = f"POST {target} HTTP/1.1\r\nHost: x\r\n{head}"
-            sock.sendall(f"{text}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        with contextlib.closing(self.begin(target, body, head)) as sock:
             answer = read_all(sock).decode()
         return int(answer.split(" ")[1]), answer.partition("\r\n\r\n")[2]
 
@@ -198,6 +206,76 @@ def test_a_mistake_of_ours_lets_nothing_through(
     with Bench(lambda method, target: (200, {})).running() as bench:
         assert bench.post("/containers/create", b'{"Image": "x"}')[0] == 500
         assert bench.asked == ["GET /info"]
+
+
+class Queue(GpuDesk):
+    """In the place of the queue for GPUs: waits until told, and sees who leaves."""
+
+    def __init__(self) -> None:
+        super().__init__(CALLER, "/none", lambda *_: None)
+        self.waiting = threading.Event()
+        self.left = threading.Event()
+        self.free = threading.Event()
+
+    async def reserve(self, create: Create, name: str) -> Reserved:
+        self.waiting.set()
+        try:
+            while not self.free.is_set():
+                await asyncio.sleep(0.01)
+        except asyncio.CancelledError:
+            self.left.set()
+            raise
+        return Reserved(name, NO_GPUS)
+
+    async def commit(self, reserved: Reserved, container_id: str, name: str) -> None:
+        """Bind nothing."""
+
+
+def make(method: str, target: str) -> tuple[int, Any]:
+    return (200, {"NCPU": 2}) if method == "GET" else (201, {"Id": "abc"})
+
+
+def test_who_hangs_up_leaves_the_queue_and_gets_nothing(ds01_root: Path) -> None:
+    queue = Queue()
+    with Bench(make, queue).running() as bench:
+        client = bench.begin("/containers/create?name=n", b'{"Image": "x"}')
+        assert queue.waiting.wait(20)
+        assert not queue.left.is_set()
+        client.close()
+        assert queue.left.wait(20)
+        queue.free.set()
+        # The gateway goes on serving; nothing was made.
+        assert bench.post("/containers/n/rename?name=m")[0] == 201
+        assert not any("create" in line for line in bench.asked)
+
+
+def test_who_sends_more_or_nothing_more_still_waits(ds01_root: Path) -> None:
+    queue = Queue()
+    with Bench(make, queue).running() as bench:
+        client = bench.begin("/containers/create?name=n", b'{"Image": "x"}')
+        client.sendall(b"GET /info HTTP/1.1\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert queue.waiting.wait(20)
+        assert not queue.left.wait(0.3)
+        queue.free.set()
+        with contextlib.closing(client):
+            assert b"201" in read_all(client).partition(b"\r\n")[0]
+
+
+def test_no_container_gets_a_name_that_says_anothers(ds01_root: Path) -> None:
+    with Bench(make).running() as bench:
+        for name in ("job._.1001", "%2Fjob._.1001", "job._.1000-moving"):
+            for target in ("create", "abc/rename"):
+                status, body = bench.post(
+                    f"/v1.41/containers/{target}?name={name}", b'{"Image": "x"}'
+                )
+                assert status == 403, target
+                assert "container name 'job._." in json.loads(body)["message"]
+        assert all(line.startswith("GET") for line in bench.asked)
+        assert bench.post("/containers/abc/rename?name=job._.1000")[0] == 201
+        form = "Content-Type: application/x-www-form-urlencoded\r\n"
+        target = "/containers/abc/rename?name=job"
+        assert bench.post(target, b"name=job._.1001", form)[0] == 400
 
 
 # Builds ------------------------------------------------------------------------------

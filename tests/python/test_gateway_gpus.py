@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-import gateway_gpus
+import gpu_state
 from _common import Exit, HelperError
 from gateway_gpus import GpuDesk, labels_of, waits
 from gateway_types import Caller
 from gpu_refusal import GrantedDevice, Refusal
 from gpu_state import Grant
+from gpu_types import Inventory
+from gpu_world import World, gpu, make_paths
 from process_owner import Owner, owner_of
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -128,20 +130,122 @@ def test_a_refusal_reaches_the_caller() -> None:
         asyncio.run(made.reserve({}, "job"))
 
 
-def test_nobody_waits_for_a_waiter_whose_client_left() -> None:
-    begun = threading.Event()
+class Slow(Recorder):
+    """Grants only when told to, like an allocator whose lock is taken."""
 
-    def wait() -> None:
-        begun.set()
-        time.sleep(30)
+    def __init__(self) -> None:
+        super().__init__(grant("M1"))
+        self.begun = threading.Event()
+        self.go = threading.Event()
+        self.given_back = threading.Event()
+
+    def reserve(self, user: Any, request: Any, container: str) -> Grant:
+        self.begun.set()
+        self.go.wait(60)
+        return super().reserve(user, request, container)
+
+    def release(self, container: str, reason: str, *, owner: Owner | None) -> None:
+        self.given_back.set()
+        super().release(container, reason, owner=owner)
+
+
+def slow_desk() -> tuple[GpuDesk, Slow]:
+    made, _, _ = desk(grant("M1"))
+    slow = Slow()
+    made._made = slow  # type: ignore[assignment]
+    return made, slow
+
+
+async def leave(task: asyncio.Future[Any]) -> None:
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_a_grant_that_comes_after_its_client_left_is_given_back() -> None:
+    made, slow = slow_desk()
 
     async def play() -> None:
-        task = asyncio.ensure_future(gateway_gpus._in_own_thread(wait))
-        await asyncio.to_thread(begun.wait, 5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        task = asyncio.ensure_future(made.reserve({}, "job"))
+        await asyncio.to_thread(slow.begun.wait, 20)
+        await leave(task)
+        slow.go.set()
+        await made.close()
 
-    before = time.monotonic()
     asyncio.run(play())
-    assert time.monotonic() - before < 10
+    assert slow.given_back.wait(20)
+    assert slow.calls == [("reserve", 0, "none", "job"), ("release", "job", "left")]
+
+
+def test_a_grant_that_comes_as_its_client_leaves_is_given_back() -> None:
+    made, slow = slow_desk()
+    slow.go.set()
+
+    async def play() -> None:
+        task = asyncio.ensure_future(made.reserve({}, "job"))
+        await asyncio.sleep(0)
+        # The answer is there before this loop has seen it.
+        for thread in made._threads:
+            thread.join(20)
+        await leave(task)
+        await made.close()
+
+    asyncio.run(play())
+    assert slow.given_back.wait(20)
+
+
+def test_what_a_later_request_for_the_name_has_is_left_to_it() -> None:
+    made, slow = slow_desk()
+
+    async def play() -> None:
+        first = asyncio.ensure_future(made.reserve({}, "job"))
+        await asyncio.to_thread(slow.begun.wait, 20)
+        await leave(first)
+        slow.begun.clear()
+        second = asyncio.ensure_future(made.reserve({}, "job"))
+        await asyncio.to_thread(slow.begun.wait, 20)
+        slow.go.set()
+        await second
+        await made.close()
+
+    asyncio.run(play())
+    assert [call[0] for call in slow.calls] == ["reserve", "reserve"]
+
+
+def test_nobody_waits_for_a_reservation_whose_client_left() -> None:
+    made, slow = slow_desk()
+
+    async def play() -> None:
+        task = asyncio.ensure_future(made.reserve({}, "job"))
+        await asyncio.to_thread(slow.begun.wait, 20)
+        await leave(task)
+        await made.close()
+
+    # Not by the loop's end either: the thread is still at it.
+    asyncio.run(play())
+    assert not slow.calls
+    slow.go.set()
+
+
+def test_who_leaves_is_out_of_the_queue_at_once(tmp_path: Path) -> None:
+    world = World(make_paths(tmp_path), inventory=Inventory((gpu(0),)))
+    world.run("a", 7, "1")
+    told = threading.Event()
+    made = GpuDesk(Caller(0, "root"), "/none", lambda *_: told.set())
+    made._made = world.allocator()
+    wish = {"Count": 1, "Capabilities": [["gpu"]], "Options": {"ds01.wait": ""}}
+
+    async def play() -> None:
+        create = {"HostConfig": {"DeviceRequests": [wish]}}
+        task = asyncio.ensure_future(made.reserve(create, "job"))
+        assert await asyncio.to_thread(told.wait, 20)
+        await leave(task)
+        await made.close()
+
+    asyncio.run(play())
+    for thread in made._threads:
+        thread.join(20)
+    assert [line["reason"] for line in world.log("leave")] == ["left"]
+    document = gpu_state.peek(world.paths)
+    assert document is not None
+    assert document.queue == ()

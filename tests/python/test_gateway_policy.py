@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import gateway_confine as confine
 import gateway_json as gj
 import gateway_policy as policy
+import gpu_rehome
 from gateway_types import (
     NO_GPUS,
     Caller,
@@ -241,6 +242,66 @@ def test_labels() -> None:
     for key, value in found.items():
         assert value
         assert "," not in key + value
+
+
+def test_mlcs_labels_name_the_caller() -> None:
+    asked = {"aime.mlc": "bob", "aime.mlc.USER": "bob", "aime.mlc.NAME": "bob"}
+    made = rewrite({"Labels": asked})
+    labels = made.request["Labels"]
+    assert labels["aime.mlc"] == labels["aime.mlc.USER"] == "alice"
+    assert labels["aime.mlc.NAME"] == "bob"
+    assert {note.level for note in made.notes if note.code == "label"} == {"quiet"}
+    assert "aime.mlc" not in rewrite({"Labels": {}}).request["Labels"]
+    same = notes_of({"Labels": {"aime.mlc": "alice"}})
+    assert "label" not in same
+    # Root makes containers for others.
+    root = rewrite({"Labels": asked}, caller=Caller(0, "root")).request["Labels"]
+    assert root["aime.mlc"] == "bob"
+
+
+# Names -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["", "job", "job._.1000", "a1b2c3_job._.1000", "job._.x", "job._._.1000"]
+)
+def test_names_of_ones_own(name: str) -> None:
+    assert rewrite({"Image": "x"}, name=name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "job._.1001",
+        "job._.100",
+        "job._.10001",
+        "job._.01000",
+        "job._.1001-2",
+        "job._.1001._.1000",
+        "job._.1000._.1001",
+        "job._.1001-moving",
+    ],
+)
+def test_names_with_anothers_number_are_refused(name: str) -> None:
+    with pytest.raises(RefusalError) as caught:
+        rewrite({"Image": "x"}, name=name)
+    assert caught.value.code == "name"
+    assert "._.1000'" in (caught.value.hint or "")
+
+
+def test_root_gives_names_with_any_number() -> None:
+    policy.check_name("job._.1001", Caller(0, "root"))
+
+
+@pytest.mark.parametrize("caller", [CALLER, Caller(0, "root")])
+def test_the_name_of_a_container_on_the_move_is_kept(caller: Caller) -> None:
+    assert policy._ASIDE == gpu_rehome.ASIDE
+    for name in ("job-moving", f"job._.{caller.uid}{gpu_rehome.ASIDE}"):
+        with pytest.raises(RefusalError) as caught:
+            policy.check_name(name, caller)
+        assert caught.value.code == "name"
+    policy.check_name("moving", caller)
+    policy.check_name("job-moving-2", caller)
 
 
 # What is confined --------------------------------------------------------------------

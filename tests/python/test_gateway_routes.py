@@ -45,6 +45,7 @@ def test_every_spelling_of_create_is_judged(target: str) -> None:
         ("POST", "/grpc", Rule.HIJACK),
         ("POST", "/v1.41/containers/a%20/update", Rule.PASS),
         ("POST", "/v1.41/containers/a/update", Rule.UPDATE),
+        ("POST", "/v1.41/containers/a/rename?name=b", Rule.RENAME),
         ("POST", "/v1.41/containers/a/exec", Rule.EXEC),
         ("POST", "/v1.23/containers/a/start", Rule.START),
         ("POST", "/v1.41/build?t=x", Rule.BUILD),

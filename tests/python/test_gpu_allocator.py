@@ -915,6 +915,33 @@ def test_who_interrupts_leaves_the_queue(single: World) -> None:
     assert document.queue == ()
 
 
+def test_who_is_stopped_by_another_thread_leaves_the_queue(single: World) -> None:
+    single.run("a", 7, "1")
+    stop = threading.Event()
+    said: list[str] = []
+    caught: list[HelperError] = []
+
+    def wait() -> None:
+        try:
+            wait_for(
+                single.allocator(), user(8), ONE, "b", None, said.append, stop=stop
+            )
+        except HelperError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not said:
+        time.sleep(0.02)
+    stop.set()
+    thread.join(20)
+    assert [error.code for error in caught] == [Exit.LEFT]
+    assert [line["reason"] for line in single.log("leave")] == ["left"]
+    document = gpu_state.peek(single.paths)
+    assert document is not None
+    assert document.queue == ()
+
+
 def test_who_waits_keeps_waiting_when_the_document_is_lost(single: World) -> None:
     made = single.run("a", 7, "1")
     said: list[str] = []
