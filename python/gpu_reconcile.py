@@ -25,6 +25,8 @@ from units import utc_stamp
 Event = tuple[str, dict[str, Any]]
 
 HOLD_EXPIRED = "hold-expired"
+# The container is about to get others; what its label names is its own no more.
+CHANGED = "changed"
 CONFLICT = "conflict"
 # A container that was made but never started is about to be.
 _FRESH_SECONDS = 900
@@ -98,7 +100,7 @@ def release(
     """Return the document without a grant, whose devices have yet to be found clean."""
     dirty = [Dirty(uuid, now, grant.container, grant.uid) for uuid in grant.uuids]
     passed = dict(document.passed)
-    if reason == HOLD_EXPIRED:
+    if reason in {HOLD_EXPIRED, CHANGED}:
         passed[grant.container_id] = reason
     changed = replace(
         document.without(grant),

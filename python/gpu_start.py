@@ -22,6 +22,7 @@ from event_log import append_event
 from gateway_gpus import WAIT_OPTION, labels_of, waits
 from gateway_types import Gpus
 from gpu_allocator import Allocator, Started
+from gpu_reconcile import CHANGED
 from gpu_request import Request, parse_request
 from gpu_state import Grant
 from gpu_wait import wait_for, wait_to_start
@@ -75,7 +76,7 @@ def change(
     refused, it is taken again as far as it is still free.
     """
     user, _ = allocator.wish_of(name)
-    allocator.release(name, "changed", container_id=identity)
+    allocator.release(name, CHANGED, container_id=identity)
     try:
         if wait is None:
             return allocator.reserve(user, request, name, owner)
