@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -171,3 +173,54 @@ def test_nothing_is_held_after_a_failed_create(client: Client) -> None:
         client.run(
             "docker", "run", "--rm", "--network", "none", "--gpus", "1", IMAGE, "true"
         )
+
+
+@pytest.mark.parametrize("killed", ["client", "command"])
+def test_who_is_killed_in_the_queue_leaves_it(
+    client: Client, gpu_bench: FakeDriver, ds01_root: Path, killed: str
+) -> None:
+    gpu_bench.write(topology([a100_40()]))
+    (ds01_root / "etc/ds01/resource-limits.yaml").write_text(
+        POLICY.replace("max_gpus: 1", "max_gpus: 2"), encoding="utf-8"
+    )
+    create = ("docker", "create", "--network", "none", "--gpus")
+    client.run(*create, "1", "--name", "ds01t-gpu-has", IMAGE, "true")
+    log = ds01_root / "var/log/ds01/gpu-allocations.log"
+
+    def types() -> list[str]:
+        return [json.loads(line)["type"] for line in log.read_text().splitlines()]
+
+    waiting = " ".join(
+        (*create, "'\"options=ds01.wait\",count=1'", "--name", "ds01t-gpu-left", IMAGE)
+    )
+    after = "kill -9 $!; wait; read _" if killed == "client" else "exit 3"
+    with subprocess.Popen(
+        [*GATEWAY, "run", "--", "sh", "-c", f"{waiting} & read _; {after}"],
+        env=client.env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as command:
+        assert command.stdin is not None
+        until(lambda: "enqueue" in types())
+        command.stdin.write("\n")
+        command.stdin.flush()
+        until(lambda: "leave" in types())
+        subprocess.run(
+            ["docker", "rm", "-f", "ds01t-gpu-has"], capture_output=True, check=True
+        )
+        # What is free now goes to who is there.
+        client.run(*create, "1", "--name", "ds01t-gpu-next", IMAGE, "true")
+        command.stdin.close()
+        command.wait(30)
+    names = client.run("docker", "ps", "-a", "--format", "{{.Names}}").stdout.split()
+    assert "ds01t-gpu-next" in names
+    assert "ds01t-gpu-left" not in names
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
