@@ -91,7 +91,10 @@ def from_summary(entry: Mapping[str, Any]) -> Container:
         name=labels.get(f"{MLC}.NAME") or engine_name.rpartition(SEPARATOR)[0],
         container=engine_name,
         id=str(entry.get("Id", "")),
-        user=labels.get(f"{MLC}.USER") or labels.get(MLC, ""),
+        # An image may carry labels of mlc's; DS01's own are written by DS01 alone.
+        user=labels.get("ds01.user")
+        or labels.get(f"{MLC}.USER")
+        or labels.get(MLC, ""),
         uid=owner_uid(engine_name, labels),
         state=str(entry.get("State", "")),
         status=str(entry.get("Status", "")),

@@ -68,6 +68,11 @@ def test_ds01s_label_wins_over_the_name() -> None:
     assert owner_uid("x._.٣", {}) is None
 
 
+def test_the_owners_name_is_ds01s_word_where_there_is_one() -> None:
+    assert from_summary(entry("a", 1)).user == "alice"
+    assert from_summary(entry("a", 1, labels={"ds01.user": "bob"})).user == "bob"
+
+
 def test_select_is_by_owner_and_sorted() -> None:
     entries = [entry("b", 1), entry("a", 2), entry("a", 1)]
     assert [c.container for c in select(entries, 1)] == ["a._.1", "b._.1"]
