@@ -150,6 +150,7 @@ bench::open() {
             *) ;;
         esac
     done
+    [[ -z "${fast}" ]] || export BENCH_FAST=1
     export BENCH_DIR="${bench_dir}" HOME="${bench_dir}/home" TMPDIR="${bench_dir}/tmp"
     export PATH="${root}/venv/bin:${PATH}" LC_ALL=C.UTF-8 TERM="${TERM:-dumb}"
     export TMUX_TMPDIR="${bench_dir}"

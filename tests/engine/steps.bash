@@ -122,6 +122,8 @@ steps::bats() {
 steps::run_pytest() { # <name> <marks>
     local status=0 words report="${bench_dir}/$1"
     words=(--basetemp "${report}" -o "cache_dir=${report}-cache" --junitxml "${report}.xml" --durations 5 -m "$2")
+    # Without an engine nothing is shared; the load tests are spread over both cores.
+    [[ -z "${fast}" ]] || words+=(--numprocesses 2 --dist loadfile)
     # bats takes a regular expression, pytest words: what only bats understands selects none of its tests.
     [[ -z "${filter}" ]] || words+=(-k "${filter//[^[:alnum:]_]/_}")
     printf '\n== %s ==\n' "$1"
