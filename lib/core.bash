@@ -84,17 +84,6 @@ core::header() { # <file>
     done < "$1"
 }
 
-# Print the one-line summary in a launcher's header.
-core::summary() { # <file>
-    local line
-    while IFS= read -r line; do
-        if [[ "${line}" == '# Summary: '* ]]; then
-            printf '%s\n' "${line#\# Summary: }"
-            return 0
-        fi
-    done < "$1"
-}
-
 # Check that an option has its value; an empty value counts as none.
 core::need_value() { # <option> <number-of-words-left> [<value>]
     if (($2 < 2)) || [[ -z "${3:-}" ]]; then
@@ -132,14 +121,6 @@ core::helper() { # <job> [<word>...]
     shift
     [[ ! -x "${PROJECT_ROOT}/venv/bin/python3" ]] || python="${PROJECT_ROOT}/venv/bin/python3"
     "${python}" -sE "${PROJECT_ROOT}/python/${job}.py" "$@"
-}
-
-# Replace this process by a Python helper, so that signals and the status are its own.
-core::exec_helper() { # <job> [<word>...]
-    local job="$1" python=python3
-    shift
-    [[ ! -x "${PROJECT_ROOT}/venv/bin/python3" ]] || python="${PROJECT_ROOT}/venv/bin/python3"
-    exec "${python}" -sE "${PROJECT_ROOT}/python/${job}.py" "$@"
 }
 
 # A folder for this run, removed when the command ends; those of runs that were killed go too. Sets: CORE_TEMP.
