@@ -3,6 +3,18 @@
 # 0 (chosen), 1 (Cancel: go back) or 255 (Esc: leave). Without whiptail the same questions are plain numbered prompts.
 : "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_LEFT:?}"
 
+# What `menu::walk` sets: the word on the button that goes back.
+MENU_BACK=Cancel
+# What menu::_fit sets.
+MENU_ROWS=()
+
+# Legible on dark and light terminals, since every part has both its colours; an administrator's NEWT_COLORS wins.
+readonly MENU_COLOURS='root=lightgray,black window=black,lightgray border=black,lightgray shadow=black,black
+title=blue,lightgray button=lightgray,blue actbutton=white,red compactbutton=black,lightgray checkbox=black,lightgray
+actcheckbox=white,blue entry=black,white disentry=gray,lightgray label=black,lightgray listbox=black,lightgray
+actlistbox=white,blue sellistbox=black,lightgray actsellistbox=white,blue textbox=black,lightgray
+acttextbox=white,blue emptyscale=black,white fullscale=white,blue helpline=white,black roottext=white,black'
+
 # The height and width for a dialogue, within the terminal. Prints: height, width, rows for a list.
 menu::_size() { # <rows-wanted>
     local lines=24 columns=80
@@ -25,19 +37,47 @@ menu::_has_whiptail() {
 
 # Run one dialogue; the answer comes on stdout because whiptail draws on the terminal's stdout and answers on stderr.
 menu::_whiptail() { # <whiptail-words>...
-    whiptail --backtitle DS01 "$@" 3>&1 1>&2 2>&3
+    local settings=()
+    [[ -z "${NO_COLOR:-}" ]] || settings+=(NEWT_MONO=1)
+    [[ -n "${NEWT_COLORS:-}${NEWT_COLORS_FILE:-}" ]] || settings+=("NEWT_COLORS=${MENU_COLOURS}")
+    # In another character set it draws rubbish for the letters outside ASCII.
+    [[ "${LC_ALL:-${LC_CTYPE:-${LANG:-}}}" == *[Uu][Tt][Ff]* ]] || settings+=(LC_ALL=C.UTF-8)
+    env "${settings[@]}" whiptail --backtitle DS01 "$@" 3>&1 1>&2 2>&3
 }
 
-# Choose one of several things. Prints: the tag chosen.
-menu::select() { # <title> <text> <tag> <description> [<tag> <description>]...
-    local title="$1" text="$2" size
+# Cut the descriptions of a list, every <step> words from the second on, so that no row leaves its box. Sets: MENU_ROWS.
+menu::_fit() { # <width> <step> <word>...
+    # Letters are counted and cut, not bytes.
+    local width="$1" step="$2" longest=0 i room LC_ALL=C.UTF-8
+    MENU_ROWS=("${@:3}")
+    for ((i = 0; i < ${#MENU_ROWS[@]}; i += step)); do
+        ((${#MENU_ROWS[i]} <= longest)) || longest=${#MENU_ROWS[i]}
+    done
+    # The frame, the blanks between the columns and a mark to set take 14.
+    room=$((width - longest - 14))
+    ((room >= 8)) || room=8
+    for ((i = 1; i < ${#MENU_ROWS[@]}; i += step)); do
+        ((${#MENU_ROWS[i]} <= room)) || MENU_ROWS[i]="${MENU_ROWS[i]:0:room-1}…"
+    done
+}
+
+# Choose one of several things; the row of <default> is marked. Prints: the tag chosen.
+menu::select() { # [--default <tag>] <title> <text> <tag> <description> [<tag> <description>]...
+    local default='' title text size
+    if [[ "$1" == --default ]]; then
+        default="$2"
+        shift 2
+    fi
+    title="$1" text="$2"
     shift 2
     if ! menu::_has_whiptail; then
         menu::_select_plain "${title}" "${text}" "$@"
         return
     fi
     read -ra size <<< "$(menu::_size "$(($# / 2))")"
-    menu::_whiptail --title "${title}" --menu "${text}" "${size[@]}" "$@"
+    menu::_fit "${size[1]}" 2 "$@"
+    menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" ${default:+--default-item "${default}"} \
+        --menu "${text}" "${size[@]}" "${MENU_ROWS[@]}"
 }
 
 menu::_select_plain() { # <title> <text> <tag> <description>...
@@ -69,16 +109,45 @@ menu::checklist() { # <title> <text> <tag> <description> <on|off> [...]
     local title="$1" text="$2" size
     shift 2
     if ! menu::_has_whiptail; then
-        local pairs=()
-        while (($# > 2)); do
-            pairs+=("$1" "$2")
-            shift 3
-        done
-        menu::_select_plain "${title}" "${text}" "${pairs[@]}"
+        menu::_checklist_plain "${title}" "${text}" "$@"
         return
     fi
     read -ra size <<< "$(menu::_size "$(($# / 3))")"
-    menu::_whiptail --title "${title}" --separate-output --checklist "${text}" "${size[@]}" "$@"
+    menu::_fit "${size[1]}" 3 "$@"
+    menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" --separate-output \
+        --checklist "${text}" "${size[@]}" "${MENU_ROWS[@]}"
+}
+
+# Every number that is typed turns its row's mark over; an empty line takes what is marked.
+menu::_checklist_plain() { # <title> <text> <tag> <description> <on|off> [...]
+    local answer word i tags=() texts=() marks=()
+    printf '%s\n%s\n' "$1" "$2" >&2
+    shift 2
+    while (($# > 2)); do
+        tags+=("$1") texts+=("$2") marks+=("$3")
+        shift 3
+    done
+    while true; do
+        for ((i = 0; i < ${#tags[@]}; i++)); do
+            [[ "${marks[i]}" == on ]] && word='*' || word=' '
+            printf '  %d) [%s] %s  %s\n' $((i + 1)) "${word}" "${tags[i]}" "${texts[i]}" >&2
+        done
+        printf 'Numbers to mark or unmark (empty when done, - to go back): ' >&2
+        IFS= read -r answer || return 255
+        [[ "${answer}" != - ]] || return 1
+        [[ -n "${answer// /}" ]] || break
+        for word in ${answer//,/ }; do
+            if [[ ! "${word}" =~ ^[0-9]{1,6}$ ]] || ((10#${word} < 1 || 10#${word} > ${#tags[@]})); then
+                printf "'%s' is not one of the numbers\n" "${word}" >&2
+                continue
+            fi
+            i=$((10#${word} - 1))
+            [[ "${marks[i]}" == on ]] && marks[i]=off || marks[i]=on
+        done
+    done
+    for ((i = 0; i < ${#tags[@]}; i++)); do
+        [[ "${marks[i]}" != on ]] || printf '%s\n' "${tags[i]}"
+    done
 }
 
 # Ask for a line of text. Prints: the line.
@@ -91,7 +160,7 @@ menu::input() { # <title> <text> [<default>]
         return
     fi
     read -ra size <<< "$(menu::_size 2)"
-    menu::_whiptail --title "$1" --inputbox "$2" "${size[0]}" "${size[1]}" "${3:-}"
+    menu::_whiptail --title "$1" --cancel-button "${MENU_BACK}" --inputbox "$2" "${size[0]}" "${size[1]}" "${3:-}"
 }
 
 # Ask yes or no; the default is No.
@@ -109,6 +178,69 @@ menu::confirm() { # <title> <text>
     done <<< "$2"
     read -ra size <<< "$(menu::_size "${rows}")"
     menu::_whiptail --title "$1" --defaultno --scrolltext --yesno "$2" "${size[0]}" "${size[1]}"
+}
+
+# Show a text until Enter is pressed.
+menu::message() { # <title> <text>
+    local size line rows=1
+    if ! menu::_has_whiptail; then
+        printf '%s\n%s\n' "$1" "$2" >&2
+        return 0
+    fi
+    while IFS= read -r line; do
+        rows=$((rows + 1 + ${#line} / 68))
+    done <<< "$2"
+    read -ra size <<< "$(menu::_size "${rows}")"
+    menu::_whiptail --title "$1" --scrolltext --msgbox "$2" "${size[0]}" "${size[1]}"
+}
+
+# Lead through steps. Each is a function that asks one thing, keeps the answer itself, and returns 0 (go on), 1 (go back),
+# 2 (there was nothing to ask: go on in the same direction) or 255 (leave). Returns: 0, or 1 or 255 when the person left.
+menu::walk() { # <step>...
+    local steps=("$@") at=0 direction=1 status MENU_BACK
+    while ((at < ${#steps[@]})); do
+        ((at == 0)) && MENU_BACK=Cancel || MENU_BACK=Back
+        status=0
+        "${steps[at]}" || status=$?
+        case "${status}" in
+            0) direction=1 ;;
+            1) direction=-1 ;;
+            2) ;;
+            *) return 255 ;;
+        esac
+        at=$((at + direction))
+        ((at >= 0)) || return 1
+    done
+}
+
+# Find a folder of the person's, beginning at one that is there. Prints: its path.
+menu::folder() { # <title> <folder>
+    local title="$1" here name items answer status
+    here="$(cd -- "$2" && pwd -P)" || return
+    while true; do
+        items=(. "take this folder" .. "the folder above")
+        for name in "${here%/}"/*/; do
+            [[ ! -d "${name}" || ! -x "${name}" ]] || items+=("$(basename -- "${name}")/" "")
+        done
+        items+=(+ "type a path")
+        status=0
+        answer="$(menu::select "${title}" "${here}" "${items[@]}")" || status=$?
+        ((status == 0)) || return "${status}"
+        case "${answer}" in
+            .) printf '%s\n' "${here}" && return 0 ;;
+            ..) here="$(dirname -- "${here}")" ;;
+            +)
+                answer="$(menu::input "${title}" "Path of the folder:" "${here}")" || continue
+                [[ "${answer}" != '~'* ]] || answer="${HOME}${answer#\~}"
+                if [[ -d "${answer}" && -x "${answer}" ]]; then
+                    here="$(cd -- "${answer}" && pwd -P)"
+                else
+                    menu::message "${title}" "There is no folder '${answer}' that you can enter." || true
+                fi
+                ;;
+            *) here="${here%/}/${answer%/}" ;;
+        esac
+    done
 }
 
 # Leave the command because the person cancelled a question; nothing was done.

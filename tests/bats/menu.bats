@@ -1,0 +1,135 @@
+#!/usr/bin/env bats
+# The dialogues themselves: whiptail in a real terminal, and the same questions as plain prompts.
+
+load helper
+
+setup() {
+    setup_ds01
+    cat > "${BATS_TEST_TMPDIR}/ask" << 'END'
+#!/usr/bin/env bash
+set -euo pipefail
+shopt -s inherit_errexit
+PROJECT_ROOT=$1 COMMAND_NAME=ask
+source "$1/lib/core.bash"
+source "$1/lib/menu.bash"
+colour='' fruits='' word=''
+colour() { colour="$(menu::select --default "${colour}" Colour "Which one?" red "like a rose" blue "$(printf 'x%.0s' {1..200})" grün "wie Gras")"; }
+nothing() { return 2; }
+fruits() { fruits="$(menu::checklist Fruits "Which ones?" apple "round" on pear "not round" off)"; }
+word() { word="$(menu::input Word "A word:" "${word:-none}")"; }
+many() { colour="$(menu::select Many "Which one?" $(for i in $(seq 400); do printf 'entry-%s text-%s ' "$i" "$i"; done))"; }
+folder() { word="$(menu::folder Folder "$2")"; }
+status=0
+menu::walk ${2:-colour nothing fruits word} || status=$?
+printf 'status=%s colour=%s fruits=%s word=%s\n' "${status}" "${colour}" "${fruits//$'\n'/+}" "${word}"
+END
+    chmod +x "${BATS_TEST_TMPDIR}/ask"
+}
+
+teardown() {
+    terminal_stop
+}
+
+# Start the questions in a terminal; what they answer is written to a file.
+ask() { # [<steps>]
+    terminal_start bash -c '"$0" "$@" > "${OUT}"' "${BATS_TEST_TMPDIR}/ask" "${ROOT}" "$@"
+}
+
+answer() {
+    terminal_status > /dev/null && cat -- "${OUT}"
+}
+
+without_whiptail() {
+    mkdir -p "${BATS_TEST_TMPDIR}/bin"
+    local program
+    for program in bash env stty dirname basename seq cat; do
+        ln -sf "$(type -P "${program}")" "${BATS_TEST_TMPDIR}/bin/${program}"
+    done
+    printf '%s\n' "${BATS_TEST_TMPDIR}/bin"
+}
+
+@test "menu: a walk goes on, back with the answers kept, and passes over what has nothing to ask" {
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    ask
+    wait_for 10 terminal_shows 'Which one?'
+    terminal_screen | grep -qF '<Cancel>'
+    terminal_keys Down Enter
+    wait_for 10 terminal_shows 'Which ones?'
+    terminal_screen | grep -qF '<Back>'
+    # Back: Tab leads to the buttons, over Ok to Back.
+    terminal_keys Tab Tab Enter
+    wait_for 10 terminal_shows 'Which one?'
+    terminal_keys Enter
+    wait_for 10 terminal_shows 'Which ones?'
+    terminal_keys Down Space Enter
+    wait_for 10 terminal_shows 'A word:'
+    terminal_keys Enter
+    [[ "$(answer)" == 'status=0 colour=blue fruits=apple+pear word=none' ]]
+}
+
+@test "menu: Esc leaves a walk, Cancel on its first step too" {
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    ask
+    wait_for 10 terminal_shows 'Which one?'
+    terminal_keys Enter
+    wait_for 10 terminal_shows 'Which ones?'
+    terminal_keys Escape
+    [[ "$(answer)" == 'status=255 colour=red '* ]]
+    terminal_stop
+    rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+    ask
+    wait_for 10 terminal_shows 'Which one?'
+    terminal_keys Tab Tab Enter
+    [[ "$(answer)" == 'status=1 '* ]]
+}
+
+@test "menu: long texts, other alphabets and hundreds of entries fit in 80 by 24, and in what it is resized to" {
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    ask
+    wait_for 10 terminal_shows 'grün'
+    terminal_screen | grep -qE 'blue x+…'
+    terminal_keys Escape
+    terminal_status
+    terminal_stop
+    rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+    ask many
+    wait_for 10 terminal_shows 'entry-1 '
+    tmux -L "${TERMINAL}" resize-window -t t -x 100 -y 40
+    terminal_keys End Enter
+    [[ "$(answer)" == *'colour=entry-400 '* ]]
+}
+
+@test "menu: NO_COLOR draws without colours, otherwise every part has both of its own" {
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    ask
+    wait_for 10 terminal_shows 'Which one?'
+    tmux -L "${TERMINAL}" capture-pane -e -p -t t | grep -q $'\e\\[[0-9;]*4[0-7]m'
+    terminal_stop
+    rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+    NO_COLOR=1 ask
+    wait_for 10 terminal_shows 'Which one?'
+    ! tmux -L "${TERMINAL}" capture-pane -e -p -t t | grep -q $'\e\\[[0-9;]*4[0-7]m'
+}
+
+@test "menu: a folder is found by walking through folders" {
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    mkdir -p "${HOME}/data sets/images"
+    sed -i 's|"$2")"; }|"${HOME}")"; }|' "${BATS_TEST_TMPDIR}/ask"
+    ask folder
+    wait_for 10 terminal_shows 'data sets/'
+    terminal_keys Down Down Enter
+    wait_for 10 terminal_shows 'images/'
+    terminal_keys Enter
+    [[ "$(answer)" == *"word=$(cd "${HOME}" && pwd -P)/data sets" ]]
+}
+
+@test "menu: without whiptail the same questions are plain prompts" {
+    local path
+    path="$(without_whiptail)"
+    run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< $'9\n2\n2\n\nhello'
+    [[ "${output}" == 'status=0 colour=blue fruits=apple+pear word=hello' ]]
+    [[ "${stderr}" == *"'9' is not one of the numbers"* ]]
+    # An empty line goes back from a list, `-` from a check list; the end of the input leaves.
+    run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< $'1\n-\n2\n1\n'
+    [[ "${output}" == 'status=255 colour=blue fruits= word=' ]]
+}
