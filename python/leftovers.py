@@ -1,0 +1,303 @@
+"""Removes what DS01 left behind; part of the lifecycle pass (see sweep).
+
+Images that no container uses, folders and files of processes that are gone, old
+records, locks of containers that are gone, expired pins. leftover_rules.py decides,
+this reads and acts. Each removal is an event `leftover-removed`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import leftover_rules as rules
+import locked_files
+import state
+from _common import Exit, HelperError, Paths, say
+from engine import Engine, reason
+from event_log import append_events
+from gpu_state import parse_time
+from leftover_rules import File, Image, InUse, Removal
+from policy import Policy
+from process_owner import user_name
+from units import utc_stamp
+
+_PROGRAM = "leftovers"
+FILE = "leftovers.json"
+# Looking costs a list of all images: once an hour is often enough for what is days old.
+EVERY_SECONDS = 3600
+# The engine takes seconds for a large image; the rest waits for the next time.
+MOST_IMAGES = 20
+_RUN_FOLDER = re.compile(r"ds01-(?:run\.|gateway-)(\d+)[.-][A-Za-z0-9_]+", re.ASCII)
+_LOCK = re.compile(r"(.+?)(?:\.move)?\.lock", re.ASCII)
+_CORRUPT = re.compile(r".+\.json\.corrupt-[0-9TZ-]+", re.ASCII)
+
+
+def sweep(
+    paths: Paths,
+    engine: Engine,
+    policy: Policy,
+    now: datetime,
+    *,
+    dry_run: bool = False,
+) -> list[Removal]:
+    """Remove what is left over; return what was removed, or would be with `dry_run`.
+
+    Looks once an hour only, with `dry_run` always. What cannot be removed now is tried
+    again the next time. Called by one process at a time, without the state's lock.
+
+    Raises HelperError where engine or state cannot be read: nothing is removed then.
+    """
+    if not dry_run and not is_due(paths, now):
+        return []
+    found = find(paths, engine, policy, now)
+    if dry_run:
+        return found
+    _note_time(paths, now)
+    done = [removal for removal in _up_to(found) if _remove(paths, engine, removal)]
+    append_events([("leftover-removed", _fields(r)) for r in done], paths=paths)
+    return done
+
+
+def is_due(paths: Paths, now: datetime) -> bool:
+    """Is it time to look again? A clock that was set back does not delay it."""
+    try:
+        last = parse_time((state.read_document(paths.state / FILE) or {}).get("at"))
+    except (ValueError, TypeError, HelperError):
+        return True
+    return not timedelta(0) <= now - last < timedelta(seconds=EVERY_SECONDS)
+
+
+def _note_time(paths: Paths, now: datetime) -> None:
+    with state.state_lock(paths):
+        state.write_document(
+            paths.state / FILE,
+            {"version": 1, "at": utc_stamp(now)},
+            locked_files.PUBLIC_MODE,
+        )
+
+
+def find(paths: Paths, engine: Engine, policy: Policy, now: datetime) -> list[Removal]:
+    """Return what may go now, files first; changes nothing."""
+    # Containers are read last: what one that is just made needs must not look unused.
+    images = list(_images(engine))
+    known = {str(r.get("container", "")): r for r in state.list_records(paths)}
+    in_use = _in_use(engine)
+    keep = policy.lifecycle.leftover_keep
+    named = {rules.tag_of(name) for image in images for name in image.tags}
+    return [
+        *rules.files(_folders(), in_use, now, keep),
+        *rules.files(_locks(paths), in_use, now, keep),
+        *rules.files(_pins(paths), in_use, now, policy.images.pins_max_age),
+        *rules.files(
+            _corrupt(paths), in_use, now, policy.lifecycle.record_keep or _FOREVER
+        ),
+        *rules.records(known, in_use, named, now, policy.lifecycle.record_keep),
+        *rules.images(images, in_use, known, now, keep),
+    ]
+
+
+_FOREVER = 10 * 366 * 86400
+
+
+def _in_use(engine: Engine) -> InUse:
+    names: set[str] = set()
+    images: set[str] = set()
+    for summary in engine.get("/containers/json", {"all": "1"}) or []:
+        names |= {str(name).lstrip("/") for name in summary.get("Names") or []}
+        images.add(str(summary.get("ImageID", "")))
+    return InUse(frozenset(names), frozenset(images))
+
+
+def _images(engine: Engine) -> Iterator[Image]:
+    """Yield the images that may be left over, with the times at which they were named.
+
+    Only those are asked for in detail; there may be hundreds of others.
+    """
+    for summary in engine.get("/images/json") or []:
+        image = _image(summary)
+        if not _is_candidate(image):
+            continue
+        details = engine.image(image.id)
+        if details is not None:
+            yield Image(image.id, image.tags, image.labels, _named(details, image.used))
+
+
+def _image(summary: Mapping[str, Any]) -> Image:
+    return Image(
+        str(summary["Id"]),
+        tuple(
+            str(tag)
+            for tag in summary.get("RepoTags") or ()
+            if not str(tag).startswith("<none>")
+        ),
+        summary.get("Labels") or {},
+        datetime.fromtimestamp(int(summary.get("Created") or 0), timezone.utc),
+    )
+
+
+def _is_candidate(image: Image) -> bool:
+    if not image.tags:
+        return rules.IMAGE_UID in image.labels or rules.MANAGED in image.labels
+    return any(
+        "._." in tag or tag.startswith((rules.ALIASES, f"{rules.MOVED}:"))
+        for tag in image.tags
+    )
+
+
+def _named(details: Mapping[str, Any], made: datetime) -> datetime:
+    """Return when an image was last named: a build that finds all in the cache gives an
+    old image a new name."""
+    text = str((details.get("Metadata") or {}).get("LastTagTime") or "")
+    match = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", text)
+    if not match or text.startswith("0001"):
+        return made
+    offset = re.search(r"[+-]\d\d:\d\d$", text)
+    moment = datetime.fromisoformat(match[0] + (offset[0] if offset else "+00:00"))
+    return max(made, moment)
+
+
+def _used(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _folders() -> Iterator[File]:
+    """Yield temporary folders of commands that were killed; root sees everybody's."""
+    for path in _listed(Path("/tmp")):  # noqa: S108 - where the commands make theirs
+        match = _RUN_FOLDER.fullmatch(path.name)
+        if not match or Path("/proc", match[1]).exists():
+            continue
+        with contextlib.suppress(OSError):
+            if path.is_symlink() or os.geteuid() not in (0, path.lstat().st_uid):
+                continue
+            yield File(path, _used(path), "file", f"process {match[1]} is gone")
+
+
+def _locks(paths: Paths) -> Iterator[File]:
+    """Yield the locks of stays in containers."""
+    for path in _listed(paths.state / "sessions"):
+        match = _LOCK.fullmatch(path.name)
+        if match:
+            with contextlib.suppress(OSError):
+                why = f"container '{match[1]}' is gone"
+                yield File(path, _used(path), "lock", why, match[1])
+
+
+def _pins(paths: Paths) -> Iterator[File]:
+    """Yield the versions that were resolved once for the layers of images."""
+    for path in _listed(paths.state / "pins"):
+        if path.suffix == ".json" and not path.name.startswith("."):
+            with contextlib.suppress(OSError):
+                yield File(path, _used(path), "file", "these versions have expired")
+
+
+def _corrupt(paths: Paths) -> Iterator[File]:
+    """Yield the documents that were set aside because they could not be used."""
+    for folder in (paths.state, paths.metadata):
+        for path in _listed(folder):
+            if _CORRUPT.fullmatch(path.name):
+                with contextlib.suppress(OSError):
+                    yield File(path, _used(path), "file", "nobody came for it")
+
+
+def _up_to(found: Sequence[Removal]) -> Iterator[Removal]:
+    images = 0
+    for removal in found:
+        if removal.kind in _IMAGE_KINDS:
+            images += 1
+            if images > MOST_IMAGES:
+                continue
+        yield removal
+
+
+_IMAGE_KINDS = frozenset({"prepared-image", "moved-image", "alias", "build-image"})
+
+
+def _remove(paths: Paths, engine: Engine, removal: Removal) -> bool:
+    """Remove one thing; tell whether it is gone now by our doing."""
+    try:
+        if removal.kind in _IMAGE_KINDS:
+            return _remove_image(engine, removal)
+        if removal.kind == "record":
+            return _remove_record(paths, removal)
+        path = Path(removal.what)
+        if removal.kind == "lock":
+            return _remove_lock(path)
+        if path.is_dir() and not path.is_symlink():
+            # Safe where others may exchange what is in it for links.
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except FileNotFoundError:
+        return False
+    except (OSError, HelperError) as error:
+        say("warning", f"cannot remove '{removal.what}': {error}", _PROGRAM)
+        return False
+    return True
+
+
+def _remove_image(engine: Engine, removal: Removal) -> bool:
+    # Without force: the engine refuses what a container has come to use meanwhile.
+    status, answer = engine.call("DELETE", f"/images/{quote(removal.what, '')}")
+    if status in (404, 409):
+        return False
+    if status >= 400:
+        raise HelperError(Exit.BUG, reason(answer))
+    return bool(json.loads(answer or b"[]"))
+
+
+def _remove_record(paths: Paths, removal: Removal) -> bool:
+    """Remove a record, unless it changed: somebody makes the container anew then."""
+    path = state.record_path(paths, removal.container)
+    with state.state_lock(paths):
+        try:
+            record = state.read_document(path)
+        except (ValueError, RecursionError):
+            return False
+        if record is None or rules.last_change(record) != removal.seen:
+            return False
+        path.unlink()
+    return True
+
+
+def _remove_lock(path: Path) -> bool:
+    """Remove a lock file that nobody holds."""
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
+def _fields(removal: Removal) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "what": removal.what,
+        "kind": removal.kind,
+        "why": removal.why,
+        "by": "lifecycle",
+    }
+    if removal.container:
+        fields["container"] = removal.container
+    if removal.uid is not None:
+        fields |= {"uid": removal.uid, "user": user_name(removal.uid)}
+    return fields
