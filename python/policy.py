@@ -16,6 +16,7 @@ import policy_schema as schema
 import units
 from _common import Exit, HelperError
 from policy_schema import Value
+from policy_server import Allocation, Images, Lifecycle
 
 LIMIT_KEYS: dict[str, schema.Key] = {key.name: key for key in schema.LIMITS}
 
@@ -105,26 +106,6 @@ class Exemption:
 
 
 @dataclass(frozen=True)
-class Allocation:
-    """How GPUs are chosen."""
-
-    strategy: str = "pack"
-    exclude: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Lifecycle:
-    """What idle means, and how containers are stopped; durations in seconds."""
-
-    idle_gpu_percent: float
-    idle_cpu_percent: float
-    idle_network_bytes_per_second: int
-    warn_at: tuple[int, ...]
-    stop_grace: int
-    keep_alive_max: int | None
-
-
-@dataclass(frozen=True)
 class Policy:
     """One checked policy file."""
 
@@ -137,6 +118,9 @@ class Policy:
     exemptions: tuple[Exemption, ...]
     allocation: Allocation
     lifecycle: Lifecycle
+    images: Images = field(default_factory=Images)
+    # What the server's sections write themselves, by key path (`images.max_builds`).
+    server: Mapping[str, Entry] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 

@@ -12,19 +12,19 @@ from pathlib import Path
 from yaml.nodes import Node, ScalarNode
 
 import policy_schema as schema
+import policy_server as server
 import units
 from policy import (
     LIMIT_KEYS,
-    Allocation,
     Entry,
     Exemption,
     Group,
-    Lifecycle,
     Override,
     Policy,
     Reservation,
 )
 from policy_schema import Key, Value
+from policy_server import Allocation, Images, Lifecycle
 from yaml_source import Source, is_empty, is_null, join, nearest
 
 Keys = Mapping[str, tuple[ScalarNode, Node]]
@@ -41,6 +41,7 @@ def read(path: Path) -> Policy:
     top = source.top(schema.TOP_KEYS)
     defaults = _defaults(source, top)
     groups = _groups(source, top)
+    written: dict[str, Entry] = {}
     policy = Policy(
         path,
         _default_group(source, top, groups),
@@ -49,8 +50,10 @@ def read(path: Path) -> Policy:
         _overrides(source, top),
         _reservations(source, top, groups),
         _exemptions(source, top),
-        _allocation(source, top),
-        _lifecycle(source, top),
+        _allocation(source, top, written),
+        _lifecycle(source, top, written),
+        _images(source, top, written),
+        written,
         tuple(source.warnings),
     )
     source.finish()
@@ -61,11 +64,12 @@ def _value(source: Source, node: Node, path: str, key: Key) -> Entry | None:
     """Return one typed value; a problem is noted."""
     if is_null(node):
         if not key.nullable:
-            source.problem(node, path, "cannot be null (unlimited)")
+            source.problem(node, path, f"cannot be null ({key.null_means})")
             return None
-        return Entry(None, "unlimited", source.place(node))
+        return Entry(None, key.null_means, source.place(node))
     if is_empty(node):
-        what = "has no value" + (", write null for unlimited" if key.nullable else "")
+        hint = f", write null for {key.null_means}" if key.nullable else ""
+        what = f"has no value{hint}"
         source.problem(node, path, what)
         return None
     quoted = key.kind not in schema.UNQUOTED_KINDS
@@ -247,42 +251,62 @@ def _exemptions(source: Source, top: Keys) -> tuple[Exemption, ...]:
     return tuple(found)
 
 
-def _allocation(source: Source, top: Keys) -> Allocation:
-    if "gpu_allocation" not in top:
-        return Allocation()
-    path = "gpu_allocation"
-    keys = source.mapping(top[path][1], path, schema.ALLOCATION_KEYS)
-    choices = ("pack", "spread")
-    strategy = _plain(
-        source,
-        keys,
-        path,
-        Key("strategy", "choice", "pack", "", False, choices=choices),
-    )
-    return Allocation(str(strategy), _names(source, keys, path, "exclude"))
+def _allocation(source: Source, top: Keys, written: dict[str, Entry]) -> Allocation:
+    keys, values = _section(source, top, "gpu_allocation", written)
+    exclude = _names(source, keys, "gpu_allocation", "exclude")
+    if "exclude" in keys:
+        where = source.place(keys["exclude"][1])
+        text = f"[{', '.join(exclude)}]"
+        written["gpu_allocation.exclude"] = Entry(text, text, where)
+    # The tables carry the types of these three; a test compares them.
+    return Allocation(exclude=exclude, **values)  # type: ignore[arg-type]
 
 
-def _lifecycle(source: Source, top: Keys) -> Lifecycle:
-    path = "lifecycle"
-    keys: Keys = {}
-    if path in top:
-        known = [*(key.name for key in schema.LIFECYCLE), *schema.LIFECYCLE_LISTS]
-        keys = source.mapping(top[path][1], path, known)
-    values = {key.name: _plain(source, keys, path, key) for key in schema.LIFECYCLE}
-    warn_at = (80, 95)
+def _images(source: Source, top: Keys, written: dict[str, Entry]) -> Images:
+    return Images(**_section(source, top, "images", written)[1])  # type: ignore[arg-type]
+
+
+def _lifecycle(source: Source, top: Keys, written: dict[str, Entry]) -> Lifecycle:
+    keys, found = _section(source, top, "lifecycle", written)
+    values: dict[str, object] = {**found}
     if "warn_at" in keys:
-        node = keys["warn_at"][1]
+        path, node = "lifecycle.warn_at", keys["warn_at"][1]
         percent = Key("warn_at", "whole", "80", "", False, 1, 99)
         entries = [
-            _value(source, item, f"{path}.warn_at", percent)
-            for item in source.items(node, f"{path}.warn_at")
+            _value(source, item, path, percent) for item in source.items(node, path)
         ]
         numbers = [int(entry.value or 0) for entry in entries if entry is not None]
         if numbers != sorted(set(numbers)):
-            source.problem(node, f"{path}.warn_at", "must rise, as in [80, 95]")
-        warn_at = tuple(numbers)  # type: ignore[assignment]
-    # The table carries the types; a test compares it with Lifecycle.
-    return Lifecycle(warn_at=warn_at, **values)  # type: ignore[arg-type]
+            source.problem(node, path, "must rise, as in [80, 95]")
+        values["warn_at"] = tuple(numbers)
+        written[path] = Entry(str(numbers), str(numbers), source.place(node))
+    archive = found["archive"]
+    values["archive"] = Path(archive) if isinstance(archive, str) else None
+    return Lifecycle(**values)  # type: ignore[arg-type]
+
+
+def _section(
+    source: Source, top: Keys, path: str, written: dict[str, Entry]
+) -> tuple[Keys, dict[str, Value]]:
+    """Return a section of the whole server: its keys and all values but the lists.
+
+    What the file writes itself is put in `written`, by key path.
+    """
+    table = server.SECTIONS[path]
+    keys: Keys = {}
+    if path in top:
+        keys = source.mapping(top[path][1], path, [key.name for key in table])
+    values: dict[str, Value] = {}
+    for key in table:
+        if key.kind == "list":
+            continue
+        values[key.name] = schema.default_value(key)
+        if key.name in keys:
+            where = join(path, key.name)
+            entry = _value(source, keys[key.name][1], where, key)
+            if entry is not None:
+                values[key.name], written[where] = entry.value, entry
+    return keys, values
 
 
 def _plain(source: Source, keys: Keys, path: str, key: Key) -> Value:

@@ -1,5 +1,7 @@
 """The keys of resource-limits.yaml: one table each, with unit, default and meaning.
 
+The sections of the whole server are in policy_server.py.
+
 policy.py checks files against these tables, docs/configuration.md is compared with
 them by a test. Defaults are written as the file writes them.
 """
@@ -18,8 +20,9 @@ Value = float | int | str | bool | None
 class Key:
     """One key: how its value is read, what holds when nothing is written.
 
-    `kind` is number, whole, flag, size, duration or choice. With `nullable`, null means
-    unlimited. `least` and `most` bound the value itself (bytes, seconds).
+    `kind` is number, whole, flag, size, duration, choice, folder or list. With
+    `nullable`, null may be written and means `null_means`. `least` and `most` bound
+    the value itself (bytes, seconds).
     """
 
     name: str
@@ -30,6 +33,7 @@ class Key:
     least: float = 0
     most: float | None = None
     choices: tuple[str, ...] = ()
+    null_means: str = "unlimited"
 
 
 MIB = 1 << 20
@@ -147,46 +151,6 @@ LIMITS: tuple[Key, ...] = (
     ),
 )
 
-LIFECYCLE: tuple[Key, ...] = (
-    Key(
-        "idle_gpu_percent",
-        "number",
-        "5",
-        "A GPU used less than this, in percent, idles",
-        nullable=False,
-        most=100,
-    ),
-    Key(
-        "idle_cpu_percent",
-        "number",
-        "2",
-        "A container using less CPU than this, in percent of one CPU, idles",
-        nullable=False,
-        most=100,
-    ),
-    Key(
-        "idle_network_bytes_per_second",
-        "whole",
-        "10240",
-        "A container with less network traffic than this, in bytes per second, idles",
-        nullable=False,
-    ),
-    Key(
-        "stop_grace",
-        "duration",
-        "60s",
-        "How long a container has to end by itself when it is stopped",
-        nullable=False,
-        most=3600,
-    ),
-    Key(
-        "keep_alive_max",
-        "duration",
-        "24h",
-        "The longest time for which a user may ask to be left running",
-    ),
-)
-
 # The limits that an exemption can lift.
 EXEMPTABLE = (
     "idle_timeout",
@@ -203,8 +167,9 @@ TOP_KEYS: dict[str, str] = {
     "user_overrides": "Limits of single users by login name, with reason and expiry",
     "reservations": "GPUs kept for groups or users in a span of time",
     "exemptions": "Users whom a time limit does not concern",
-    "gpu_allocation": "How GPUs are chosen",
-    "lifecycle": "What idle means, and how containers are stopped",
+    "gpu_allocation": "How GPUs are chosen, and who may see who waits",
+    "images": "How users' images are built",
+    "lifecycle": "What idle means, and what happens to containers that nobody uses",
 }
 GROUP_KEYS: dict[str, str] = {
     "members": "Login names of its members",
@@ -228,13 +193,6 @@ EXEMPTION_KEYS: dict[str, str] = {
     "from": f"Limits that do not concern the user: {', '.join(EXEMPTABLE)}",
     "until": "When it ends (UTC); null or left out: never",
     "reason": "Why",
-}
-ALLOCATION_KEYS: dict[str, str] = {
-    "strategy": "pack keeps whole GPUs free (default), spread balances heat",
-    "exclude": "UUIDs of GPUs that are never handed out (default: none)",
-}
-LIFECYCLE_LISTS: dict[str, str] = {
-    "warn_at": "When users are warned, in percent of a time limit (default: [80, 95])",
 }
 
 _PARSERS: dict[str, Callable[[str], Value]] = {
@@ -261,6 +219,8 @@ def parse_value(key: Key, text: str) -> Value:
         if text not in key.choices:
             raise ValueError(f"'{text}' is none of {', '.join(key.choices)}")
         return text
+    if key.kind == "folder":
+        return _parse_folder(text)
     value = _PARSERS[key.kind](text)
     assert isinstance(value, (int, float))  # noqa: S101 - for mypy
     if value < key.least:
@@ -270,10 +230,18 @@ def parse_value(key: Key, text: str) -> Value:
     return value
 
 
+def _parse_folder(text: str) -> str:
+    if not text.startswith("/") or ".." in text.split("/"):
+        raise ValueError(f"'{text}' is not an absolute path without '..'")
+    if not text.isprintable():
+        raise ValueError(f"{text!r} has control characters")
+    return text.rstrip("/") or "/"
+
+
 def format_value(key: Key, value: Value) -> str:
-    """Return a value as the policy file writes it; `unlimited` for null."""
+    """Return a value as the policy file writes it; what null means for null."""
     if value is None:
-        return "unlimited"
+        return key.null_means
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

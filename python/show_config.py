@@ -1,8 +1,9 @@
 """Shows what holds for a user and why, behind `ds01-config show [USER]`.
 
 Reads ds01.yaml, resource-limits.yaml and the host's accounts. USER is a login name or
-a uid, the caller by default. stdout: a table of key, value and origin, limits first,
-then the settings of the installation; with --json one object.
+a uid, the caller by default. stdout: tables of key, value and origin: limits, what the
+policy says of the whole server, the settings of the installation; with --json one
+object.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from datetime import datetime, timezone
 import _table
 import get_resource_limits
 import policy
+import policy_server
 import settings
 import units
 from _common import Exit, Paths, find_paths, print_json, program_name, run
@@ -78,6 +80,24 @@ def limit_rows(
     return rows
 
 
+def server_rows(loaded: Policy) -> list[dict[str, str]]:
+    """Return key, value and origin of what the policy says of the whole server."""
+    rows: list[dict[str, str]] = []
+    for section, keys in policy_server.SECTIONS.items():
+        for key in keys:
+            path = f"{section}.{key.name}"
+            entry = loaded.server.get(path)
+            built_in = key.null_means if key.default == "null" else key.default
+            value = built_in if entry is None else entry.text
+            origin = "built-in" if entry is None else f"{section} ({_line(entry)})"
+            rows.append({"key": path, "value": value, "origin": origin})
+    return rows
+
+
+def _line(entry: policy.Entry) -> str:
+    return f"line {entry.place.rsplit(':', 1)[1]}"
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=program_name(_JOB), allow_abbrev=False)
     parser.add_argument("user", nargs="?", metavar="USER")
@@ -99,7 +119,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             {"limit": limit, "until": until and units.format_time(until)}
             for limit, until in ((name, one.until) for name, one in exemptions.items())
         ]
-        print_json({**answer, "settings": installed})
+        server = server_rows(loaded)
+        print_json({**answer, "server": server, "settings": installed})
         return int(Exit.OK)
     print(
         f"user {user.name} ({user.uid}), group {effective.group} "
@@ -111,6 +132,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"reason of the override: {effective.override.reason}")
     print()
     print(_table.render(["KEY", "VALUE", "ORIGIN"], limit_rows(effective, exemptions)))
+    rows = [list(row.values()) for row in server_rows(loaded)]
+    print(_table.render(["SERVER", "VALUE", "ORIGIN"], rows))
     rows = [[str(row[key] or "") for key in row] for row in installed]
     print(_table.render(["SETTING", "VALUE", "ORIGIN"], rows), end="")
     return int(Exit.OK)

@@ -83,6 +83,8 @@ setup() {
     grep -qE '^max_gpus +unlimited +group admin \(line [0-9]+\)$' <<< "${output}"
     grep -qE '^memory +32g +defaults \(line [0-9]+\)$' <<< "${output}"
     grep -qE '^aggregate\.cpus +unlimited +defaults' <<< "${output}"
+    grep -qE '^images\.min_free_disk +20g +images \(line [0-9]+\)$' <<< "${output}"
+    grep -qE '^lifecycle\.archive +none +lifecycle \(line [0-9]+\)$' <<< "${output}"
     grep -qE '^mlc_home +- +built-in$' <<< "${output}"
     grep -qF "${DS01_ROOT}/var/lib/ds01" <<< "${output}"
 }
@@ -115,7 +117,7 @@ setup() {
 
 @test "ds01-config: show --json is one object" {
     run -0 --separate-stderr "${BIN}/ds01-config" show --json root
-    jq -e '.user == "root" and (.rows | length) == 19 and (.settings | length) > 5' <<< "${output}"
+    jq -e '.user == "root" and (.rows | length) == 19 and (.server | length) > 20 and (.settings | length) > 5' <<< "${output}"
 }
 
 @test "ds01-config: show refuses a user that nobody is" {

@@ -18,15 +18,8 @@ from gpu_reservations import (
     reservation_view,
 )
 from gpu_types import Inventory
-from policy import (
-    Allocation,
-    Entry,
-    Group,
-    Lifecycle,
-    Override,
-    Policy,
-    Reservation,
-)
+from policy import Entry, Group, Override, Policy, Reservation
+from policy_server import Allocation, Lifecycle
 
 START = datetime(2026, 12, 10, 8, tzinfo=timezone.utc)
 END = START + timedelta(hours=4)
@@ -59,7 +52,7 @@ def policy(*reservations: Reservation, **fields: Any) -> Policy:
         "overrides": {},
         "exemptions": (),
         "allocation": Allocation(),
-        "lifecycle": Lifecycle(5, 2, 10240, (80, 95), 60, 86400),
+        "lifecycle": Lifecycle(),
     }
     return Policy(reservations=reservations, **{**values, **fields})
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import policy
 import policy_schema as schema
+import policy_server as server
 from _common import Exit, HelperError
 from conftest import BenchUser
 from policy import Aggregate, Entry, Group, Limits, Override, Policy, User
@@ -25,6 +26,13 @@ from yaml_source import ConfigError
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 HEAD = "version: 1\ndefault_group: student\ngroups: {student: {}}\n"
+
+SERVER_TYPES = {
+    "gpu_allocation": server.Allocation,
+    "images": server.Images,
+    "lifecycle": server.Lifecycle,
+}
+ALL_KEYS = [*schema.LIMITS, *(key for keys in server.SECTIONS.values() for key in keys)]
 
 Load = Callable[[str], Policy]
 
@@ -65,8 +73,13 @@ def test_shipped_policy_is_sound_and_names_every_key() -> None:
     assert list(loaded.groups) == ["student", "researcher", "admin"]
     assert loaded.warnings == ()
     text = path.read_text(encoding="utf-8")
-    for key in schema.LIFECYCLE:
-        assert f"  {key.name}: {key.default}" in text
+    for section, keys in server.SECTIONS.items():
+        for key in keys:
+            assert f"\n  {key.name}: {key.default}\n" in text
+            assert f"{section}.{key.name}" in loaded.server
+    assert loaded.allocation == server.Allocation()
+    assert loaded.images == server.Images()
+    assert loaded.lifecycle == server.Lifecycle()
     for name, entry in loaded.defaults.items():
         assert entry.value == schema.default_value(policy.LIMIT_KEYS[name]), name
 
@@ -75,10 +88,45 @@ def test_tables_match_the_types() -> None:
     flat = {field.name for field in fields(Limits)} - {"aggregate"}
     nested = {f"aggregate.{field.name}" for field in fields(Aggregate)}
     assert flat | nested == set(policy.LIMIT_KEYS)
-    lifecycle = {field.name for field in fields(policy.Lifecycle)}
-    assert lifecycle == {key.name for key in schema.LIFECYCLE} | set(
-        schema.LIFECYCLE_LISTS
+    for section, type_ in SERVER_TYPES.items():
+        known = {key.name for key in server.SECTIONS[section]}
+        assert {field.name for field in fields(type_)} == known
+
+
+def test_server_sections_not_written_have_the_built_in_values(load: Load) -> None:
+    loaded = load(HEAD)
+    assert loaded.server == {}
+    assert loaded.allocation == server.Allocation()
+    assert loaded.images == server.Images()
+    assert loaded.lifecycle == server.Lifecycle()
+
+
+def test_server_sections_are_typed(load: Load) -> None:
+    loaded = load(
+        HEAD
+        + "gpu_allocation: {show_names: true, strategy: spread, exclude: [GPU-1]}\n"
+        "images: {max_builds: null, build_timeout: 90m, min_free_disk: null, pins_max_age: 1d}\n"
+        "lifecycle: {demand_factor: 1, demand_floor: 5m, created_timeout: null,\n"
+        "  archive: /srv/old files/, removal_notice: 2h, record_keep: null, mail: true,\n"
+        "  leftover_keep: 1h, idle_io_bytes_per_second: 5}\n"
     )
+    assert loaded.allocation == server.Allocation("spread", ("GPU-1",), True)
+    assert loaded.images == server.Images(None, 5400, None, 86400)
+    assert loaded.lifecycle == server.Lifecycle(
+        demand_factor=1.0,
+        demand_floor=300,
+        created_timeout=None,
+        archive=Path("/srv/old files"),
+        removal_notice=7200,
+        record_keep=None,
+        leftover_keep=3600,
+        mail=True,
+        idle_io_bytes_per_second=5,
+    )
+    assert loaded.server["lifecycle.created_timeout"].text == "for ever"
+    assert loaded.server["images.min_free_disk"].text == "not checked"
+    assert loaded.server["images.max_builds"].place.endswith(":5")
+    assert "lifecycle.warn_at" not in loaded.server
 
 
 def test_values_have_the_declared_types(load: Load) -> None:
@@ -96,22 +144,22 @@ def test_values_have_the_declared_types(load: Load) -> None:
 def test_documentation_lists_every_key() -> None:
     text = (PROJECT_ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| `([a-z_.]+)` \|", text, re.MULTILINE))
-    known = {key.name for key in (*schema.LIMITS, *schema.LIFECYCLE)}
+    known = {key.name for key in ALL_KEYS}
     for table in (
         schema.TOP_KEYS,
         schema.GROUP_KEYS,
         schema.OVERRIDE_KEYS,
         schema.RESERVATION_KEYS,
         schema.EXEMPTION_KEYS,
-        schema.ALLOCATION_KEYS,
-        schema.LIFECYCLE_LISTS,
     ):
         known |= set(table)
     assert known <= listed
-    for key in (*schema.LIMITS, *schema.LIFECYCLE):
+    for key in ALL_KEYS:
         row = re.search(rf"^\| `{re.escape(key.name)}` \|.*$", text, re.MULTILINE)
         assert row, key.name
         assert f"| `{key.default}` |" in row[0], key.name
+        null = key.null_means if key.nullable else "refused"
+        assert f"| {null} |" in row[0], key.name
         assert key.meaning in row[0], key.name
 
 
@@ -133,7 +181,7 @@ def test_empty_sections_are_empty(load: Load) -> None:
     loaded = load(
         "version: 1\ndefault_group: a\ndefaults:\n  # nothing\n"
         "groups:\n  a:\n    members:\n    unix_groups:\n    aggregate:\n"
-        "user_overrides:\nreservations:\nexemptions:\ngpu_allocation:\nlifecycle:\n"
+        "user_overrides:\nreservations:\nexemptions:\ngpu_allocation:\nimages:\nlifecycle:\n"
     )
     assert loaded.defaults == {}
     assert loaded.overrides == {}
@@ -193,6 +241,18 @@ def test_null_section_is_refused(load: Load) -> None:
         ("gpu_allocation: {strategy: packed}\n", "4: gpu_allocation.strategy: 'packed' is none of pack, spread"),
         ("lifecycle: {warn_at: [95, 80]}\n", "4: lifecycle.warn_at: must rise, as in [80, 95]"),
         ("lifecycle: {warn_at: [0]}\n", "4: lifecycle.warn_at: '0' is less than 1"),
+        ("lifecycle: {archive: old}\n", "4: lifecycle.archive: 'old' is not an absolute path"),
+        ("lifecycle: {archive: /srv/../etc}\n", "4: lifecycle.archive: '/srv/../etc' is not an absolute path"),
+        ("lifecycle: {archive: }\n", "4: lifecycle.archive: has no value, write null for none"),
+        ("lifecycle: {demand_factor: 0}\n", "4: lifecycle.demand_factor: '0' is less than 0.01"),
+        ("lifecycle: {demand_factor: 1.5}\n", "4: lifecycle.demand_factor: '1.5' is more than 1"),
+        ("lifecycle: {mail: yes}\n", "4: lifecycle.mail: 'yes' is neither true nor false"),
+        ("lifecycle: {removal_notice: null}\n", "4: lifecycle.removal_notice: cannot be null"),
+        ("images: {max_builds: 0}\n", "4: images.max_builds: '0' is less than 1"),
+        ("images: {min_free_disk: 20}\n", "4: images.min_free_disk: '20' has no unit, write 20g"),
+        ("images: {build_timout: 2h}\n", "4: images.build_timout: unknown key, did you mean 'build_timeout'"),
+        ("gpu_allocation: {show_names: null}\n", "4: gpu_allocation.show_names: cannot be null"),
+        ("gpu_allocation: {strategy: tight}\n", "4: gpu_allocation.strategy: 'tight' is none of pack, spread"),
         ("lifecycle: {stop_grace: 60}\n", "4: lifecycle.stop_grace: '60' has no unit"),
         ("defaults: {memory: 32g, memory_swap: 16g}\n", "4: defaults.memory_swap: '16g' is less than memory '32g'"),
         ("defaults: {memory: null, memory_swap: 16g}\n", "4: defaults.memory_swap: '16g' is less than memory 'unlimited'"),
@@ -481,8 +541,8 @@ def test_precedence_holds_key_by_key(
         {"u": Override("u", _entries(override), expires=NOW if expired else None)},
         (),
         (),
-        policy.Allocation(),
-        policy.Lifecycle(5, 2, 10240, (80, 95), 60, None),
+        server.Allocation(),
+        server.Lifecycle(),
     )
     found = policy.effective_limits(loaded, User("u", 1), NOW)
     flat = policy.limits_dict(found.limits)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import policy
+import policy_server
 import show_config
 from _common import find_paths
 from policy import User
@@ -52,6 +53,29 @@ def test_settings_name_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rows["mlc_home"]["origin"] == "built-in"
     assert str(rows["site_catalog"]["origin"]).endswith("/ds01.yaml")
     assert str(rows["state_dir"]["value"]).endswith("/var/lib/ds01")
+
+
+def test_every_key_of_the_server_is_a_row(ds01_root: Path) -> None:
+    file = ds01_root / "etc/ds01/resource-limits.yaml"
+    file.write_text(
+        "version: 1\nimages: {max_builds: 4}\n"
+        "lifecycle: {warn_at: [50], archive: /srv/old, record_keep: null}\n"
+    )
+    rows = show_config.server_rows(policy.load_policy(file))
+    known = [
+        f"{section}.{key.name}"
+        for section, keys in policy_server.SECTIONS.items()
+        for key in keys
+    ]
+    assert [row["key"] for row in rows] == known
+    found = {row["key"]: (row["value"], row["origin"]) for row in rows}
+    assert found["images.max_builds"] == ("4", "images (line 2)")
+    assert found["lifecycle.warn_at"] == ("[50]", "lifecycle (line 3)")
+    assert found["lifecycle.archive"] == ("/srv/old", "lifecycle (line 3)")
+    assert found["lifecycle.record_keep"] == ("for ever", "lifecycle (line 3)")
+    assert found["images.min_free_disk"] == ("20g", "built-in")
+    assert found["gpu_allocation.exclude"] == ("[]", "built-in")
+    assert found["gpu_allocation.show_names"] == ("false", "built-in")
 
 
 def test_json_has_the_exemptions(
