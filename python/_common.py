@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -91,6 +91,18 @@ def print_json(value: object) -> None:
     """Print one JSON object and a newline on stdout."""
     json.dump(value, sys.stdout, ensure_ascii=False, separators=(",", ":"))
     sys.stdout.write("\n")
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that a typing error most likely meant, or None.
+
+    Upper and lower case are the same; the answer is spelled as it is known.
+    """
+    import difflib  # noqa: PLC0415 - only when something is wrong
+
+    spelled = {each.casefold(): each for each in known}
+    close = difflib.get_close_matches(word.casefold(), list(spelled), n=1, cutoff=0.6)
+    return spelled[close[0]] if close else None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ was chosen; each one JSON object. Exit statuses: docs/exit-codes.md.
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import os
 import re
@@ -21,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import settings
-from _common import Exit, HelperError, print_json, program_name, run
+from _common import Exit, HelperError, nearest, print_json, program_name, run
 from engine import Engine, reason
 
 # Our mlc and DS01 agree on what this host is; where AIME's mlc is used, ours still lies
@@ -66,13 +65,6 @@ def newest_first(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(by_age, key=lambda entry: entry.framework.casefold())
 
 
-def close_to(word: str, words: Iterable[str]) -> str | None:
-    """Return the word that a typing error most likely meant, or None."""
-    known = {each.casefold(): each for each in words}
-    found = difflib.get_close_matches(word.casefold(), list(known), n=1, cutoff=0.6)
-    return known[found[0]] if found else None
-
-
 def choose(
     entries: Sequence[Entry], framework: str, version: str | None, architecture: str
 ) -> Entry:
@@ -83,7 +75,7 @@ def choose(
     """
     known = [e for e in entries if e.framework.casefold() == framework.casefold()]
     if not known:
-        close = close_to(framework, [e.framework for e in entries])
+        close = nearest(framework, [e.framework for e in entries])
         names = sorted({e.framework for e in entries})
         raise HelperError(
             Exit.NOT_FOUND,
@@ -105,7 +97,7 @@ def choose(
         if entry.version.casefold() == version.casefold():
             return entry
     versions = [e.version for e in fitting]
-    close = close_to(version, versions)
+    close = nearest(version, versions)
     raise HelperError(
         Exit.NOT_FOUND,
         f"'{fitting[0].framework}' has no version '{version}' for '{architecture}'",

@@ -8,7 +8,6 @@ Reads the engine only. `list` prints a table for people, with --json one JSON ob
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 
 import _table
 import settings
-from _common import Exit, HelperError, print_json, program_name, run, say
+from _common import Exit, HelperError, nearest, print_json, program_name, run, say
 from engine import Engine
 from units import utc_stamp
 
@@ -179,12 +178,6 @@ def list_rows(
         ]
         rows.append(row + [makers[column][1](item) for column in columns])
     return header, rows
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the known name that a typing error most likely meant, or None."""
-    found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 def find_own(engine: Engine, name: str, uid: int) -> Container:

@@ -12,10 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal, TypeGuard
 
-from _common import Exit, HelperError
+from _common import Exit, HelperError, nearest
 
 Kind = Literal["none", "default", "count", "full", "profile", "memory", "device"]
 
@@ -262,8 +261,8 @@ def _named(names: Sequence[str], count: int, options: Mapping[str, object]) -> R
 def _from_options(options: Mapping[str, str], count: int) -> Request:
     for key in options:
         if key not in _KNOWN_OPTIONS:
-            near = get_close_matches(key, _KNOWN_OPTIONS, 1, 0.5) or ["ds01.request"]
-            raise _usage(f"GPU option '{key}' is not known", f"use '{near[0]}'")
+            near = nearest(key, _KNOWN_OPTIONS) or "ds01.request"
+            raise _usage(f"GPU option '{key}' is not known", f"use '{near}'")
     if len(options) > 1:
         keys = "' and '".join(options)
         raise _usage(
@@ -326,8 +325,8 @@ def _hint_of(word: str) -> str:
         return f"use '--gpu-mem {word}'"
     if re.fullmatch(r"\d+", word, re.ASCII):
         return "use '--gpus 1'"
-    near = get_close_matches(word, ("full", "none", "default", "all"), 1, 0.6)
-    return f"use '--gpus {near[0]}'" if near else _HINT
+    near = nearest(word, ("full", "none", "default", "all"))
+    return f"use '--gpus {near}'" if near else _HINT
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[object]]:

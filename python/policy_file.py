@@ -25,7 +25,7 @@ from policy import (
 )
 from policy_schema import Key, Value
 from policy_server import Allocation, Images, Lifecycle
-from yaml_source import Source, is_empty, is_null, join, nearest
+from yaml_source import Source, did_you_mean, is_empty, is_null, join
 
 Keys = Mapping[str, tuple[ScalarNode, Node]]
 
@@ -170,7 +170,7 @@ def _known_groups(
 ) -> None:
     for name in names:
         if name not in groups:
-            what = f"group '{name}' does not exist{nearest(name, groups)}"
+            what = f"group '{name}' does not exist{did_you_mean(name, groups)}"
             source.problem(node, path, what)
 
 
@@ -239,7 +239,8 @@ def _exemptions(source: Source, top: Keys) -> tuple[Exemption, ...]:
         limits = _names(source, keys, path, "from")
         for name in limits:
             if name not in schema.EXEMPTABLE:
-                what = f"'{name}' cannot be lifted{nearest(name, schema.EXEMPTABLE)}"
+                close = did_you_mean(name, schema.EXEMPTABLE)
+                what = f"'{name}' cannot be lifted{close}"
                 source.problem(keys["from"][1], f"{path}.from", what)
         user = _text(source, keys, path, "user")
         until = None

@@ -24,7 +24,7 @@ from yaml.events import (
 )
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from _common import Exit, HelperError
+from _common import Exit, HelperError, nearest
 
 T = TypeVar("T")
 
@@ -150,7 +150,7 @@ class Source:
             for name in [name for name in result if name not in names]:
                 key = result.pop(name)[0]
                 self.problem(
-                    key, join(path, name), f"unknown key{nearest(name, names)}"
+                    key, join(path, name), f"unknown key{did_you_mean(name, names)}"
                 )
         return result
 
@@ -278,9 +278,7 @@ def join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Return `, did you mean 'x'?` for the known name most like a wrong one."""
-    import difflib  # noqa: PLC0415 - only when something is wrong
-
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f", did you mean '{close[0]}'" if close else ""
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return `, did you mean 'x'` for the known name most like a wrong one."""
+    close = nearest(name, names)
+    return f", did you mean '{close}'" if close else ""
