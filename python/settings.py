@@ -38,7 +38,11 @@ KEYS = (
     "models_dir",
     "architecture",
     "cgroup_parent",
+    "metrics_dir",
 )
+AUTO = "auto"
+# Where Debian's prometheus-node-exporter looks for text files.
+_NODE_EXPORTER = Path("/var/lib/prometheus/node-exporter")
 _CGROUP = re.compile(r"[a-z0-9_]+", re.ASCII)
 _ARCHITECTURE = re.compile(r"[A-Z0-9_]+", re.ASCII)
 
@@ -59,6 +63,7 @@ class Settings:
     models_dir: str | None = None
     architecture: str | None = None
     cgroup_parent: str | None = None
+    metrics_dir: str | None = AUTO
 
 
 def _parse(key: str, text: str) -> str:
@@ -68,6 +73,9 @@ def _parse(key: str, text: str) -> str:
             raise ValueError("must be an absolute path, or one beginning with ~/")
         if "," in text or ":" in text:
             raise ValueError("must not hold ',' or ':'")
+    elif key == "metrics_dir":
+        if text != AUTO and not text.startswith("/"):
+            raise ValueError("must be auto, or an absolute path")
     elif key == "engine_socket":
         if not text.startswith("unix:///"):
             raise ValueError(
@@ -130,6 +138,16 @@ def mlc_home(settings: Settings) -> Path:
     return home
 
 
+def metrics_folder(settings: Settings) -> Path | None:
+    """Return the folder for Prometheus' metrics, None for none.
+
+    `auto` is node_exporter's where that is installed; it is never made.
+    """
+    if settings.metrics_dir == AUTO:
+        return _NODE_EXPORTER if _NODE_EXPORTER.is_dir() else None
+    return None if settings.metrics_dir is None else Path(settings.metrics_dir)
+
+
 def site_catalog(settings: Settings) -> Path | None:
     """Return the path of the site's own catalog, or None where the setting is null."""
     if settings.site_catalog is None:
@@ -160,6 +178,7 @@ def show() -> dict[str, object]:
         "models_dir": _folder(settings.models_dir),
         "architecture": settings.architecture,
         "cgroup_parent": settings.cgroup_parent,
+        "metrics_dir": settings.metrics_dir,
     }
 
 
