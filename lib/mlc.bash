@@ -6,6 +6,8 @@
 
 # Set by mlc::load.
 MLC_HOME='' MLC_IS_OURS='' MLC_STATE_DIR='' MLC_WORKSPACE_DIR='' MLC_DATA_DIR='' MLC_MODELS_DIR=''
+# Set by mlc::start: the container as it was seen then, as JSON.
+MLC_STARTED=''
 
 # Read the settings once and point docker at the engine. Sets the MLC_* globals and exports DOCKER_HOST.
 mlc::load() {
@@ -85,6 +87,7 @@ mlc::start() { # <name> <engine-name>
     local json words
     words="$(mlc::run start "$1" -s 2>&1 < /dev/null)" || true
     json="$(mlc::container_json "$1")" || exit
+    MLC_STARTED="${json}"
     [[ "$(jq -r .running <<< "${json}")" != true ]] || return 0
     docker::start "$2" || {
         [[ -z "${words}" ]] || printf '%s\n' "${words}" >&2

@@ -2,7 +2,7 @@
 # A person's or a job's stay inside a container. While one lasts it holds a shared lock on the container; who is last
 # out stops the container if nothing else runs in it, as 'mlc open' does.
 : "${PROJECT_ROOT:?set by lib/run-command}" "${DOCKER_WORDS?set by lib}" "${CREATE[name]?set by lib}" "${EXIT_BUG:?}" "${EXIT_CONFIG:?}" \
-    "${MLC_STATE_DIR?set by lib}"
+    "${MLC_STARTED?set by lib}" "${MLC_STATE_DIR?set by lib}"
 
 SESSION_LOCK=''
 SESSION_CONTAINER=''
@@ -28,7 +28,11 @@ session::_leave() {
     flock --unlock "${SESSION_LOCK}"
     if flock --exclusive --nonblock "${SESSION_LOCK}"; then
         if core::helper containers is-idle "${SESSION_CONTAINER}" 2> /dev/null; then
-            docker::stop_now "${SESSION_CONTAINER}" || core::warn "container '${SESSION_CONTAINER}' was not stopped"
+            if docker::stop_now "${SESSION_CONTAINER}"; then
+                session::_note_end "${SESSION_CONTAINER}"
+            else
+                core::warn "container '${SESSION_CONTAINER}' was not stopped"
+            fi
         fi
     fi
     exec {SESSION_LOCK}>&-
@@ -54,6 +58,19 @@ session::begin() { # <name> <engine-name> <container-json>
             ${CREATE[start_request]:+--request "${CREATE[start_request]}"} > /dev/null || exit
     fi
     mlc::start "$1" "$2"
+    session::_note started "$(jq -c '{container, name, id, image, framework, gpus: .devices, kinds: .gpus,
+        limits: .applied}' <<< "${MLC_STARTED}")"
+}
+
+# Note that a container was stopped because the last session in it ended.
+session::_note_end() { # <engine-name>
+    session::_note stopped "$(jq -cn --arg container "$1" --arg name "${1%._.*}" \
+        '$ARGS.named + {reason: "last-session-ended"}')"
+}
+
+# Write what was done into the event log; a log that cannot be written stops nothing.
+session::_note() { # <type> <json>
+    core::helper state event "$1" --json "$2" > /dev/null || core::warn "'$1' is not in the event log"
 }
 
 # Open a shell in a container with mlc and return the shell's status.
@@ -63,6 +80,8 @@ session::open() { # <name> <engine-name>
     core::on_exit session::_leave
     session::start "$1" "$2"
     mlc::run open "$1" -s || status=$?
+    # mlc has stopped the container itself, if nothing else ran in it.
+    [[ "$(mlc::container_json "$1" 2> /dev/null | jq -r .running || true)" != false ]] || session::_note_end "$2"
     exit "${status}"
 }
 

@@ -207,12 +207,22 @@ class Doors:
         except HelperError:
             await exchange.ask("DELETE", f"/containers/{identity}?v=1")
             raise
+        labels: Mapping[str, str] = rewrite.request.get("Labels") or {}
+        prefix = "ds01.limit."
         self._log(
             "created",
             container=name,
+            name=labels.get("aime.mlc.NAME") or name,
             id=identity,
             image=rewrite.request.get("Image", ""),
+            framework=labels.get("aime.mlc.FRAMEWORK", ""),
             gpus=list(reserved.gpus.uuids),
+            profiles=[k for k in labels.get("ds01.gpu.profiles", "").split(";") if k],
+            limits={
+                key.removeprefix(prefix): value
+                for key, value in sorted(labels.items())
+                if key.startswith(prefix)
+            },
             changed=[note.code for note in rewrite.notes],
         )
         return answer
