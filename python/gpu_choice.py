@@ -106,6 +106,11 @@ class Choices:
         until, note = allowed.until_of(devices), allowed.note_of(devices)
         return Chosen(devices, allowed.useful, until, note, why)
 
+    @property
+    def show_names(self) -> bool:
+        """May everybody see who waits?"""
+        return self._desk.policy().allocation.show_names
+
     def _effective(self, user: User) -> Effective:
         if user.uid not in self._limits:
             self._limits[user.uid] = self._desk.effective(user)

@@ -66,6 +66,11 @@ class Queue:
     engine: str | None = None
 
 
+def name_of(container: str) -> str:
+    """Return the user's own name of a container that the engine calls NAME._.UID."""
+    return container.rpartition("._.")[0] or container
+
+
 def look(desk: Desk) -> tuple[Document, World, HelperError | None]:
     """Return document and world as they are now, put in order in memory only.
 
@@ -134,18 +139,27 @@ def _places(desk: Desk, document: Document, world: World) -> list[Place]:
 
 
 def turn_words(ticket: Ticket, turn: Turn, choices: Choices) -> str:
-    """Say a place in the queue: who is before it in kind, and what must come free."""
+    """Say a place in the queue: who is before it, and what must come free.
+
+    Others are told in kind; by name too where the policy shows names.
+    """
     text = f"place {turn.position} in the queue for '{ticket.request}'"
     if turn.ahead:
-        kinds = [f"'{t.request}' of priority {t.priority}" for t in turn.ahead]
-        shown = ", ".join(kinds[:3]) + (", …" if len(kinds) > 3 else "")
-        text += f", after {shown}"
+        others = [_in_words(other, choices.show_names) for other in turn.ahead[:3]]
+        text += f", after {', '.join(others)}{', …' if len(turn.ahead) > 3 else ''}"
     needs = choices.needs(parse_request(ticket.request), turn.outcome.useful)
     if turn.devices is not None:
         return text + "; it is your turn"
     if turn.outcome.refused and turn.outcome.reason is not None:
         return f"{text}; refused: {turn.outcome.reason.message}"
     return f"{text}; needed: {needs}"
+
+
+def _in_words(ticket: Ticket, show_names: bool) -> str:
+    text = f"'{ticket.request}' of priority {ticket.priority}"
+    if not show_names:
+        return text
+    return f"{text} ({ticket.user}: '{name_of(ticket.container)}')"
 
 
 def explain_request(desk: Desk, user: User, request: Request) -> dict[str, Any]:

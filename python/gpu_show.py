@@ -19,31 +19,33 @@ import settings
 from _common import Exit, HelperError, find_paths, print_json, program_name, run, say
 from containers import age
 from gpu_allocator import Allocator
-from gpu_report import Place
+from gpu_report import Place, name_of
 from gpu_request import parse_request
-from gpu_status import name_of
 from policy import identify_user
 
 PROGRAM = "gpu_show"
 
 
 def queue_rows(
-    places: Sequence[Place], uid: int, now: datetime
+    places: Sequence[Place], uid: int, now: datetime, *, show_names: bool = False
 ) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of the queue; other people are shown in kind only."""
+    """Return header and rows of the queue.
+
+    Other people are shown in kind only, unless the policy shows names.
+    """
     header = ["PLACE", "REQUEST", "PRIORITY", "WAITING", "USER", "CONTAINER", "NEEDS"]
     rows = []
     for place in places:
         ticket = place.ticket
-        is_own = uid in (ticket.uid, 0)
+        is_named = show_names or uid in (ticket.uid, 0)
         rows.append(
             [
                 str(place.position),
                 ticket.request,
                 str(ticket.priority),
                 age((now - ticket.since).total_seconds()),
-                ticket.user if is_own else "",
-                name_of(ticket.container) if is_own else "",
+                ticket.user if is_named else "",
+                name_of(ticket.container) if is_named else "",
                 place.words.rpartition("needed: ")[2]
                 if "needed: " in place.words
                 # The words of a place say more than its number only after a ';'.
@@ -68,12 +70,16 @@ def show_queue(words: argparse.Namespace, allocator: Allocator) -> int:
     places: Sequence[Place] = found.places
     if words.mine:
         places = [place for place in places if place.ticket.uid == uid]
+    # A broken policy hides nothing of an empty queue.
+    show_names = bool(places) and allocator.desk.policy().allocation.show_names
     if words.json:
+        # Whose process it is helps nobody else, whatever the policy shows.
+        hidden = ["owner"] if show_names else ["user", "uid", "container", "owner"]
         shown = []
         for place in places:
             value = gpu_report.place_json(place)
             if uid not in (0, place.ticket.uid):
-                for key in ("user", "uid", "container", "owner"):
+                for key in hidden:
                     value.pop(key, None)
             shown.append(value)
         print_json({"queue": shown, "nvml": found.nvml, "engine": found.engine})
@@ -83,7 +89,9 @@ def show_queue(words: argparse.Namespace, allocator: Allocator) -> int:
         say("info", "nobody waits" if not words.mine else "you wait for none", PROGRAM)
         return Exit.OK
     now = datetime.now(timezone.utc)
-    sys.stdout.write(_table.render(*queue_rows(places, uid, now)))
+    sys.stdout.write(
+        _table.render(*queue_rows(places, uid, now, show_names=show_names))
+    )
     return Exit.OK
 
 

@@ -19,7 +19,7 @@ from containers import age
 from gpu_allocator import Allocator
 from gpu_device_states import DeviceState
 from gpu_inventory import read_inventory
-from gpu_report import Status, state_json, status
+from gpu_report import Status, name_of, state_json, status
 from gpu_types import Device
 
 PROGRAM = "gpu_status"
@@ -51,11 +51,6 @@ def processes(device: Device) -> str:
     names = [process.name or str(process.pid) for process in device.processes]
     more = f" +{len(names) - 2}" if len(names) > 2 else ""
     return ",".join(names[:2]) + more
-
-
-def name_of(container: str) -> str:
-    """Return the user's own name of a container that the engine calls NAME._.UID."""
-    return container.rpartition("._.")[0] or container
 
 
 def row(state: DeviceState, now: datetime) -> list[str]:

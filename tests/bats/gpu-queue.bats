@@ -94,6 +94,27 @@ queue_has() { # <number of requests>
 }
 
 # bats test_tags=engine
+@test "gpu-queue: others see names where the policy shows them" {
+    setup_gpus a100-40
+    sed -i 's/^  show_names: false$/  show_names: true/' "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
+    open_ds01
+    run -0 "${BIN}/container-create" first Debian --gpus 1
+    as_user alice "${BIN}/container-create" shown Debian --gpus 1 --wait > /dev/null 2>&1 &
+    local pid=$!
+    wait_for 20 queue_has 1
+    run -0 --separate-stderr as_user bob "${BIN}/gpu-queue"
+    [[ "${lines[1]}" == *alice*shown* ]]
+    run -0 --separate-stderr as_user bob "${BIN}/gpu-queue" --json
+    jq -e '.queue[0] | .container == "shown._.\(.uid)" and (.user | contains("alice"))
+        and (has("owner") | not)' <<< "${output}"
+    run -5 --separate-stderr as_user bob "${BIN}/container-create" mine Debian --gpus 1 --wait=1s
+    [[ "${stderr}" == *"place 2 in the queue for '1', after '1' of priority "*" ("*alice*": 'shown')"* ]]
+    run -3 as_user bob "${BIN}/gpu-queue" cancel shown
+    run -0 as_user alice "${BIN}/gpu-queue" cancel shown
+    wait "${pid}" || true
+}
+
+# bats test_tags=engine
 @test "gpu-queue: others see a request in kind, not by name" {
     setup_gpus a100-40
     open_ds01

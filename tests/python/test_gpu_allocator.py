@@ -18,6 +18,7 @@ import gpu_report
 import gpu_state
 from _common import Exit, HelperError
 from gpu_desk import PolicyFile
+from gpu_queue import NotYet
 from gpu_request import parse_request
 from gpu_rules import Refusal
 from gpu_state import Grant
@@ -1045,6 +1046,21 @@ def test_places_do_not_name_people(single: World) -> None:
     assert [p.ticket.container for p in places] == ["c", "b"]
     assert "after '1' of priority 50" in places[1].words
     assert not any("user" in p.words for p in places)
+
+
+def test_places_name_people_where_the_policy_shows_names(single: World) -> None:
+    single.policy = make_policy(
+        single.paths.etc, POLICY + "gpu_allocation: {show_names: true}\n"
+    )
+    single.run("a", 7, "1")
+    allocator = single.allocator()
+    allocator.enqueue(user(1), ONE, "first._.1", me())
+    ticket = allocator.enqueue(user(8), ONE, "b", me())
+    words = gpu_report.places(allocator.desk)[1].words
+    assert f"after '1' of priority 50 ({user(1).name}: 'first')" in words
+    with pytest.raises(NotYet) as caught:
+        allocator.reserve(user(8), ONE, "b", me(), ticket.number)
+    assert caught.value.words == words
 
 
 def test_files_are_for_the_group(single: World) -> None:

@@ -43,6 +43,12 @@ def test_others_are_shown_in_kind_only() -> None:
     assert first["NEEDS"] == "one of 1g.5gb"
 
 
+def test_everybody_sees_names_where_the_policy_shows_them() -> None:
+    header, rows = queue_rows([place(1, 1001)], 1002, NOW, show_names=True)
+    shown = dict(zip(header, rows[0], strict=True))
+    assert (shown["USER"], shown["CONTAINER"]) == ("user1001", "job1")
+
+
 def test_root_sees_names() -> None:
     header, rows = queue_rows([place(1, 1001)], 0, NOW)
     assert dict(zip(header, rows[0], strict=True))["USER"] == "user1001"

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 from gpu_device_states import DeviceState
 from gpu_engine_view import View
 from gpu_refusal import GrantedDevice
-from gpu_report import Status
+from gpu_report import Status, name_of
 from gpu_state import Grant
-from gpu_status import HEADER, memory, name_of, notes, processes, row
+from gpu_status import HEADER, memory, notes, processes, row
 from gpu_types import Device, Inventory, Process
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
