@@ -20,6 +20,13 @@ import gateway_facts as facts
 import gateway_json as gj
 import gateway_policy as policy
 from _common import Exit, HelperError, find_paths
+from gateway_builds import (
+    BuildDesk,
+    build_query,
+    check_reference,
+    helper_labels,
+    is_helper,
+)
 from gateway_gpus import GpuDesk, Reserved
 from gateway_http import Answer
 from gateway_proxy import Exchange
@@ -35,10 +42,10 @@ from gateway_types import (
     Rewrite,
     Site,
 )
+from policy_server import Images
 
 BODY_LIMIT = 4 << 20
 _EMPTY_BODIES = (b"", b"{}", b"null")
-_BUILD_PERIOD = 100_000
 _UNREACHABLE = re.compile(
     r"dial tcp|dial unix|no such host|connection (?:refused|reset)|i/o timeout|"
     r"Client\.Timeout|TLS handshake|network is unreachable|no route to host|"
@@ -77,6 +84,8 @@ class Doors:
         self._policy_read: tuple[Limits, Site] | None = None
         self._host: HostFacts | None = None
         self._gpus = gpus or GpuDesk(caller, engine, tell)
+        self._images = Images()
+        self._builds = BuildDesk(engine, tell)
         self._logging: set[asyncio.Future[Any]] = set()
         self._log_failed = False
 
@@ -124,7 +133,9 @@ class Doors:
         user = identify_user(self._caller.uid)
         self._caller = replace(self._caller, name=user.name)
         now = datetime.now(timezone.utc)
-        limits = effective_limits(load_policy(paths.policy), user, now).limits
+        found = load_policy(paths.policy)
+        self._images = found.images
+        limits = effective_limits(found, user, now).limits
         own = tuple(str(path) for path in (paths.etc, paths.state, paths.log))
         return limits, Site(cgroup_parent=settings.cgroup_parent, protected=own)
 
@@ -162,6 +173,11 @@ class Doors:
                 unknown=tuple(unknown),
             )
 
+        if is_helper(create):
+            helper = rewritten(NO_GPUS).request
+            helper["Labels"] = helper_labels(create, helper)
+            await exchange.answer(await exchange.forward(gj.encode(helper)))
+            return
         # Refused for another reason, a request need not wait for GPUs first.
         rewritten(NO_GPUS)
         # Nobody waits for who has left: a client that hangs up leaves the queue.
@@ -279,7 +295,22 @@ class Doors:
         query, notes = build_query(_query(exchange), self._caller, limits, host, site)
         for note in notes:
             self._tell(note.level, note.text)
-        await exchange.stream(f"{exchange.route.path}?{urlencode(query)}")
+        target = f"{exchange.route.path}?{urlencode(query)}"
+        ended = await self._builds.run(exchange, target, self._images, host)
+        if ended:
+            # Its answer has begun: what the client shows cannot be said any more.
+            self._log("denied", code="build", reason=ended.message, container="")
+            self._refused(ended.code, ended.message, ended.hint)
+            self._tell("error", ended.message)
+
+    async def _name(self, exchange: Exchange) -> None:
+        """Let an image get or lose a name, but not one that says another user's."""
+        query = _query(exchange)
+        if exchange.request.method == "DELETE":
+            check_reference(exchange.route.name, self._caller)
+        else:
+            check_reference(query.get("repo", ""), self._caller)
+        await exchange.stream()
 
     async def _pull(self, exchange: Exchange) -> None:
         """Pull an image, or say that it is here where the registry has none.
@@ -288,6 +319,7 @@ class Doors:
         """
         query = _query(exchange)
         name, tag = query.get("fromImage", ""), query.get("tag", "")
+        check_reference(query.get("repo", ""), self._caller)
         target = f"{exchange.route.path}?{urlencode(query)}"
         if not name or query.get("fromSrc"):
             await exchange.stream(target)
@@ -343,6 +375,7 @@ class Doors:
         Rule.VOLUME: _volume,
         Rule.BUILD: _build,
         Rule.PULL: _pull,
+        Rule.NAME: _name,
         Rule.REFUSE: _refuse,
     }
 
@@ -392,55 +425,3 @@ def _has_platform(image: Mapping[str, Any], query: Mapping[str, str]) -> bool:
     if not wanted:
         return True
     return wanted.split("/")[:2] == [image.get("Os", ""), image.get("Architecture", "")]
-
-
-def build_query(
-    query: Mapping[str, str],
-    caller: Caller,
-    limits: Limits,
-    host: HostFacts,
-    site: Site,
-) -> tuple[dict[str, str], list[Note]]:
-    """Return a build's parameters within policy. Raises RefusalError.
-
-    The classic builder runs containers with what the parameters say: they get the
-    limits of the caller's containers. BuildKit takes only the network from here.
-    """
-    result = dict(query)
-    notes: list[Note] = []
-    network = query.get("networkmode", "")
-    if network == "host" and limits.network != "host":
-        result["networkmode"] = "default"
-        text = "the build has no host network: policy does not allow it"
-        notes.append(Note("warning", "network", text))
-    if network.startswith("container:") and not caller.private:
-        raise RefusalError("network", f"network '{network}' is not allowed here")
-    if query.get("securityopt"):
-        raise RefusalError("security", "security options are not allowed in a build")
-    parent = policy.cgroup_parent(caller, host, site)
-    result.pop("cgroupparent", None)
-    if parent:
-        result["cgroupparent"] = parent
-    if query.get("version") == "2":
-        return result, notes
-    numbers = {
-        "memory": "Memory",
-        "memswap": "MemorySwap",
-        "cpuquota": "CpuQuota",
-        "cpuperiod": "CpuPeriod",
-        "cpushares": "CpuShares",
-        "shmsize": "ShmSize",
-    }
-    config: dict[str, Any] = {}
-    for key, field in numbers.items():
-        text = result.pop(key, "")
-        if text.lstrip("-").isdigit() and text.isascii():
-            config[field] = int(text[:20])
-    config = policy.limit_build(config, limits, host, site)
-    if "NanoCpus" in config:
-        result["cpuperiod"] = str(_BUILD_PERIOD)
-        result["cpuquota"] = str(config["NanoCpus"] * _BUILD_PERIOD // 10**9)
-    for key in ("memory", "memswap", "cpushares", "shmsize"):
-        if numbers[key] in config:
-            result[key] = str(config[numbers[key]])
-    return result, notes

@@ -28,6 +28,7 @@ class Rule(Enum):
     BUILD = auto()  # the classic builder's containers
     VOLUME = auto()  # no mounts of the host by way of a volume
     PULL = auto()  # images that exist only here
+    NAME = auto()  # no image gets or loses a name of another user
     REFUSE = auto()  # would run things outside the policy
 
 
@@ -72,7 +73,10 @@ _POST: tuple[tuple[re.Pattern[str], Rule], ...] = (
     (re.compile(r"/build"), Rule.BUILD),
     (re.compile(r"/volumes/create"), Rule.VOLUME),
     (re.compile(r"/images/create"), Rule.PULL),
+    (re.compile(r"/images/(?P<name>.+)/tag"), Rule.NAME),
+    (re.compile(r"/commit"), Rule.NAME),
 )
+_IMAGE = re.compile(r"/images/(?P<name>.+)")
 # Swarm and plugins start processes that no create request describes.
 _CLOSED = re.compile(r"/(?:swarm|services|nodes|secrets|configs|plugins)(?:/.*)?")
 
@@ -113,6 +117,8 @@ def classify(method: str, target: str) -> Route:
     for pattern in hijacks:
         if pattern.fullmatch(bare):
             return Route(Rule.HIJACK, sent, query)
+    if method == "DELETE" and (match := _IMAGE.fullmatch(bare)):
+        return Route(Rule.NAME, sent, query, match["name"])
     if method not in {"GET", "HEAD"} and _CLOSED.fullmatch(bare):
         return Route(Rule.REFUSE, sent, query, bare.split("/")[1])
     return Route(Rule.PASS, sent, query)

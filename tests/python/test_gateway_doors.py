@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from gateway_bench import FakeEngine, dial, proxy, read_all, short_folder
-from gateway_doors import Doors, build_query
+from gateway_builds import build_query
+from gateway_doors import Doors
 from gateway_gpus import GpuDesk, Reserved
 from gateway_proxy import Exchange
 from gateway_types import NO_GPUS, Caller, Create, HostFacts, RefusalError, Site
