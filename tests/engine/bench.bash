@@ -3,8 +3,8 @@
 : "${root:?set by tests/run}" "${fast=}" "${keep=}"
 
 # What Debian calls the programs that the tests run; `bench::package_of` knows the exceptions.
-readonly BENCH_PROGRAMS=(dockerd docker docker-compose mmdebstrap whiptail jq tmux git sudo dash bats ip pgrep gcc)
-readonly BENCH_FAST_PROGRAMS=(jq git dash bats pgrep gcc)
+readonly BENCH_PROGRAMS=(dockerd docker docker-compose mmdebstrap whiptail jq tmux git sudo dash bats ip pgrep gcc promtool)
+readonly BENCH_FAST_PROGRAMS=(jq git dash bats pgrep gcc promtool)
 
 bench_dir=
 bench_engine=
@@ -28,6 +28,7 @@ bench::package_of() { # <program>
         docker) if apt-cache show docker-cli > /dev/null 2>&1; then printf 'docker-cli\n'; else printf 'docker.io\n'; fi ;;
         ip) printf 'iproute2\n' ;;
         pgrep) printf 'procps\n' ;;
+        promtool) printf 'prometheus\n' ;;
         *) printf '%s\n' "$1" ;;
     esac
 }
