@@ -207,6 +207,13 @@ core::print_words() { # <word>...
     printf '%s\n' "${words% }"
 }
 
+# Say how the same is done without questions, so that people learn it.
+core::same_in_words() { # <word>...
+    local words
+    words="$(core::print_words "$@")"
+    core::info "the same in one line: ${words}"
+}
+
 # Show what a helper prints anew every two seconds, until Ctrl-C.
 core::watch() { # <job> [<word>...]
     local text

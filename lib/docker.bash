@@ -112,3 +112,8 @@ docker::answers() {
 docker::count_managed() {
     docker ps --all --quiet --filter label=ds01.managed 2> /dev/null | wc -l
 }
+
+# Run docker with the gateway between it and the engine. Returns: docker's status.
+docker::governed() { # <word>...
+    core::helper docker_gateway run -- docker "$@"
+}

@@ -5,8 +5,8 @@
 
 # What `menu::walk` sets: the word on the button that goes back.
 MENU_BACK=Cancel
-# What menu::_fit sets.
-MENU_ROWS=()
+# What menu::_fit and menu::_set_text set.
+MENU_ROWS=() MENU_TEXT='' MENU_BOX=() MENU_SCROLL=()
 
 # Legible on dark and light terminals, since every part has both its colours; an administrator's NEWT_COLORS wins.
 readonly MENU_COLOURS='root=lightgray,black window=black,lightgray border=black,lightgray shadow=black,black
@@ -163,35 +163,39 @@ menu::input() { # <title> <text> [<default>]
     menu::_whiptail --title "$1" --cancel-button "${MENU_BACK}" --inputbox "$2" "${size[0]}" "${size[1]}" "${3:-}"
 }
 
+# Break a text into lines that fit. Sets: MENU_TEXT, MENU_BOX (height and width), MENU_SCROLL.
+menu::_set_text() { # <text>
+    local size rows
+    read -ra size <<< "$(menu::_size 1)"
+    MENU_TEXT="$(fold -s -w "$((size[1] - 6))" <<< "$1")"
+    rows="$(wc -l <<< "${MENU_TEXT}")"
+    read -ra size <<< "$(menu::_size "${rows}")"
+    MENU_SCROLL=() MENU_BOX=("$((size[0] - 2))" "${size[1]}")
+    # A text that scrolls takes the keyboard until Tab is pressed, so only where it must.
+    ((rows <= size[0] - 8)) || MENU_SCROLL=(--scrolltext)
+}
+
 # Ask yes or no; the default is No.
 menu::confirm() { # <title> <text>
-    local size answer line rows=1
+    local answer
     if ! menu::_has_whiptail; then
         printf '%s\n%s [y/N]: ' "$1" "$2" >&2
         IFS= read -r answer || return 255
         [[ "${answer,,}" == y || "${answer,,}" == yes ]]
         return
     fi
-    # Whiptail wraps at the width of its box; a line counts as often as it will be broken.
-    while IFS= read -r line; do
-        rows=$((rows + 1 + ${#line} / 68))
-    done <<< "$2"
-    read -ra size <<< "$(menu::_size "${rows}")"
-    menu::_whiptail --title "$1" --defaultno --scrolltext --yesno "$2" "${size[0]}" "${size[1]}"
+    menu::_set_text "$2"
+    menu::_whiptail --title "$1" --defaultno "${MENU_SCROLL[@]}" --yesno "${MENU_TEXT}" "${MENU_BOX[@]}"
 }
 
 # Show a text until Enter is pressed.
 menu::message() { # <title> <text>
-    local size line rows=1
     if ! menu::_has_whiptail; then
         printf '%s\n%s\n' "$1" "$2" >&2
         return 0
     fi
-    while IFS= read -r line; do
-        rows=$((rows + 1 + ${#line} / 68))
-    done <<< "$2"
-    read -ra size <<< "$(menu::_size "${rows}")"
-    menu::_whiptail --title "$1" --scrolltext --msgbox "$2" "${size[0]}" "${size[1]}"
+    menu::_set_text "$2"
+    menu::_whiptail --title "$1" "${MENU_SCROLL[@]}" --msgbox "${MENU_TEXT}" "${MENU_BOX[@]}"
 }
 
 # Lead through steps. Each is a function that asks one thing, keeps the answer itself, and returns 0 (go on), 1 (go back),

@@ -72,6 +72,12 @@ terminal_start() { # <word>...
         "env TERM=xterm-256color ${words}; echo \$? > '${BATS_TEST_TMPDIR}/terminal-status'"
 }
 
+# The same, but the screen stays for a look when the command has ended.
+terminal_start_and_stay() { # <word>...
+    # shellcheck disable=SC2016 # expanded inside
+    terminal_start bash -c '"$@"; status=$?; echo "$status" > "$0"; sleep 60' "${BATS_TEST_TMPDIR}/terminal-status" "$@"
+}
+
 terminal_keys() { # <key>...
     tmux -L "${TERMINAL}" send-keys -t t "$@"
 }

@@ -1,0 +1,222 @@
+# shellcheck shell=bash
+# user-setup: look at what a new user needs, step by step, and put right what is missing.
+# Each step has two functions: _see_STEP says what is there (status 1: something is missing), _mend_STEP puts it right.
+: "${PROJECT_ROOT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${CORE_QUIET?set by lib}" "${MLC_WORKSPACE_DIR?set by lib}"
+
+readonly SETUP_STEPS=(access workspace limits ssh git vscode project)
+declare -A SETUP=([check]='' [yes]='' [json]='' [git_name]='' [git_email]='' [project]='' [workspace]='' [asks]='')
+# What a step found, in words.
+SETUP_FOUND=''
+
+main() {
+    local only=() skip=() step steps=() bare=yes missing=() found='[]' status=0
+    while (($# > 0)); do
+        bare=''
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            --check) SETUP[check]=yes && shift ;;
+            --only) core::need_value "$1" "$#" "${2:-}" && only+=("$2") && shift 2 ;;
+            --only=*) core::need_value --only 2 "${1#*=}" && only+=("${1#*=}") && shift ;;
+            --skip) core::need_value "$1" "$#" "${2:-}" && skip+=("$2") && shift 2 ;;
+            --skip=*) core::need_value --skip 2 "${1#*=}" && skip+=("${1#*=}") && shift ;;
+            --git-name) core::need_value "$1" "$#" "${2:-}" && SETUP[git_name]="$2" && shift 2 ;;
+            --git-name=*) core::need_value --git-name 2 "${1#*=}" && SETUP[git_name]="${1#*=}" && shift ;;
+            --git-email) core::need_value "$1" "$#" "${2:-}" && SETUP[git_email]="$2" && shift 2 ;;
+            --git-email=*) core::need_value --git-email 2 "${1#*=}" && SETUP[git_email]="${1#*=}" && shift ;;
+            --project) core::need_value "$1" "$#" "${2:-}" && SETUP[project]="$2" && shift 2 ;;
+            --project=*) core::need_value --project 2 "${1#*=}" && SETUP[project]="${1#*=}" && shift ;;
+            --guided) guide::on && shift ;;
+            --json) SETUP[json]=yes && shift ;;
+            -y | --yes) SETUP[yes]=yes && shift ;;
+            -q | --quiet) core::be_quiet && shift ;;
+            -*) core::unknown_option "$1" ;;
+            *) core::usage_error "unexpected word '$1'" ;;
+        esac
+    done
+    for step in "${only[@]}" "${skip[@]}"; do
+        [[ " ${SETUP_STEPS[*]} " == *" ${step} "* ]] \
+            || core::usage_error "'${step}' is not a step, known are $(core::join ', ' "${SETUP_STEPS[@]}")"
+    done
+    if [[ -z "${SETUP[yes]}${SETUP[check]}" ]] && core::is_interactive; then
+        SETUP[asks]=yes
+    elif [[ -n "${bare}" ]]; then
+        core::missing "'--check' or '--yes'"
+    fi
+    for step in "${SETUP_STEPS[@]}"; do
+        ((${#only[@]} == 0)) || [[ " ${only[*]} " == *" ${step} "* ]] || continue
+        [[ " ${skip[*]:-} " == *" ${step} "* ]] || steps+=("${step}")
+    done
+
+    for step in "${steps[@]}"; do
+        status=0
+        user-setup::_step "${step}" || status=$?
+        ((status == 0)) || missing+=("${step}")
+        found="$(jq -c --arg step "${step}" --arg words "${SETUP_FOUND}" --argjson ok "$((status == 0))" \
+            '. + [{step: $step, ok: ($ok == 1), words: $words}]' <<< "${found}")"
+    done
+    [[ -z "${SETUP[json]}" ]] || jq -c '{steps: .}' <<< "${found}"
+    if ((${#missing[@]} > 0)); then
+        core::warn "not in place: $(core::join ', ' "${missing[@]}")"
+        core::hint "run 'user-setup --only ${missing[0]}' when you want to go on"
+        exit "${EXIT_PREREQUISITE}"
+    fi
+}
+
+# See, and where something is missing, mend if the person wants it, and see again. Returns: 1 if it is still missing.
+user-setup::_step() { # <step>
+    local status=0
+    "user-setup::_see_$1" || status=$?
+    if ((status != 0)) && [[ -z "${SETUP[check]}" ]] && declare -F "user-setup::_mend_$1" > /dev/null; then
+        if [[ -z "${SETUP[asks]}" ]] || user-setup::_wants "$1"; then
+            "user-setup::_mend_$1" || true
+            status=0
+            "user-setup::_see_$1" || status=$?
+        fi
+    fi
+    if ((status == 0)); then
+        core::info "$1: ${SETUP_FOUND}"
+    else
+        core::warn "$1: ${SETUP_FOUND}"
+    fi
+    return "${status}"
+}
+
+# Should this be put right? Esc leaves.
+user-setup::_wants() { # <step>
+    local status=0
+    menu::confirm "First steps: $1" "${SETUP_FOUND}
+
+Shall this be put right now?" || status=$?
+    ((status != 255)) || menu::left
+    return "${status}"
+}
+
+user-setup::_see_access() {
+    local socket
+    guide::say container
+    SETUP_FOUND="the Docker engine answers you"
+    (mlc::load) 2> /dev/null || {
+        SETUP_FOUND="DS01 is not usable: $( (mlc::load) 2>&1 | sed -n 's/^[^:]*: error: //p')"
+        return 1
+    }
+    mlc::load
+    docker::answers && return 0
+    socket="${DOCKER_HOST:?set by mlc::load}" socket="${socket#unix://}"
+    SETUP_FOUND="the Docker engine does not run: ask the administrator"
+    [[ ! -S "${socket}" || -w "${socket}" ]] || SETUP_FOUND="you may not use the Docker engine: ask the administrator for\
+ 'usermod -aG $(stat -c %G -- "${socket}") $(id -un)', then log in anew"
+    return 1
+}
+
+user-setup::_see_workspace() {
+    guide::say workspace
+    SETUP[workspace]="${MLC_WORKSPACE_DIR:-${HOME}/workspace}"
+    SETUP_FOUND="'${SETUP[workspace]}' is /workspace in your containers"
+    [[ -d "${SETUP[workspace]}" ]] || {
+        SETUP_FOUND="there is no folder '${SETUP[workspace]}' yet"
+        return 1
+    }
+    [[ -w "${SETUP[workspace]}" ]] || {
+        SETUP_FOUND="you may not write in '${SETUP[workspace]}'"
+        return 1
+    }
+}
+
+user-setup::_mend_workspace() {
+    mkdir -p -- "${SETUP[workspace]}"
+}
+
+user-setup::_see_limits() {
+    local json
+    guide::say limits
+    json="$(core::helper get_resource_limits 2> /dev/null)" || {
+        SETUP_FOUND="the policy cannot be read: run 'ds01-config check'"
+        return 1
+    }
+    SETUP_FOUND="$(jq -r 'def gib: if . == null then "unlimited" else "\(. / 1073741824 | floor) GiB" end;
+        def any: if . == null then "unlimited" else tostring end;
+        def hours: if . == null then "never" else "\(. / 3600 | floor) h" end;
+        .limits | "\(.max_cpus | any) CPUs and \(.memory | gib) of memory in a container, \(.max_gpus | any) GPUs and "
+        + "\(.max_containers_per_user | any) containers in all; stopped when idle: \(.idle_timeout | hours)"' <<< "${json}")"
+    guide::say gpus
+    guide::say idle
+}
+
+user-setup::_see_ssh() {
+    local key
+    for key in "${HOME}"/.ssh/id_*.pub; do
+        [[ -s "${key}" ]] || continue
+        SETUP_FOUND="your public key is in '${key}'"
+        return 0
+    done
+    SETUP_FOUND="you have no SSH key here, which git servers ask for"
+    return 1
+}
+
+user-setup::_mend_ssh() {
+    type -P ssh-keygen > /dev/null || {
+        core::error "'ssh-keygen' is not installed"
+        core::hint "ask the administrator for the package 'openssh-client'"
+        return 1
+    }
+    # Its rights matter to ssh, whatever the umask is.
+    [[ -d "${HOME}/.ssh" ]] || mkdir -m 700 -- "${HOME}/.ssh"
+    ssh-keygen -q -t ed25519 -N '' -C "$(id -un)@$(uname -n)" -f "${HOME}/.ssh/id_ed25519" < /dev/null > /dev/null
+    core::info "give this line to your git server: $(< "${HOME}/.ssh/id_ed25519.pub")"
+    core::info "'ssh-keygen -p -f ~/.ssh/id_ed25519' adds a passphrase"
+}
+
+user-setup::_see_git() {
+    local name email
+    type -P git > /dev/null || {
+        SETUP_FOUND="git is not installed: ask the administrator"
+        return 1
+    }
+    name="$(git config --global user.name || true)"
+    email="$(git config --global user.email || true)"
+    SETUP_FOUND="you are '${name} <${email}>' in commits"
+    [[ -n "${name}" && -n "${email}" ]] || {
+        SETUP_FOUND="git does not know your name and address"
+        return 1
+    }
+}
+
+user-setup::_mend_git() {
+    type -P git > /dev/null || return 0
+    if [[ -n "${SETUP[asks]}" ]]; then
+        [[ -n "${SETUP[git_name]}" ]] || SETUP[git_name]="$(menu::input "First steps: git" "Your name, as it shall stand in commits:" \
+            "$(getent passwd "${UID}" | cut -d: -f5 | cut -d, -f1)")" || return 0
+        [[ -n "${SETUP[git_email]}" ]] || SETUP[git_email]="$(menu::input "First steps: git" "Your e-mail address:")" || return 0
+    fi
+    [[ -z "${SETUP[git_name]}" ]] || git config --global user.name "${SETUP[git_name]}"
+    [[ -z "${SETUP[git_email]}" ]] || git config --global user.email "${SETUP[git_email]}"
+}
+
+user-setup::_see_vscode() {
+    SETUP_FOUND="in VS Code, 'Remote-SSH: Connect to Host' with '$(id -un)@$(uname -n)', then 'Attach to Running Container'; docs/users-guide.md has the rest"
+}
+
+user-setup::_see_project() {
+    local found=()
+    guide::say project
+    mapfile -t found < <(find "${SETUP[workspace]:-${MLC_WORKSPACE_DIR:-${HOME}/workspace}}" -mindepth 2 -maxdepth 2 \
+        -name requirements.txt -printf '%h\n' 2> /dev/null | sort)
+    SETUP_FOUND="you have ${#found[@]} in your workspace"
+    ((${#found[@]} > 0)) || {
+        SETUP_FOUND="there is no project in your workspace yet"
+        return 1
+    }
+    SETUP_FOUND+=", the first is '${found[0]}'"
+}
+
+user-setup::_mend_project() {
+    local words=()
+    if [[ -n "${SETUP[project]}" ]]; then
+        words=("${SETUP[project]}" --yes)
+    elif [[ -z "${SETUP[asks]}" ]]; then
+        core::hint "run 'project-init NAME', or give '--project NAME'"
+        return 0
+    fi
+    [[ -z "${GUIDE_ON}" ]] || words+=(--guided)
+    env -u COMMAND_NAME "${PROJECT_ROOT}/bin/project-init" "${words[@]}" ${CORE_QUIET:+--quiet} >&2
+}

@@ -1,0 +1,218 @@
+"""Lay out the folder of a project from templates/project, and say what types there are.
+
+`types` prints the types of projects: `general`, and the use cases of packages.yaml.
+`make` writes what is missing in a folder; a file that is there already is never
+touched. Each prints one JSON object. Exit statuses: docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path, PurePosixPath
+
+from _common import (
+    PROJECT_ROOT,
+    Exit,
+    HelperError,
+    find_paths,
+    nearest,
+    print_json,
+    program_name,
+    run,
+)
+from image_names import reference
+from packages import load_packages
+from process_owner import user_name
+
+GENERAL = "general"
+TEMPLATES = PROJECT_ROOT / "templates" / "project"
+_SUFFIX = ".j2"
+# What both a container and an image can be called.
+_NAME = re.compile(r"(?=.{1,40}$)[a-z0-9]+(?:[_-][a-z0-9]+)*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Type:
+    """A type of project, and the packages that its image brings."""
+
+    name: str
+    title: str
+    packages: tuple[str, ...] = ()
+
+
+def check_name(name: str) -> str:
+    """Return the name of a project, which its image and container can have too.
+
+    Raises HelperError(USAGE), with the rule.
+    """
+    if not _NAME.fullmatch(name):
+        raise HelperError(
+            Exit.USAGE,
+            f"'{name}' is not a name for a project",
+            "use lower-case letters and digits, parts joined by single '-' or '_', "
+            "at most 40",
+        )
+    return name
+
+
+def load_types() -> list[Type]:
+    """Return all types of projects, the general one first. Raises as load_packages."""
+    packages = load_packages(find_paths().etc / "packages.yaml")
+    known = [Type(use.name, use.title, use.pip) for use in packages.use_cases]
+    return [Type(GENERAL, "Any kind of project"), *known]
+
+
+def find_type(name: str, types: Sequence[Type]) -> Type:
+    """Return the type of that name; raises HelperError(USAGE), naming those known."""
+    for item in types:
+        if item.name == name:
+            return item
+    known = [item.name for item in types]
+    close = nearest(name, known)
+    raise HelperError(
+        Exit.USAGE,
+        f"'{name}' is not a type of project",
+        f"did you mean '{close}'?" if close else f"known are {', '.join(known)}",
+    )
+
+
+def target_name(template: PurePosixPath) -> PurePosixPath:
+    """Return where a template goes: without its suffix, `gitignore` with its dot."""
+    name = template.name.removesuffix(_SUFFIX)
+    return template.with_name(".gitignore" if name == "gitignore" else name)
+
+
+def inside_path(folder: Path, workspace: Path) -> str:
+    """Return where a folder lies in containers, whose /workspace is `workspace`."""
+    try:
+        return str(PurePosixPath("/workspace") / folder.relative_to(workspace))
+    except ValueError:
+        return "/workspace"
+
+
+def render(values: Mapping[str, object]) -> dict[PurePosixPath, str]:
+    """Return the text of every file of a project, by its path in the folder."""
+    import jinja2  # noqa: PLC0415 - only here
+
+    # Not HTML: nothing is to be escaped.
+    environment = jinja2.Environment(  # noqa: S701
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+    )
+    files: dict[PurePosixPath, str] = {}
+    for name in sorted(environment.list_templates()):
+        path = PurePosixPath(name)
+        if path.name.endswith(_SUFFIX):
+            text = environment.get_template(name).render(values)
+        else:
+            text = (TEMPLATES / name).read_text(encoding="utf-8")
+        files[target_name(path)] = text
+    return files
+
+
+def write_missing(folder: Path, files: Mapping[PurePosixPath, str]) -> list[str]:
+    """Write the files that a folder lacks; return their paths in it.
+
+    Raises HelperError: REFUSED where the folder may not be written, PREREQUISITE on a
+    full disk. What was written before stays: the next call adds the rest.
+    """
+    written = []
+    for path, text in files.items():
+        target = folder / path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            raise HelperError(
+                Exit.PREREQUISITE if is_full else Exit.REFUSED,
+                f"cannot write '{target}': {(error.strerror or str(error)).lower()}",
+                f"'df -h {folder}' shows how much room there is"
+                if is_full
+                else "choose another folder with '--dir'",
+            ) from error
+        written.append(str(path))
+    return written
+
+
+def do_make(words: argparse.Namespace) -> int:
+    """Write what a project's folder lacks."""
+    name = check_name(words.name)
+    kind = find_type(words.type, load_types())
+    folder = Path(words.folder).absolute()
+    if folder.exists() and not folder.is_dir():
+        raise HelperError(
+            Exit.USAGE, f"'{folder}' is not a folder", "choose another with '--dir'"
+        )
+    values = {
+        "name": name,
+        "type": kind.name,
+        "title": kind.title,
+        "packages": list(kind.packages),
+        "image": words.image,
+        "reference": reference(user_name(), os.getuid(), name),
+        "inside": inside_path(folder, Path(words.workspace).absolute()),
+        "user": user_name(),
+        "uid": os.getuid(),
+        "gid": os.getgid(),
+        "today": datetime.now(timezone.utc).date().isoformat(),
+    }
+    files = render(values)
+    if words.dry_run:
+        written = [str(path) for path in files if not (folder / path).exists()]
+    else:
+        written = write_missing(folder, files)
+    print_json(
+        {
+            "folder": str(folder),
+            "inside": values["inside"],
+            "written": written,
+            "kept": [str(path) for path in files if str(path) not in written],
+        }
+    )
+    return Exit.OK
+
+
+def do_types(words: argparse.Namespace) -> int:
+    """Print the types of projects."""
+    del words
+    types = [{"name": t.name, "title": t.title} for t in load_types()]
+    print_json({"types": types})
+    return Exit.OK
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name("project_files"), description=__doc__, allow_abbrev=False
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("types", allow_abbrev=False)
+    make = verbs.add_parser("make", allow_abbrev=False)
+    make.add_argument("name")
+    make.add_argument("--type", default=GENERAL)
+    make.add_argument("--folder", required=True)
+    make.add_argument("--workspace", required=True)
+    make.add_argument("--image", action="store_true", help="an image of its own")
+    make.add_argument("--dry-run", action="store_true")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    return {"types": do_types, "make": do_make}[words.verb](words)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, "project_files"))

@@ -1,0 +1,94 @@
+#!/usr/bin/env bats
+# project-init: a project's folder, its git repository, its image and container.
+
+load helper
+
+setup() {
+    setup_ds01
+    git config --global user.name "Test Person"
+    git config --global user.email test@example.org
+}
+
+teardown() {
+    terminal_stop
+    teardown_engine
+}
+
+@test "project-init: names the missing word where nobody can be asked" {
+    run -2 --separate-stderr "${BIN}/project-init" < /dev/null
+    [[ "${stderr_lines[0]}" == 'project-init: error: missing NAME' ]]
+    run -2 --separate-stderr "${BIN}/project-init" a b
+    [[ "${stderr_lines[0]}" == *"unexpected word 'b'" ]]
+    run -2 --separate-stderr "${BIN}/project-init" ../x
+    [[ "${stderr_lines[0]}" == *"'../x' is not a name for a project" ]]
+    run -2 --separate-stderr "${BIN}/project-init" x --type genral
+    [[ "${stderr_lines[1]}" == "project-init: hint: did you mean 'general'?" ]]
+    [[ ! -e "${HOME}/workspace" ]]
+}
+
+@test "project-init: makes folder and repository; again, only what is missing" {
+    run -0 --separate-stderr "${BIN}/project-init" thesis --type cv
+    [[ -z "${output}" && "${stderr}" == *"thesis' made: "*README.md* ]]
+    [[ "$(git -C "${HOME}/workspace/thesis" log --format=%s)" == 'Begin thesis' ]]
+    [[ -z "$(git -C "${HOME}/workspace/thesis" status --porcelain)" ]]
+    printf 'mine\n' > "${HOME}/workspace/thesis/README.md"
+    rm "${HOME}/workspace/thesis/src/main.py"
+    run -0 --separate-stderr "${BIN}/project-init" thesis --json
+    [[ "$(jq -c .written <<< "${output}")" == '["src/main.py"]' ]]
+    [[ "$(< "${HOME}/workspace/thesis/README.md")" == mine ]]
+    [[ "$(git -C "${HOME}/workspace/thesis" log --oneline | wc -l)" == 1 ]]
+}
+
+@test "project-init: --dry-run makes nothing, --no-git no repository, --dir another folder" {
+    run -0 "${BIN}/project-init" thesis --dry-run
+    [[ "${output}" == *"would be made: "* && ! -e "${HOME}/workspace" ]]
+    run -0 "${BIN}/project-init" thesis --no-git --dir "${HOME}/a b/c" --quiet
+    [[ -z "${output}" && -s "${HOME}/a b/c/README.md" && ! -e "${HOME}/a b/c/.git" ]]
+}
+
+@test "project-init: without git's name the folder is made all the same, and it is said" {
+    rm "${HOME}/.gitconfig"
+    run -0 --separate-stderr env GIT_CONFIG_SYSTEM=/dev/null EMAIL='' "${BIN}/project-init" thesis
+    [[ -d "${HOME}/workspace/thesis/.git" ]]
+    if [[ -n "$(git -C "${HOME}/workspace/thesis" rev-list --all)" ]]; then
+        skip "this host tells git a name by itself"
+    fi
+    [[ "${stderr}" == *"git does not know your name ('user-setup --only git' sets it)"* ]]
+}
+
+@test "project-init: a broken packages file is named, and nothing is made" {
+    printf 'tiers: [' > "${DS01_ROOT}/etc/ds01/packages.yaml"
+    run -6 --separate-stderr "${BIN}/project-init" thesis
+    [[ "${stderr_lines[0]}" == *packages.yaml* && ! -e "${HOME}/workspace" ]]
+}
+
+@test "project-init: typed bare it asks, and shows the same in one line" {
+    terminal_start_and_stay "${BIN}/project-init"
+    wait_for 10 terminal_shows 'A name for the project'
+    terminal_keys thesis Enter
+    wait_for 10 terminal_shows 'What kind of project'
+    # Back, and the name is still there.
+    terminal_keys Tab Tab Enter
+    wait_for 10 terminal_shows 'A name for the project'
+    terminal_shows thesis
+    terminal_keys Enter
+    wait_for 10 terminal_shows 'What kind of project'
+    terminal_keys Down Down Enter
+    wait_for 10 terminal_shows 'What should it have?'
+    terminal_keys Enter
+    wait_for 10 terminal_shows 'the same in one line: project-init thesis --type cv'
+    [[ "$(terminal_status)" == 0 ]]
+    grep -q cv "${HOME}/workspace/thesis/requirements.txt"
+}
+
+@test "project-init: Esc leaves with nothing done; --guided explains first" {
+    terminal_start_and_stay "${BIN}/project-init" --guided
+    wait_for 10 terminal_shows 'A project is a folder in your workspace'
+    terminal_keys Enter
+    wait_for 10 terminal_shows 'A name for the project'
+    terminal_keys thesis Enter
+    wait_for 10 terminal_shows 'What kind of project'
+    terminal_keys Escape
+    [[ "$(terminal_status)" == 130 ]]
+    [[ ! -e "${HOME}/workspace" ]]
+}
