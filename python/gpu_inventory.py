@@ -115,7 +115,7 @@ def _describer(proc: Path) -> Callable[[RawProcess], Process | None]:
         found = known[raw.pid]
         if raw.draws and gpu_processes.is_display(found):
             return None
-        return replace(found, memory=raw.memory)
+        return replace(found, memory=raw.memory, utilisation=raw.utilisation)
 
     return describe
 

@@ -6,6 +6,8 @@ nowhere else. No call ends another: what fails becomes a Fault in its place.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +39,8 @@ _UNCORRECTED = 1
 _VOLATILE = 0
 _TEMPERATURE_GPU = 0
 _ATTEMPTS = 3
+# How far back a process's use of a GPU is asked for.
+_LOAD_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,9 @@ class Reader:
         degrees = self.ask("nvmlDeviceGetTemperature", handle, _TEMPERATURE_GPU)
         return degrees if isinstance(degrees, Fault) else int(degrees)
 
-    def _processes(self, handle: Any, graphics: bool) -> Answer[tuple[RawProcess, ...]]:
+    def _processes(
+        self, handle: Any, graphics: bool, is_instance: bool = False
+    ) -> Answer[tuple[RawProcess, ...]]:
         computing = self._listed("nvmlDeviceGetComputeRunningProcesses", handle)
         if isinstance(computing, Fault):
             return computing
@@ -155,6 +161,11 @@ class Reader:
         if graphics:
             found.append(self._listed(_GRAPHICS_PROCESSES, handle))
         processes: dict[int, RawProcess] = {}
+        loads: dict[int, int] = {}
+        if self._detail and not is_instance:
+            lists = [listed for listed in found if not isinstance(listed, Fault)]
+            pids = [int(entry.pid) for listed in lists for entry in listed]
+            loads = self._loads(handle, pids) if pids else {}
         for number, listed in enumerate(found):
             if isinstance(listed, Fault):
                 if not listed.is_absent:
@@ -162,9 +173,23 @@ class Reader:
                 continue
             for entry in listed:
                 pid, draws = int(entry.pid), number == 2
-                process = RawProcess(pid, entry.usedGpuMemory, draws)
+                process = RawProcess(pid, entry.usedGpuMemory, draws, loads.get(pid))
                 processes.setdefault(pid, process)
         return tuple(processes[pid] for pid in sorted(processes))
+
+    def _loads(self, handle: Any, pids: Iterable[int]) -> dict[int, int]:
+        """Return how much each process used the GPU lately; empty if that is not told.
+
+        NVML lists those only that used it.
+        """
+        since = int((time.time() - _LOAD_SECONDS) * 1e6)
+        rows = self.ask("nvmlDeviceGetProcessUtilization", handle, since)
+        loads = dict.fromkeys(pids, 0)
+        if isinstance(rows, Fault):
+            return loads if rows.code == _NOT_FOUND else {}
+        for row in rows:
+            loads[int(row.pid)] = max(loads.get(int(row.pid), 0), int(row.smUtil))
+        return loads
 
     def _listed(self, name: str, handle: Any) -> Any:
         answer: Any = Fault(FUNCTION_NOT_FOUND, f"NVML has no {name}")
@@ -221,7 +246,7 @@ class Reader:
             name=name,
             memory=self._memory(handle),
             processes=self._processes(
-                handle, graphics=known is None or _GRAPHICS_PROFILE in known
+                handle, known is None or _GRAPHICS_PROFILE in known, is_instance=True
             ),
             placement=placement,
             profile=profile,

@@ -60,11 +60,15 @@ class Memory:
 
 @dataclass(frozen=True)
 class RawProcess:
-    """A process as NVML lists it; `draws` if it only uses the GPU for graphics."""
+    """A process as NVML lists it; `draws` if it only uses the GPU for graphics.
+
+    `utilisation` is the most, in percent, of the last minute's samples.
+    """
 
     pid: int
     memory: int | None = None
     draws: bool = False
+    utilisation: int | None = None
 
 
 @dataclass(frozen=True)

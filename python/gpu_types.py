@@ -31,7 +31,8 @@ class Process:
     """A process on a device, as NVML reports it: a PID of the host.
 
     `container` is the engine's id of the container that it runs in, None outside one;
-    `memory` is what it holds on the device.
+    `memory` is what it holds on the device, `utilisation` the percent of it that the
+    process used lately (None where that was not asked for, or is not told).
     """
 
     pid: int
@@ -39,6 +40,7 @@ class Process:
     uid: int | None = None
     container: str | None = None
     memory: int | None = None
+    utilisation: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,299 @@
+"""Reads what a running container does, from the kernel and the NVML inventory.
+
+Everything comes from /proc and the cgroups, whichever version and driver the engine
+uses, so that looking at hundreds of containers is cheap and asks nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import gpu_processes
+from activity import GpuUse, Sample
+from gpu_types import Device, Inventory
+
+PROC = Path("/proc")
+KEEP_FILE = ".keep-alive"
+# A folder on a network that hangs must not hold up everybody else.
+_KEEP_FILE_SECONDS = 2.0
+# More processes than this need not be looked at one by one.
+_MOST_PROCESSES = 256
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running container to look at: `pid` is its first process.
+
+    `workspace` is the folder on the host that is /workspace inside, `gpus` its devices.
+    """
+
+    id: str
+    pid: int
+    uid: int
+    shares_network: bool = False
+    workspace: str = ""
+    gpus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cgroups:
+    """Where the cgroup hierarchies are mounted: controller -> folder and its root.
+
+    The unified one (v2) has the name ``.
+    """
+
+    mounts: Mapping[str, tuple[str, str]]
+
+    def folder(self, text: str, controller: str) -> Path | None:
+        """Return a process's folder for a v1 controller, or of v2, by its cgroup file;
+        None where there is no such hierarchy."""
+        for line in text.splitlines():
+            number, _, rest = line.partition(":")
+            names, colon, path = rest.partition(":")
+            if not colon:
+                continue
+            is_it = number == "0" if not controller else controller in names.split(",")
+            if is_it and controller in self.mounts:
+                mount, root = self.mounts[controller]
+                if root != "/":
+                    path = path.removeprefix(root)
+                return Path(mount + path)
+        return None
+
+
+def read_cgroups(proc: Path = PROC) -> Cgroups:
+    """Return where the hierarchies are mounted for this process."""
+    mounts: dict[str, tuple[str, str]] = {}
+    for line in _read(proc / "self/mountinfo").splitlines():
+        own, _, filesystem = line.partition(" - ")
+        words, kind = own.split(), filesystem.split()
+        if len(words) < 5 or len(kind) < 3:
+            continue
+        place = (_OCTAL.sub(lambda m: chr(int(m[1], 8)), words[4]), words[3])
+        if kind[0] == "cgroup2":
+            mounts.setdefault("", place)
+        elif kind[0] == "cgroup":
+            for name in kind[2].split(","):
+                mounts.setdefault(name, place)
+    return Cgroups(mounts)
+
+
+class Watcher:
+    """Takes samples of containers in one pass."""
+
+    def __init__(self, inventory: Inventory, proc: Path = PROC) -> None:
+        self._proc = proc
+        self._cgroups = read_cgroups(proc)
+        self._own = gpu_processes.read_own(proc)
+        self._devices = {device.uuid: device for device in inventory.devices}
+        self._nvml_answers = inventory.error is None
+        self._hosts_terminals = _device_of(Path("/dev/pts"))
+
+    def sample(self, target: Target, at: datetime) -> Sample:
+        """Return what a container did so far, without its keep-alive file."""
+        gpus = self._gpus(target)
+        text = _read(self._proc / str(target.pid) / "cgroup")
+        if gpu_processes.container_of(text, self._own) != target.id:
+            # It ended meanwhile, and the number may be another process's.
+            return Sample(at, inputs=None, gpus=gpus)
+        return Sample(
+            at,
+            cpu=self._cpu(text),
+            network=None if target.shares_network else self._network(target.pid),
+            shares_network=target.shares_network,
+            block=self._block(text),
+            waits=self._waits(text),
+            inputs=self._inputs(target.pid),
+            gpus=gpus,
+        )
+
+    def _cpu(self, text: str) -> int | None:
+        folder = self._cgroups.folder(text, "cpuacct")
+        if folder is not None:
+            usage = _read(folder / "cpuacct.usage").strip()
+            return int(usage) if usage.isdigit() else None
+        folder = self._cgroups.folder(text, "")
+        for line in _read(folder / "cpu.stat").splitlines() if folder else ():
+            name, _, value = line.partition(" ")
+            if name == "usage_usec" and value.isdigit():
+                return int(value) * 1000
+        return None
+
+    def _block(self, text: str) -> int | None:
+        """Return the bytes of block I/O; 0 where the kernel does not count them."""
+        folder = self._cgroups.folder(text, "blkio")
+        if folder is not None:
+            return _throttled(_read(folder / "blkio.throttle.io_service_bytes"))
+        folder = self._cgroups.folder(text, "")
+        return _io_stat(_read(folder / "io.stat")) if folder else None
+
+    def _network(self, pid: int) -> int | None:
+        text = _read(self._proc / str(pid) / "net/dev")
+        return _net_dev(text) if text else None
+
+    def _waits(self, text: str) -> int:
+        """Count the processes that wait for a disk, or for a file on the network."""
+        folder = self._cgroups.folder(text, "cpuacct") or self._cgroups.folder(text, "")
+        waiting = 0
+        listed = _read(folder / "cgroup.procs").split() if folder else []
+        for pid in listed[:_MOST_PROCESSES]:
+            stat = _read(self._proc / pid / "stat")
+            waiting += stat.rpartition(")")[2][1:2] == "D"
+        return waiting
+
+    def _inputs(self, pid: int) -> tuple[datetime, ...] | None:
+        """Return when something was last typed into each of a container's terminals.
+
+        The kernel sets a terminal's access time when its program reads what was typed.
+        None where they cannot be looked at.
+        """
+        folder = self._proc / str(pid) / "root/dev/pts"
+        found: list[datetime] = []
+        try:
+            if _device_of(folder) == self._hosts_terminals:
+                return ()  # the host's own, of everybody
+            for entry in os.scandir(folder):
+                if entry.name.isdigit():
+                    seen = entry.stat(follow_symlinks=False).st_atime
+                    found.append(datetime.fromtimestamp(seen, timezone.utc))
+        except (FileNotFoundError, NotADirectoryError):
+            # An image may have none; a container that ended has neither.
+            return () if (self._proc / str(pid)).exists() else None
+        except OSError:
+            return None
+        return tuple(found)
+
+    def _gpus(self, target: Target) -> tuple[GpuUse, ...] | None:
+        if not target.gpus:
+            return ()
+        if not self._nvml_answers:
+            return None
+        return tuple(
+            gpu_use(self._devices.get(uuid), uuid, target.id) for uuid in target.gpus
+        )
+
+
+def gpu_use(device: Device | None, uuid: str, container: str) -> GpuUse:
+    """Return how a container uses a device; other processes on it are not its own.
+
+    One that is gone, or does not tell, is not known.
+    """
+    if device is None:
+        return GpuUse(uuid, processes=None)
+    if device.processes is None:
+        return GpuUse(
+            uuid,
+            None if device.is_mig else device.utilisation,
+            None,
+            device.memory_used,
+            device.is_mig,
+        )
+    # What ended while it was looked up may have been anybody's.
+    own = [
+        process
+        for process in device.processes
+        if process.container == container or not (process.container or process.name)
+    ]
+    pids = tuple(process.pid for process in own)
+    percent: float | None = device.utilisation
+    loads = [process.utilisation for process in own]
+    if not own:
+        percent = 0.0
+    elif len(own) < len(device.processes) and None not in loads:
+        percent = float(sum(load for load in loads if load is not None))
+    elif percent is not None:
+        percent = max([percent, *(load for load in loads if load is not None)])
+    return GpuUse(uuid, percent, pids, device.memory_used, device.is_mig)
+
+
+def keep_files(targets: Iterable[Target]) -> dict[str, datetime | None]:
+    """Return the times of the containers' /workspace/.keep-alive, by id, None for none.
+
+    A container is missing where its workspace does not answer in time. Root looks with
+    the owner's rights: a home on a network may be closed to root.
+    """
+    found: dict[str, datetime | None] = {}
+    looked = [target for target in targets if target.workspace]
+
+    def look() -> None:
+        for target in looked:
+            with _rights_of(target.uid):
+                found[target.id] = _time_of(Path(target.workspace) / KEEP_FILE)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(_KEEP_FILE_SECONDS)
+    return dict(found)
+
+
+@contextlib.contextmanager
+def _rights_of(uid: int) -> Iterator[None]:
+    """Have this thread, and no other, open files with a user's rights."""
+    if os.geteuid() != 0 or uid <= 0:
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    libc.setfsuid(ctypes.c_uint(uid))
+    try:
+        yield
+    finally:
+        libc.setfsuid(ctypes.c_uint(0))
+
+
+def _time_of(path: Path) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
+    except (OSError, ValueError, OverflowError):
+        return None
+
+
+def _throttled(text: str) -> int:
+    total = 0
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[1] in {"Read", "Write"} and words[2].isdigit():
+            total += int(words[2])
+    return total
+
+
+def _io_stat(text: str) -> int:
+    return sum(
+        int(value)
+        for word in text.split()
+        for name, _, value in [word.partition("=")]
+        if name in {"rbytes", "wbytes"} and value.isdigit()
+    )
+
+
+def _net_dev(text: str) -> int:
+    """Return received and sent bytes of all interfaces but the loopback."""
+    total = 0
+    for line in text.splitlines()[2:]:
+        name, _, rest = line.partition(":")
+        figures = rest.split()
+        if name.strip() != "lo" and len(figures) >= 9:
+            total += int(figures[0]) + int(figures[8])
+    return total
+
+
+def _device_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_dev
+    except OSError:
+        return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
