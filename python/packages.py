@@ -19,6 +19,7 @@ TOP_KEYS: dict[str, str] = {
     "version": "Format of this file: 1",
     "tiers": "Layers offered for every image, in this order",
     "use_cases": "Packages by field; a user may choose several",
+    "pinned": "Framework packages whose versions in the base no layer may change",
 }
 TIER_KEYS: dict[str, str] = {
     "title": "One line for menus",
@@ -26,8 +27,12 @@ TIER_KEYS: dict[str, str] = {
     "apt": "Debian packages",
 }
 
+# Names of layers that are the user's own.
+RESERVED = ("own", "added")
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 _APT = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=[A-Za-z0-9.+:~-]+)?", re.ASCII)
+_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:-?\*)?", re.ASCII)
 _WORD = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _PIN = r"(?:==|!=|<=|>=|<|>|~=)[A-Za-z0-9.*+!-]+"
 _PIP = re.compile(
@@ -51,18 +56,30 @@ class Packages:
 
     tiers: tuple[Tier, ...]
     use_cases: tuple[Tier, ...]
+    pinned: tuple[str, ...] = ()
+
+    def is_pinned(self, name: str) -> bool:
+        """Does a package (by its normal name) keep the version that the base has?"""
+        return any(
+            name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+            for pattern in self.pinned
+        )
 
 
 def load_packages(path: Path) -> Packages:
     """Return the checked tiers of a file; raises HelperError(CONFIG)."""
     source = Source(path)
     top = source.top(TOP_KEYS)
+    taken: dict[str, str] = dict.fromkeys(RESERVED, "")
     sections = [
-        _tiers(source, top[name][1], name) if name in top else ()
+        _tiers(source, top[name][1], name, taken) if name in top else ()
         for name in ("tiers", "use_cases")
     ]
+    pinned: tuple[str, ...] = ()
+    if "pinned" in top:
+        pinned = _packages(source, top["pinned"][1], "pinned", parse_pattern)
     source.finish()
-    return Packages(sections[0], sections[1])
+    return Packages(sections[0], sections[1], pinned)
 
 
 def parse_apt(text: str) -> str:
@@ -70,6 +87,14 @@ def parse_apt(text: str) -> str:
     if not _APT.fullmatch(text):
         raise ValueError(f"'{text}' is not the name of a Debian package")
     return text
+
+
+def parse_pattern(text: str) -> str:
+    """Return a package name, perhaps with * at its end; raises ValueError otherwise."""
+    plain = re.sub(r"[-_.]+", "-", text).lower()
+    if not _PATTERN.fullmatch(plain):
+        raise ValueError(f"'{text}' is not the name of a Python package, or name*")
+    return plain
 
 
 def parse_pip(text: str) -> str:
@@ -82,12 +107,20 @@ def parse_pip(text: str) -> str:
     return plain
 
 
-def _tiers(source: Source, node: Node, path: str) -> tuple[Tier, ...]:
+def _tiers(
+    source: Source, node: Node, path: str, taken: dict[str, str]
+) -> tuple[Tier, ...]:
     tiers: list[Tier] = []
     for name, (key, value) in source.mapping(node, path).items():
         where = join(path, name)
         if not _NAME.fullmatch(name):
             source.problem(key, where, "a name is lower case, digits, - and _")
+        if name in taken:
+            place = (
+                f"is in {taken[name]} too" if taken[name] else "means the user's own"
+            )
+            source.problem(key, where, f"'{name}' {place}, choose another name")
+        taken.setdefault(name, path)
         keys = source.mapping(value, where, TIER_KEYS)
         title = name
         if "title" in keys:

@@ -1,0 +1,118 @@
+"""The layers of an image: tiers, use cases, then the user's own, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import requirement_files
+import requirement_words as words
+from _common import Exit, HelperError
+from image_types import ADDED, OWN, Layer, LayerKind, Spec
+from packages import Packages, Tier
+from yaml_source import did_you_mean
+
+
+def layers(
+    spec: Spec, packages: Packages, folder: Path | None = None
+) -> tuple[Layer, ...]:
+    """Return what is installed one after the other; empty layers are left out.
+
+    Tiers and use cases come in the order of packages.yaml, whatever the order in the
+    spec, so that all users have the same layers. The spec's files of packages are read
+    in `folder`. Raises HelperError: NOT_FOUND for a tier, use case or file that is not
+    there, CONFIG for a file that cannot be used.
+    """
+    found = [
+        _tier_layer(tier, kind)
+        for chosen, known, kind, what in (
+            (spec.tiers, packages.tiers, "tier", "tier"),
+            (spec.use_cases, packages.use_cases, "use-case", "use case"),
+        )
+        for tier in _chosen(chosen, known, what)
+        for kind in (_kind(kind),)
+    ]
+    has_git = any("git" in each.apt for each in found)
+    own = _own_layer(spec, folder, has_git)
+    has_git = has_git or "git" in own.apt
+    added = _added_layer(spec, folder, has_git)
+    return tuple(
+        each for each in (*found, own, added) if each.apt or each.pip or each.copies
+    )
+
+
+def _kind(text: str) -> LayerKind:
+    return "tier" if text == "tier" else "use-case"
+
+
+def _chosen(names: Iterable[str], known: tuple[Tier, ...], what: str) -> list[Tier]:
+    wanted = set(names)
+    missing = sorted(wanted - {tier.name for tier in known})
+    if missing:
+        every = [tier.name for tier in known]
+        raise HelperError(
+            Exit.NOT_FOUND,
+            f"{what} '{missing[0]}' not found{did_you_mean(missing[0], every)}",
+            f"known are {', '.join(every)}" if every else "packages.yaml has none",
+        )
+    return [tier for tier in known if tier.name in wanted]
+
+
+def _tier_layer(tier: Tier, kind: LayerKind) -> Layer:
+    return Layer(tier.name, tier.title, kind, tuple(sorted(tier.apt)), tier.pip)
+
+
+def _own_layer(spec: Spec, folder: Path | None, has_git: bool) -> Layer:
+    layer = _user_layer(
+        (OWN, "Your own packages", "own"),
+        (spec.pip, spec.apt, spec.requirements, spec.pip_options),
+        folder,
+        has_git,
+    )
+    return Layer(**{**vars(layer), "copies": spec.files})
+
+
+def _added_layer(spec: Spec, folder: Path | None, has_git: bool) -> Layer:
+    added = spec.added
+    return _user_layer(
+        (ADDED, "Packages added later", "added"),
+        (added.pip, added.apt, added.requirements, spec.pip_options),
+        folder,
+        has_git,
+    )
+
+
+def _user_layer(
+    naming: tuple[str, str, LayerKind],
+    parts: tuple[tuple[str, ...], ...],
+    folder: Path | None,
+    has_git: bool,
+) -> Layer:
+    """Return a layer of the user's words and of the files that the spec names."""
+    pip, apt, files, options = parts
+    if files and folder is None:
+        raise ValueError("the spec names files, and no folder was given")
+    read = [requirement_files.read(folder, name) for name in files if folder]
+    every = [
+        *map(words.parse_word, pip),
+        *(word for each in read for word in each.words),
+    ]
+    debian = {*apt, *(name for each in read for name in each.apt)}
+    if any(word.kind == "git" for word in every) and not has_git:
+        # The installer runs it.
+        debian.add("git")
+    texts = tuple(dict.fromkeys(word.text for word in every))
+    return Layer(
+        *naming,
+        apt=tuple(sorted(debian)),
+        pip=texts,
+        options=_unique([*options, *(o for each in read for o in each.options)]),
+        files=_unique(sorted(word.path for word in every if word.path)),
+        constraints=_unique(word.text for each in read for word in each.constraints),
+        notes=_unique(note for each in read for note in each.notes),
+        python=_unique(want for each in read for want in each.python),
+    )
+
+
+def _unique(items: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(items))

@@ -1,0 +1,328 @@
+"""Renders the managed part of an image's Dockerfile from templates/Dockerfile.j2.
+
+`render_dockerfile.py image.yaml` prints it; with --json one object that holds it and
+the files that the build's context needs beside it. Nothing is asked of the engine.
+
+Packages are never written into a command: each layer has a file of pinned versions,
+copied right before it is installed, so that a layer is built anew only when its own
+pins change. Exit statuses: docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import requirement_options as options
+import requirement_words as words
+from _common import (
+    PROJECT_ROOT,
+    Exit,
+    HelperError,
+    find_paths,
+    print_json,
+    program_name,
+    run,
+)
+from image_lock import Lock, LockedBase, load_lock
+from image_names import check_image
+from image_spec import Layer, Spec, layers, load_spec
+from packages import load_packages
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+Builder = Literal["buildkit", "classic"]
+Installer = Literal["uv", "pip"]
+
+TEMPLATES = PROJECT_ROOT / "templates"
+CONTEXT = ".ds01"
+# Where the pins lie in the image: they tell what DS01 installed.
+TARGET = "/opt/ds01"
+CACHE = "/var/cache/ds01"
+GUARD = "jupyter_server_config.py"
+_USER = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII
+)
+_CACHE = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+_INTERPRETER = re.compile(r"/[A-Za-z0-9._+/-]+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """How an image is built: the builder, the installer, and what they need.
+
+    `cache` names BuildKit's cache of the user's own downloads: nobody else should be
+    able to guess it. `setup_apt` are Debian packages to put in before everything.
+    """
+
+    builder: Builder = "classic"
+    installer: Installer = "uv"
+    uv_image: str | None = None
+    cache: str | None = None
+    setup_apt: tuple[str, ...] = ()
+
+
+def render(
+    spec: Spec,
+    found: Sequence[Layer],
+    lock: Lock | None,
+    base_image: str,
+    builder: Builder = "classic",
+    installer: Installer = "uv",
+    uv_image: str | None = None,
+    cache: str | None = None,
+    setup_apt: Sequence[str] = (),
+) -> str:
+    """Return the managed part: the same text for the same input, ever.
+
+    The `added` layer is left out, it belongs to the block of an adopted file. Raises
+    HelperError where the builder cannot do what the spec needs.
+    """
+    del spec  # what it says is in the layers
+    tools = Tools(builder, installer, uv_image, cache, tuple(setup_apt))
+    base = lock.base if lock else LockedBase(base_image, "-")
+    shown = [_shown(layer, lock, tools) for layer in found if layer.kind != "added"]
+    return _template("Dockerfile.j2").render(
+        base_image=check_image(base_image),
+        setup_apt=sorted(map(shlex.quote, tools.setup_apt)),
+        context=CONTEXT,
+        target=TARGET,
+        uv_image=_uv(tools, found),
+        layers=shown,
+        user=_user(base.user),
+    )
+
+
+def render_block(
+    found: Sequence[Layer],
+    lock: Lock | None,
+    dockerfile: str,
+    builder: Builder = "classic",
+    installer: Installer = "uv",
+    uv_image: str | None = None,
+    cache: str | None = None,
+) -> str:
+    """Return the block for the end of an adopted Dockerfile: the layer `added`.
+
+    Empty where there is none. It ends with the user that the file had set last.
+    """
+    from image_files import last_user  # noqa: PLC0415 - seldom
+
+    tools = Tools(builder, installer, uv_image, cache)
+    added = [layer for layer in found if layer.kind == "added"]
+    if not added:
+        return ""
+    uv = _uv(tools, added)
+    has_uv = uv is not None and f"COPY --from={uv} " in dockerfile
+    base = lock.base.user if lock else "-"
+    return _template("block.j2").render(
+        uv_image=None if has_uv else uv,
+        layers=[_shown(layer, lock, tools) for layer in added],
+        user=last_user(dockerfile) or _user(base),
+    )
+
+
+def context_files(found: Iterable[Layer], lock: Lock) -> dict[str, str]:
+    """Return what DS01 adds to the build's context: path and text of each file."""
+    files = {f"{CONTEXT}/{GUARD}": (TEMPLATES / GUARD).read_text(encoding="utf-8")}
+    for layer in found:
+        if layer.pip:
+            files[f"{CONTEXT}/{layer.name}.txt"] = pins_text(layer, lock)
+    return files
+
+
+def pins_text(layer: Layer, lock: Lock) -> str:
+    """Return a layer's requirements file: options, then every pin of the lock."""
+    lines = [*options.file_lines(layer.options), *lock.layers.get(layer.name, ())]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def secrets(found: Iterable[Layer]) -> tuple[str, ...]:
+    """Return the environment variables that the build needs, sorted."""
+    return words.variables(
+        line for layer in found for line in (*layer.options, *layer.pip)
+    )
+
+
+def _template(name: str) -> Template:
+    from jinja2 import (  # noqa: PLC0415 - slow to load
+        Environment,
+        FileSystemLoader,
+        StrictUndefined,
+    )
+
+    environment = Environment(  # noqa: S701 - a Dockerfile is no HTML
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    return environment.get_template(name)
+
+
+def _uv(tools: Tools, found: Sequence[Layer]) -> str | None:
+    """Return the image that uv comes from, or None where it is not needed."""
+    if tools.installer != "uv" or not any(layer.pip for layer in found):
+        return None
+    if tools.uv_image is None:
+        raise ValueError("the installer uv needs its image")
+    return check_image(tools.uv_image)
+
+
+def _user(text: str) -> str:
+    """Return the base's user as a Dockerfile's word; root where it has none."""
+    if text in {"-", ""}:
+        return "root"
+    if not _USER.fullmatch(text):
+        raise HelperError(
+            Exit.CONFIG, f"the base image's user '{text}' is not a user's name"
+        )
+    return text
+
+
+def _shown(layer: Layer, lock: Lock | None, tools: Tools) -> Mapping[str, object]:
+    """Return a layer as the templates need it."""
+    names = lock.apt_layers.get(layer.name, layer.apt) if lock else layer.apt
+    copied: list[str] = []
+    mounts: list[str] = []
+    commands: list[str] = []
+    if layer.pip:
+        copied = [f"{CONTEXT}/{layer.name}.txt {TARGET}/{layer.name}.txt"]
+        if tools.builder == "classic":
+            copied += [f"{path} {TARGET}/{path}" for path in layer.files]
+        mounts = _mounts(layer, tools)
+        commands = _commands(layer, lock.base if lock else None, tools)
+    return {
+        "name": layer.name,
+        "title": layer.title,
+        "asked": textwrap.wrap(
+            ", ".join(layer.pip), 84, break_long_words=False, break_on_hyphens=False
+        ),
+        "apt": [shlex.quote(name) for name in names],
+        "copied": copied,
+        "run": [*mounts, " \\\n    && ".join(commands)] if commands else [],
+        "files": [json.dumps(pair, ensure_ascii=False) for pair in layer.copies],
+    }
+
+
+def _mounts(layer: Layer, tools: Tools) -> list[str]:
+    """Return the options of RUN: the user's cache, local wheels, secrets."""
+    names = words.variables((*layer.options, *layer.pip))
+    if tools.builder != "buildkit":
+        if names:
+            raise HelperError(
+                Exit.PREREQUISITE,
+                f"'${{{names[0]}}}' in the packages of '{layer.name}' is a secret, which "
+                "only BuildKit keeps out of the image",
+                "ask the administrator to install 'docker-buildx', or Docker 23 or newer",
+            )
+        return []
+    mounts = [f"--mount=type=secret,id={name},required=true" for name in names]
+    mounts += [
+        f"--mount=type=bind,source={path},target={TARGET}/{path}"
+        for path in layer.files
+    ]
+    if tools.cache and not layer.is_shared:
+        if not _CACHE.fullmatch(tools.cache):
+            raise ValueError(f"'{tools.cache}' is not the name of a cache")
+        mounts.append(f"--mount=type=cache,id={tools.cache},target={CACHE}")
+    return mounts
+
+
+def _commands(layer: Layer, base: LockedBase | None, tools: Tools) -> list[str]:
+    """Return the commands that install a layer's pins."""
+    names = words.variables((*layer.options, *layer.pip))
+    commands = [f'export {name}="$(cat /run/secrets/{name})"' for name in names]
+    # Paths in a file of requirements count from where the installer runs.
+    commands.append(f"cd {TARGET}")
+    python = base.interpreter if base else "-"
+    if python != "-" and not _INTERPRETER.fullmatch(python):
+        raise HelperError(Exit.CONFIG, f"the base's Python '{python}' is no path")
+    own_cache = (
+        bool(tools.cache) and tools.builder == "buildkit" and not layer.is_shared
+    )
+    if tools.installer == "uv":
+        install = ["uv", "pip", "install", "--no-config"]
+        install += ["--system"] if python == "-" else ["--python", python]
+        install += ["--break-system-packages", "--no-deps"]
+        install += (
+            ["--cache-dir", CACHE, "--link-mode", "copy"]
+            if own_cache
+            else ["--no-cache"]
+        )
+        install += options.uv_flags(layer.options)
+    else:
+        program = "python3" if python == "-" else python
+        # As variables: pip of old bases does not know all of them as options.
+        install = ["PIP_BREAK_SYSTEM_PACKAGES=1", "PIP_ROOT_USER_ACTION=ignore"]
+        install += [program, "-m", "pip", "install", "--no-input", "--no-deps"]
+        install += ["--disable-pip-version-check"]
+        install += ["--cache-dir", CACHE] if own_cache else ["--no-cache-dir"]
+        install += options.pip_flags(layer.options)
+    install += ["-r", f"{layer.name}.txt"]
+    commands.append(" ".join(shlex.quote(word) for word in install))
+    return commands
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name("render_dockerfile"), description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("spec", type=Path, help="the image.yaml")
+    parser.add_argument("--lock", type=Path, help="default: image.lock beside it")
+    parser.add_argument("--packages", type=Path, help="default: the installation's")
+    parser.add_argument("--base-image", help="default: the lock's or the spec's")
+    parser.add_argument(
+        "--builder", choices=("buildkit", "classic"), default="buildkit"
+    )
+    parser.add_argument("--installer", choices=("uv", "pip"), default="uv")
+    parser.add_argument("--uv-image", default="ds01/uv:latest")
+    parser.add_argument("--cache", help="name of BuildKit's cache for the own layer")
+    parser.add_argument("--json", action="store_true")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    asked = build_parser().parse_args(argv)
+    spec = load_spec(asked.spec)
+    lock = load_lock(asked.lock or asked.spec.parent / "image.lock")
+    packages = load_packages(asked.packages or find_paths().etc / "packages.yaml")
+    base_image = asked.base_image or spec.base.image or (lock and lock.base.image)
+    if not base_image:
+        raise HelperError(
+            Exit.USAGE,
+            f"'{asked.spec}' names an image of the catalog, and nothing is locked yet",
+            "name the image with '--base-image'",
+        )
+    found = layers(spec, packages, asked.spec.parent)
+    text = render(
+        spec,
+        found,
+        lock,
+        base_image,
+        builder=asked.builder,
+        installer=asked.installer,
+        uv_image=asked.uv_image,
+        cache=asked.cache,
+    )
+    if asked.json:
+        files = context_files(found, lock) if lock else {}
+        print_json({"dockerfile": text, "context": files})
+    else:
+        sys.stdout.write(text)
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, "render_dockerfile"))
