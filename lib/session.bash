@@ -79,6 +79,8 @@ session::open() { # <name> <engine-name>
     session::_enter "$2"
     core::on_exit session::_leave
     session::start "$1" "$2"
+    # Only for a person: scripts come in here with their words on stdin.
+    [[ ! -t 0 || ! -t 2 || -n "${CORE_QUIET}" ]] || core::helper container_greeting "$1" >&2 || true
     mlc::run open "$1" -s || status=$?
     # mlc has stopped the container itself, if nothing else ran in it.
     [[ "$(mlc::container_json "$1" 2> /dev/null | jq -r .running || true)" != false ]] || session::_note_end "$2"

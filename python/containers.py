@@ -267,17 +267,26 @@ def ever_started(details: Mapping[str, Any]) -> bool:
     return not started.startswith("0001-")
 
 
-def summary_lines(shown: Mapping[str, Any], image: str | None) -> list[str]:
-    """Return what a person wants to read about a container that was just made.
-
-    `image` is the one that was asked for; the engine only knows mlc's prepared one.
-    """
-    applied: Mapping[str, float | None] = shown["applied"]
+def limits_line(applied: Mapping[str, float | None]) -> str:
+    """Return what the engine holds a container to, for people."""
 
     def limit(key: str, text: Callable[[float], str]) -> str:
         value = applied[key]
         return "unlimited" if value is None else text(value)
 
+    return (
+        f"{limit('cpus', lambda n: f'{n:g}')} CPUs, "
+        f"memory {limit('memory', size_text)}, "
+        f"shared memory {limit('shm_size', size_text)}, "
+        f"{limit('pids', lambda n: f'{n:.0f}')} processes"
+    )
+
+
+def summary_lines(shown: Mapping[str, Any], image: str | None) -> list[str]:
+    """Return what a person wants to read about a container that was just made.
+
+    `image` is the one that was asked for; the engine only knows mlc's prepared one.
+    """
     lines = [f"container  {shown['name']} ({shown['framework']}, {shown['state']})"]
     lines.append(f"image      {image or shown['image']}")
     for key, inside in (("workspace", "/workspace"), ("data", "/data")):
@@ -285,12 +294,7 @@ def summary_lines(shown: Mapping[str, Any], image: str | None) -> list[str]:
             lines.append(f"{key:<10} {shown[key]} is {inside} inside")
     if shown["models"] not in ("", "-"):
         lines.append(f"models     {shown['models']} is /models inside")
-    lines.append(
-        f"limits     {limit('cpus', lambda n: f'{n:g}')} CPUs, "
-        f"memory {limit('memory', size_text)}, "
-        f"shared memory {limit('shm_size', size_text)}, "
-        f"{limit('pids', lambda n: f'{n:.0f}')} processes"
-    )
+    lines.append(f"limits     {limits_line(shown['applied'])}")
     lines.append(f"gpus       {shown['gpus'] or 'none'}")
     lines.append(f"next       container-open {shown['name']}")
     return lines

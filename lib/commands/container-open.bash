@@ -7,6 +7,7 @@ main() {
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
+            -q | --quiet) core::be_quiet && shift ;;
             --) shift && words+=("$@") && break ;;
             -*) core::unknown_option "$1" ;;
             *) words+=("$1") && shift ;;

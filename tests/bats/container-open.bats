@@ -59,3 +59,22 @@ teardown() {
     run -0 --separate-stderr "${BIN}/container-open" o4 <<< 'echo "from $(pwd)"'
     [[ "${output}" == *'from /workspace'* ]]
 }
+
+# bats test_tags=engine
+@test "container-open: greets a person with limits, files and the way out; a script and --quiet not" {
+    run -0 "${BIN}/container-create" o6 Debian
+    terminal_start "${BIN}/container-open" o6
+    wait_for 30 terminal_shows '[o6]'
+    terminal_shows 'container  o6: Debian-bookworm, GPU none'
+    terminal_shows "leave      with 'exit'"
+    terminal_shows 'idle       it is stopped after 48h without work'
+    terminal_keys 'exit' Enter
+    [[ "$(terminal_status)" == 0 ]]
+    terminal_stop
+    rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+    terminal_start "${BIN}/container-open" --quiet o6
+    wait_for 30 terminal_shows '[o6]'
+    ! terminal_shows 'leave      with' || false
+    run -0 --separate-stderr "${BIN}/container-open" o6 <<< true
+    [[ "${stderr}" != *'leave      with'* ]]
+}

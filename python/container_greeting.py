@@ -1,0 +1,77 @@
+"""Greet somebody who opens a shell in a container: what it is, and how it works here.
+
+Prints a few lines for people. What cannot be found out is left out: a greeting never
+keeps anybody from their work. Exit statuses: docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import lifecycle_memory
+import settings
+from _common import Exit, HelperError, find_paths, program_name, run
+from containers import applied_limits, find_own, limits_line
+from engine import Engine
+from policy import Limits, effective_limits, identify_user, load_policy
+from units import format_duration
+
+
+def greeting_lines(
+    shown: Mapping[str, Any], limits: Limits | None, coming: str
+) -> list[str]:
+    """Return the greeting.
+
+    `shown` is a container with its `applied` limits, `limits` the policy's for its
+    owner, `coming` what the lifecycle will do to it and when, or nothing.
+    """
+    lines = [
+        f"container  {shown['name']}: {shown['framework']}, "
+        f"GPU {shown['gpus'] or 'none'}",
+        f"limits     {limits_line(shown['applied'])}",
+        f"files      /workspace is {shown['workspace']} on the server and stays; "
+        "the rest lives as long as the container",
+        "leave      with 'exit'; what runs in the background goes on",
+    ]
+    if coming:
+        lines.append(f"next       {coming}")
+    elif limits is not None and limits.idle_timeout is not None:
+        lines.append(
+            f"idle       it is stopped after {format_duration(limits.idle_timeout)} "
+            "without work, and you are warned before"
+        )
+    return lines
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog=program_name("container_greeting"),
+        description=__doc__,
+        allow_abbrev=False,
+    )
+    parser.add_argument("name")
+    words = parser.parse_args(argv)
+    now = datetime.now(timezone.utc)
+    paths = find_paths()
+    with Engine(settings.engine_address()) as engine:
+        item = find_own(engine, words.name, os.getuid())
+        details = engine.container(item.id) or {}
+    limits = None
+    with contextlib.suppress(HelperError):
+        policy = load_policy(paths.policy)
+        limits = effective_limits(policy, identify_user(os.getuid()), now).limits
+    outlook = lifecycle_memory.outlooks(paths).get(item.container)
+    coming = "" if outlook is None else outlook.words(now)
+    shown = {**item.__dict__, "applied": applied_limits(details)}
+    print("\n".join(greeting_lines(shown, limits, coming)))
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, "container_greeting"))
