@@ -67,7 +67,7 @@ teardown() {
     wait_for 30 terminal_shows '[o6]'
     terminal_shows 'container  o6: Debian-bookworm, GPU none'
     terminal_shows "leave      with 'exit'"
-    terminal_shows 'idle       it is stopped after 48h without work'
+    terminal_shows 'idle       it is stopped after 2d without work'
     terminal_keys 'exit' Enter
     [[ "$(terminal_status)" == 0 ]]
     terminal_stop

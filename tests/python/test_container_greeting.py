@@ -42,7 +42,7 @@ def test_it_names_limits_gpu_files_the_way_out_and_the_idle_rule(
         "files      /workspace is /home/alice/workspace on the server and stays; "
         "the rest lives as long as the container",
         "leave      with 'exit'; what runs in the background goes on",
-        "idle       it is stopped after 48h without work, and you are warned before",
+        "idle       it is stopped after 2d without work, and you are warned before",
     ]
 
 
