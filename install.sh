@@ -39,6 +39,8 @@ readonly PROJECT_ROOT COMMAND_NAME=install.sh
 export COMMAND_NAME
 # shellcheck source=lib/core.bash
 source "${PROJECT_ROOT}/lib/core.bash"
+# shellcheck source=lib/nearest.bash
+source "${PROJECT_ROOT}/lib/nearest.bash"
 # shellcheck source=lib/docker.bash
 source "${PROJECT_ROOT}/lib/docker.bash"
 # shellcheck source=lib/install/layout.bash

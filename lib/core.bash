@@ -59,9 +59,11 @@ core::usage_error() { # <text>
     core::die "${EXIT_USAGE}" "$1" "run '${COMMAND_NAME} --help' to see its options"
 }
 
-# The launcher of a command, whose header comment is the help.
+# The launcher of a command, whose header comment is the help; install.sh is its own.
 core::launcher() { # [<command>]
-    printf '%s/bin/%s\n' "${PROJECT_ROOT}" "${1:-${COMMAND_NAME}}"
+    local file="${PROJECT_ROOT}/bin/${1:-${COMMAND_NAME}}"
+    [[ -e "${file}" ]] || file="${PROJECT_ROOT}/${1:-${COMMAND_NAME}}"
+    printf '%s\n' "${file}"
 }
 
 # Print the header comment of this command's launcher as help.
@@ -91,8 +93,11 @@ core::need_value() { # <option> <number-of-words-left> [<value>]
     fi
 }
 
-# Leave because the command does not know this option.
+# Leave because the command does not know this option; names the one that was most likely meant.
 core::unknown_option() { # <option>
+    local near
+    near="$(nearest::option "${1%%=*}")"
+    [[ -z "${near}" ]] || core::die "${EXIT_USAGE}" "unknown option '$1'" "did you mean '${near}'?"
     core::usage_error "unknown option '$1'"
 }
 

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# What `container`, `image`, `gpu` and `ds01` do themselves when no command is named, or a wrong one. See lib/dispatch.
+: "${PROJECT_ROOT:?set by lib/run-command}" "${COMMAND_NAME:?set by lib/run-command}" "${EXIT_USAGE:?}"
+
+main() { # [<wrong-command>]
+    local items=() status=0 chosen
+    noun::_commands items
+    (($# == 0)) || noun::_refuse "$1" "${items[@]}"
+    chosen="$(menu::select "${COMMAND_NAME}" "What do you want to do?" "${items[@]}")" || status=$?
+    ((status == 0)) || menu::left
+    core::info "running '${COMMAND_NAME}-${chosen}'"
+    exec "${PROJECT_ROOT}/bin/${COMMAND_NAME}-${chosen}"
+}
+
+# The commands of this noun, each with the summary in its header. Sets: the array named.
+noun::_commands() { # <array-name>
+    local -n noun_items="$1"
+    local launcher line
+    for launcher in "${PROJECT_ROOT}/bin/${COMMAND_NAME}"-*; do
+        while IFS= read -r line; do
+            [[ "${line}" != '# Summary: '* ]] || break
+        done < "${launcher}"
+        noun_items+=("${launcher##*/"${COMMAND_NAME}"-}" "${line#\# Summary: }")
+    done
+}
+
+# Leave because there is no such command; names the one that was most likely meant.
+noun::_refuse() { # <word> <command> <summary>...
+    local word="$1" known=() near
+    shift
+    while (($# > 0)); do
+        known+=("$1")
+        shift 2
+    done
+    near="$(nearest::word "${word}" "${known[@]}")"
+    [[ -z "${near}" ]] || core::die "${EXIT_USAGE}" "unknown command '${word}'" "did you mean '${COMMAND_NAME} ${near}'?"
+    core::die "${EXIT_USAGE}" "unknown command '${word}'" "run '${COMMAND_NAME} --help' to see its commands"
+}

@@ -1,0 +1,225 @@
+"""Say what the word under the cursor may be, for the completion of the shells.
+
+`complete.py -- COMMAND WORD...` takes the words up to the cursor, the last one being
+typed, and prints a line for each candidate: the word, a tab, what it is. A first line
+`:files` or `:folders` leaves the word to the shell. What a word may be, the header of
+the command says: its options, its verbs, and what the words in its usage are called.
+
+It never prints an error and ends within a second, whatever the engine does. Exit
+status: always 0.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from command_header import Header, nouns, read_all, read_header, usage_words
+
+LAUNCHERS = Path(__file__).resolve().parent.parent / "bin"
+SECONDS = 1.0
+
+Candidate = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What may stand at the cursor: names such as `NAME` or `DIR` that the header gives
+    it, and words that are given. `before` is what of the word stays: `--gpus=`."""
+
+    names: tuple[str, ...] = ()
+    words: tuple[Candidate, ...] = ()
+    before: str = ""
+
+
+@dataclass
+class Typed:
+    """The words before the cursor, sorted out by a header."""
+
+    verb: str
+    values: dict[str, list[str]] = field(default_factory=dict)
+    words: list[str] = field(default_factory=list)
+    options: set[str] = field(default_factory=set)
+    waiting: str = ""
+    past_options: bool = False
+
+
+def sort_out(header: Header, words: Sequence[str]) -> Typed:
+    """Return the words before the cursor as options, their values, and the others."""
+    typed = Typed(header.name.rpartition("-")[2])
+    for word in words:
+        if typed.waiting:
+            typed.values.setdefault(typed.waiting, []).append(word)
+            typed.waiting = ""
+        elif typed.past_options or not word.startswith("-") or word == "-":
+            typed.words.append(word)
+        elif word == "--":
+            typed.past_options = True
+            typed.words.append(word)
+        else:
+            name, equals, value = word.partition("=")
+            option = header.option(name)
+            if option is None:
+                continue
+            if not option.is_repeatable:
+                typed.options.update(option.names)
+            if equals:
+                typed.values.setdefault(meaning(option.value, option.long), []).append(
+                    value
+                )
+            elif option.value and not option.value_is_optional:
+                typed.waiting = meaning(option.value, option.long)
+    return typed
+
+
+def meaning(value: str, option: str) -> str:
+    """Return what an option's value is: `--framework NAME` is a FRAMEWORK."""
+    return option.upper().replace("-", "_") if value == "NAME" else value
+
+
+def follow(
+    line: Sequence[str], words: Sequence[str]
+) -> tuple[str, dict[str, list[str]]]:
+    """Return what a usage line has at the place after some words (or nothing), and what
+    it calls those words."""
+    called: dict[str, list[str]] = {}
+    place = 0
+    for word in words:
+        if place >= len(line):
+            return "", {}
+        expected = line[place]
+        if word == "--" and "--" in line:
+            place = line.index("--") + 1
+            continue
+        if expected == "--" or (is_literal(expected) and word != expected):
+            return "", {}
+        called.setdefault(expected.rstrip("."), []).append(word)
+        if not expected.endswith("..."):
+            place += 1
+    found = line[place] if place < len(line) else ""
+    return ("" if found == "--" else found), called
+
+
+def is_literal(word: str) -> bool:
+    """Is a word of a usage line one to be typed as it stands?"""
+    return word == word.lower() and word != "--"
+
+
+def slot_at(header: Header, typed: Typed, current: str) -> Slot:
+    """Return what may stand at the cursor; adds to what is known of earlier words."""
+    if typed.waiting:
+        return _value(typed.waiting)
+    if current.startswith("-") and not typed.past_options:
+        name, equals, _ = current.partition("=")
+        option = header.option(name)
+        if equals:
+            if option is None or not option.value:
+                return Slot()
+            found = _value(meaning(option.value, option.long))
+            return Slot(found.names, found.words, f"{name}=")
+        return Slot(words=tuple(_options(header, typed)))
+    names: list[str] = []
+    words: list[Candidate] = []
+    texts = dict(header.verbs)
+    for line in header.usage:
+        expected, called = follow(usage_words(header, line), typed.words)
+        if not expected:
+            continue
+        if is_literal(expected):
+            words.append((expected, texts.get(expected, "")))
+            continue
+        names.append(expected.rstrip("."))
+        for name, given in called.items():
+            typed.values.setdefault(name, given)
+    if not names and not words and not typed.past_options:
+        words += _options(header, typed)
+    return Slot(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(words)))
+
+
+def _value(name: str) -> Slot:
+    if "|" in name:
+        return Slot(words=tuple((word, "") for word in name.split("|")))
+    return Slot((name,))
+
+
+def _options(header: Header, typed: Typed) -> Iterator[Candidate]:
+    for option in header.options:
+        for name in option.names:
+            if name not in typed.options:
+                # A value that may be left out can only follow the sign.
+                yield name, option.text
+                if option.value_is_optional:
+                    yield f"{name}=", option.text
+
+
+def answer(header: Header, words: Sequence[str]) -> Iterator[str]:
+    """Yield the lines for the words after a command, the last being typed."""
+    typed = sort_out(header, words[:-1])
+    slot = slot_at(header, typed, words[-1])
+    current = words[-1].removeprefix(slot.before)
+    yield from lines(slot.words, current, slot.before)
+    if not slot.names:
+        return
+    # Here, because options and verbs need nothing of this.
+    from completion_words import FILES, candidates  # noqa: PLC0415
+
+    for name in slot.names:
+        if name in FILES:
+            yield FILES[name]
+    given = typed.values
+    found = candidates(header.name, slot.names, given)
+    yield from lines(found, current, slot.before)
+
+
+def lines(found: Iterable[Candidate], current: str, before: str = "") -> Iterator[str]:
+    """Yield the candidates that begin with what is typed, as lines."""
+    for word, text in found:
+        if word.startswith(current) and word.isprintable():
+            short = text if len(text) <= 60 else text[:59].rstrip() + "…"
+            yield f"{before}{word}\t{short}"
+
+
+def complete(words: Sequence[str], folder: Path = LAUNCHERS) -> Iterator[str]:
+    """Yield the lines for a command line up to the cursor."""
+    command = words[0].rpartition("/")[2]
+    header = read_header(folder / command)
+    if not header.is_dispatcher:
+        yield from answer(header, words[1:])
+        return
+    headers = read_all(folder)
+    verbs = nouns(headers)[header.name]
+    if len(words) > 2:
+        if words[1] in verbs:
+            yield from answer(headers[verbs[words[1]]], words[2:])
+        return
+    if words[1].startswith("-"):
+        yield from answer(header, words[1:])
+    known = [(verb, headers[name].summary) for verb, name in verbs.items()]
+    yield from lines(known, words[1])
+
+
+def _leave(*_: object) -> None:
+    os._exit(0)
+
+
+def main(argv: Sequence[str]) -> int:
+    # Nothing may hang a prompt, nor write on it.
+    signal.signal(signal.SIGALRM, _leave)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    with suppress(Exception):
+        words = argv[argv.index("--") + 1 :]
+        if len(words) > 1:
+            for line in complete(words):
+                sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.exit(main(sys.argv[1:]))

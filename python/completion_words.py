@@ -1,0 +1,218 @@
+"""What the words in a command's usage can be: containers, images, frameworks and so on.
+
+Each name that headers use for a word (NAME, FRAMEWORK, REQUEST, …) stands in one table
+here. Everything is asked as the other commands ask it, with little time for the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import settings
+from _common import HelperError, find_paths
+from engine import Engine
+
+Candidate = tuple[str, str]
+Given = Mapping[str, Sequence[str]]
+
+# These the shell completes itself.
+FILES = {
+    "FILE": ":files",
+    "COMMAND": ":files",
+    "DIR": ":folders",
+    "FOLDER": ":folders",
+}
+_ENGINE_SECONDS = 0.5
+_STATES = {
+    "stop": ("running", "paused", "restarting"),
+    "start": ("created", "exited", "dead"),
+}
+# A command of these makes something new: what there is already is no answer.
+_MAKERS = ("create", "import", "init")
+_FIRST_PERSON_UID = 1000
+
+
+def _ask(path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+    with Engine(settings.engine_address(), _ENGINE_SECONDS) as engine:
+        return list(engine.get(path, query) or [])
+
+
+def containers(command: str, given: Given) -> Iterator[Candidate]:
+    """Yield the user's containers; for stop and start those that can be."""
+    # Here: of all kinds only this one needs it, and it takes its time to load.
+    from containers import MLC, select  # noqa: PLC0415
+
+    verb = command.rpartition("-")[2]
+    query = {"all": "1", "filters": f'{{"label":["{MLC}"]}}'}
+    named = {*given.get("NAME", ()), *given.get("CONTAINER", ())}
+    for item in select(_ask("/containers/json", query), os.getuid()):
+        if item.name in named or item.state not in _STATES.get(verb, (item.state,)):
+            continue
+        yield item.name, f"{item.framework}, {item.state}"
+
+
+def own_images(_: str, given: Given) -> Iterator[Candidate]:
+    """Yield the user's images by name, then those that others share as USER/NAME."""
+    uid = str(os.getuid())
+    query = {"filters": '{"label":["ds01.image.name"]}'}
+    found: dict[str, str] = {}
+    shared: dict[str, str] = {}
+    for entry in _ask("/images/json", query):
+        label = {
+            key.removeprefix("ds01.image."): value
+            for key, value in (entry.get("Labels") or {}).items()
+        }
+        # An image made on top of one of these has its labels too, under another name.
+        if not any(tag.startswith("ds01/") for tag in entry.get("RepoTags") or ()):
+            continue
+        name, base = label["name"], label.get("base", "")
+        if label.get("uid") == uid:
+            found[name] = base
+        elif label.get("shared") in ("true", "yes", "1"):
+            shared[f"{label.get('user', '')}/{name}"] = base
+    named = {*given.get("NAME", ()), *given.get("IMAGE", ())}
+    for word, base in (*sorted(found.items()), *sorted(shared.items())):
+        if word not in named:
+            yield word, f"on {base}" if base not in ("", "-") else "image"
+
+
+def images(command: str, given: Given) -> Iterator[Candidate]:
+    """Yield own and shared images, then all others of this server by their tags."""
+    yield from own_images(command, given)
+    for entry in _ask("/images/json", {}):
+        for tag in entry.get("RepoTags") or ():
+            # mlc's prepared images are not for people, nor is what has no tag.
+            if "._." not in tag and "<none>" not in tag:
+                yield tag, "image on this server"
+
+
+def _catalog(given: Given) -> tuple[list[Any], list[Any]]:
+    """Return the catalog's entries: all, and those for this host, newest first."""
+    import catalog  # noqa: PLC0415 - only for frameworks and versions
+
+    settled = settings.read()
+    entries = catalog.merged(settled, settings.mlc_home(settled))
+    asked = next(iter(given.get("ARCH", ())), None)
+    architecture = catalog.chosen_architecture(asked, settled)
+    fitting = [entry for entry in entries if entry.runs_on(architecture)]
+    return entries, catalog.newest_first(fitting)
+
+
+def frameworks(command: str, given: Given) -> Iterator[Candidate]:
+    """Yield the catalog's frameworks for this host, each with its newest version."""
+    newest: dict[str, str] = {}
+    for entry in _catalog(given)[1]:
+        newest.setdefault(entry.framework, entry.version)
+    yield from ((name, f"newest is {version}") for name, version in newest.items())
+    if command.startswith("container-"):
+        with_images = own_images(command, given)
+        yield from ((name, text) for name, text in with_images if "/" not in name)
+
+
+def versions(_: str, given: Given) -> Iterator[Candidate]:
+    """Yield the versions of the framework that is named, the newest first."""
+    named = [name.casefold() for name in given.get("FRAMEWORK", ())]
+    for entry in _catalog(given)[1]:
+        if not named or entry.framework.casefold() in named:
+            yield entry.version, f"{entry.framework}, {entry.image}"
+
+
+def architectures(_: str, given: Given) -> Iterator[Candidate]:
+    """Yield the architectures that the catalog has images for."""
+    known = {name for entry in _catalog(given)[0] for name in entry.architectures}
+    yield from ((name, "") for name in sorted(known))
+
+
+def gpu_requests(_: str, given: Given) -> Iterator[Candidate]:
+    """Yield the kinds of GPU that this user may ever be given, with their memory."""
+    from gpu_inventory import read_inventory  # noqa: PLC0415
+    from gpu_refusal import Refusal  # noqa: PLC0415
+    from gpu_request import parse_request  # noqa: PLC0415
+    from gpu_rules import check  # noqa: PLC0415
+    from policy import effective_limits, identify_user, load_policy  # noqa: PLC0415
+
+    policy = load_policy(find_paths().policy)
+    user = identify_user(os.getuid())
+    limits = effective_limits(policy, user, datetime.now(timezone.utc)).limits
+    inventory = read_inventory(links=False)
+    memory = {d.profile: d.memory for d in inventory.devices if not d.mig_mode}
+    for kind, size in sorted(memory.items(), key=lambda each: (each[1], each[0])):
+        try:
+            check(
+                parse_request(kind),
+                limits,
+                [],
+                inventory,
+                exclude=policy.allocation.exclude,
+            )
+        except Refusal:
+            continue
+        yield kind, f"{size / 1e9:.1f} GB"
+    yield "none", "no GPU"
+
+
+def users(_: str, given: Given) -> Iterator[Candidate]:
+    """Yield the people of this server."""
+    for entry in pwd.getpwall():
+        is_person = entry.pw_uid == 0 or entry.pw_uid >= _FIRST_PERSON_UID
+        if is_person and not entry.pw_shell.endswith(("/nologin", "/false")):
+            yield entry.pw_name, entry.pw_gecos.partition(",")[0]
+
+
+def tiers(_: str, given: Given) -> Iterator[Candidate]:
+    """Yield the package tiers of this server's images."""
+    from packages import load_packages  # noqa: PLC0415
+
+    for tier in load_packages(find_paths().etc / "packages.yaml").tiers:
+        if tier.name not in given.get("TIER", ()):
+            yield tier.name, tier.title
+
+
+def use_cases(_: str, given: Given) -> Iterator[Candidate]:
+    """Yield the packages by field."""
+    from packages import load_packages  # noqa: PLC0415
+
+    for each in load_packages(find_paths().etc / "packages.yaml").use_cases:
+        if each.name not in given.get("TYPE", ()):
+            yield each.name, each.title
+
+
+Source = Callable[[str, Given], Iterator[Candidate]]
+
+# By the noun of the command where a name means several things.
+WORDS: Mapping[str, Source] = {
+    "NAME": containers,
+    "CONTAINER": containers,
+    "image-NAME": own_images,
+    "IMAGE": images,
+    "FRAMEWORK": frameworks,
+    "VERSION": versions,
+    "ARCH": architectures,
+    "REQUEST": gpu_requests,
+    "SPEC": gpu_requests,
+    "USER": users,
+    "TIER": tiers,
+    "image-TYPE": use_cases,
+}
+
+
+def candidates(command: str, names: Sequence[str], given: Given) -> Iterator[Candidate]:
+    """Yield what the words that a header calls by these names can be.
+
+    What cannot be known now is left out: the engine is down, or a file is broken.
+    """
+    noun, _, verb = command.partition("-")
+    for name in names:
+        if name == "NAME" and verb in _MAKERS:
+            continue
+        source = WORDS.get(f"{noun}-{name}") or WORDS.get(name)
+        if source is None:
+            continue
+        try:
+            yield from source(command, given)
+        except HelperError:
+            continue
