@@ -29,6 +29,8 @@ KEYS: dict[str, str] = {
     "base.user": "Its user; the Dockerfile's managed part ends with it",
     "layers": "By layer: the Python packages to install, each with its version",
     "apt_layers": "By layer: the Debian packages to install, with the version to ask for",
+    "asked": "By layer: a checksum of what its versions were worked out from; the "
+    "versions stay as long as it is the same",
     "pip": "All Python packages of the built image, with their versions",
     "apt": "All Debian packages of the built image, with their versions",
 }
@@ -56,6 +58,7 @@ class Lock:
     apt_layers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pip: Mapping[str, str] = field(default_factory=dict)
     apt: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,9 @@ def parse_lock(text: str) -> Lock:
     found = json.loads(text)
     if not isinstance(found, dict) or found.get("version") != VERSION:
         raise ValueError(f"its version is not {VERSION}")
-    unknown = set(found) - {"version", "base", "layers", "apt_layers", "pip", "apt"}
+    unknown = set(found) - {
+        *("version", "base", "layers", "apt_layers", "asked", "pip", "apt")
+    }
     if unknown:
         raise ValueError(f"unknown key '{min(unknown)}'")
     base = LockedBase(**{k: _line(v) for k, v in found["base"].items()})
@@ -118,9 +123,9 @@ def parse_lock(text: str) -> Lock:
             parse_apt(name)
     versions = [
         {_line(k): _line(v) for k, v in found.get(kind, {}).items()}
-        for kind in ("pip", "apt")
+        for kind in ("pip", "apt", "asked")
     ]
-    return Lock(base, layers, apt_layers, versions[0], versions[1])
+    return Lock(base, layers, apt_layers, *versions)
 
 
 def dump_lock(lock: Lock) -> str:
@@ -135,6 +140,7 @@ def dump_lock(lock: Lock) -> str:
         "apt_layers": {
             name: list(pins) for name, pins in sorted(lock.apt_layers.items())
         },
+        "asked": dict(lock.asked),
         "pip": dict(sorted(lock.pip.items())),
         "apt": dict(sorted(lock.apt.items())),
     }

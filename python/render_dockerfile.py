@@ -81,10 +81,13 @@ def render(
     uv_image: str | None = None,
     cache: str | None = None,
     setup_apt: Sequence[str] = (),
+    certificates: Sequence[str] = (),
 ) -> str:
     """Return the managed part: the same text for the same input, ever.
 
-    The `added` layer is left out, it belongs to the block of an adopted file. Raises
+    The `added` layer is left out, it belongs to the block of an adopted file.
+    `certificates` are the variables that tell programs where the site's own are, which
+    the context then holds as ca.crt; empty where the site has none. Raises
     HelperError where the builder cannot do what the spec needs.
     """
     del spec  # what it says is in the layers
@@ -96,6 +99,7 @@ def render(
         setup_apt=sorted(map(shlex.quote, tools.setup_apt)),
         context=CONTEXT,
         target=TARGET,
+        certificates=certificates,
         uv_image=_uv(tools, found),
         layers=shown,
         user=_user(base.user),
