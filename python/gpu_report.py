@@ -171,6 +171,13 @@ def explain_request(desk: Desk, user: User, request: Request) -> dict[str, Any]:
     document, world, problem = look(desk)
     if problem is not None:
         raise problem
+    return answer_request(desk, document, world, user, request)
+
+
+def answer_request(
+    desk: Desk, document: Document, world: World, user: User, request: Request
+) -> dict[str, Any]:
+    """Return what a request would get, as explain_request, from what was looked at."""
     answer: dict[str, Any] = {
         "request": format_request(request),
         "user": user.name,
