@@ -27,6 +27,9 @@ LOCK_SECONDS = 10.0
 PRIVATE_MODE = 0o660
 PUBLIC_MODE = 0o664
 
+# Two rotations between the same two calls do not happen; ten need no thought.
+_OPEN_TRIES = 10
+
 _LOOK_SECONDS = 0.0002
 _TEMP_PREFIX = ".ds01-tmp."
 
@@ -303,9 +306,7 @@ def append_line(path: Path, line: bytes, mode: int = PRIVATE_MODE) -> None:
     that does not fit on the disk leaves nothing of itself.
     """
     try:
-        ensure_file(path, mode)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        file = os.open(path, flags)
+        file = _open_log(path, mode)
     except OSError as error:
         raise explain(error, "write", path) from error
     try:
@@ -322,6 +323,17 @@ def append_line(path: Path, line: bytes, mode: int = PRIVATE_MODE) -> None:
         raise explain(error, "write", path) from error
     finally:
         os.close(file)
+
+
+def _open_log(path: Path, mode: int) -> int:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    for _ in range(_OPEN_TRIES - 1):
+        ensure_file(path, mode)
+        # Rotation may have moved it away between the two calls.
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, flags)
+    ensure_file(path, mode)
+    return os.open(path, flags)
 
 
 def _write_whole(file: int, data: bytes) -> None:
