@@ -47,7 +47,7 @@ class Follower:
 
         Raises HelperError where the log may not be read.
         """
-        if self._file is None:
+        if self._file is None or not self._last:
             yield from self._begin()
         elif self._is_current():
             yield from self._take()
@@ -111,16 +111,19 @@ class Follower:
 
     def _is_intact(self) -> bool:
         """Is what was read still there? A file that was cut short holds other lines."""
+        if self._offset == 0:
+            # What is in it now may have followed other lines, which were cut off.
+            return os.fstat(self._fd).st_size == 0
         length = min(len(self._last), self._offset)
         before = os.pread(self._fd, length, self._offset - length)
-        return length == 0 or before == self._last[-length:]
+        return before == self._last[-length:]
 
     def _go_on(self) -> Iterator[bytes]:
         """Find the place where reading ended among the log's files, and go on there."""
         with ExitStack() as stack:
             files = open_files(self._path, stack)
             mine = os.fstat(self._fd).st_ino
-            if self._is_intact():
+            if self._offset and self._is_intact():
                 names = [item.inode for item in files]
                 later = files[names.index(mine) + 1 :] if mine in names else None
                 # Asked for after the files were looked at: if one of them has lines by
