@@ -12,6 +12,7 @@ CORE_TEMP=
 CORE_ON_EXIT=
 CORE_HOOK_JSON=
 CORE_HOOKS_RAN=
+CORE_HELPER_WORDS=()
 
 core::_say() { # <kind> <colour> <text>
     local name="${COMMAND_NAME}" text="${3//[[:cntrl:]]/?}"
@@ -120,12 +121,26 @@ core::is_interactive() {
     [[ -t 0 && -t 2 && "${TERM:-dumb}" != dumb ]]
 }
 
-# Run a Python helper in isolation from the caller's Python settings. Prints: its JSON.
-core::helper() { # <job> [<word>...]
+# The words that run a Python helper in isolation from the caller's Python settings. Sets: CORE_HELPER_WORDS.
+core::_set_helper_words() { # <job> [<word>...]
     local job="$1" python=python3
     shift
     [[ ! -x "${PROJECT_ROOT}/venv/bin/python3" ]] || python="${PROJECT_ROOT}/venv/bin/python3"
-    "${python}" -sE "${PROJECT_ROOT}/python/${job}.py" "$@"
+    CORE_HELPER_WORDS=("${python}" -sE "${PROJECT_ROOT}/python/${job}.py" "$@")
+}
+
+# Run a Python helper. Prints: its JSON.
+core::helper() { # <job> [<word>...]
+    core::_set_helper_words "$@"
+    "${CORE_HELPER_WORDS[@]}"
+}
+
+# Run a Python helper with the gateway between it and the engine; a refusal is written to the file too.
+core::governed_helper() { # <report-file> <job> [<word>...]
+    local report="$1"
+    shift
+    core::_set_helper_words "$@"
+    core::helper docker_gateway run --report "${report}" -- "${CORE_HELPER_WORDS[@]}"
 }
 
 # A folder for this run, removed when the command ends; those of runs that were killed go too. Sets: CORE_TEMP.

@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# image-delete: delete the user's images, after saying what goes.
+: "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}"
+
+main() {
+    local names=() yes='' flags=() status=0 chosen json name
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            -f | --force) flags+=(--force) && shift ;;
+            --with-source) flags+=(--with-source) && shift ;;
+            -y | --yes) yes=yes && shift ;;
+            -q | --quiet) core::be_quiet && shift ;;
+            --) shift && names+=("$@") && break ;;
+            -*) core::unknown_option "$1" ;;
+            *) names+=("$1") && shift ;;
+        esac
+    done
+
+    mlc::load
+    if ((${#names[@]} == 0)); then
+        core::is_interactive || core::missing NAME
+        chosen="$(image::choose_several Delete)" || exit
+        [[ -n "${chosen}" ]] || menu::left
+        mapfile -t names <<< "${chosen}"
+    fi
+
+    # All names are checked before the first image goes.
+    json="$(core::helper images delete --dry-run "${flags[@]}" -- "${names[@]}")" || exit
+    if [[ -z "${yes}" ]]; then
+        core::is_interactive || core::die "${EXIT_USAGE}" "nobody can be asked whether to delete" \
+            "add '--yes' to delete $(core::join ', ' "${names[@]}")"
+        menu::confirm Delete "$(image-delete::_text "${json}")" || status=$?
+        ((status == 0)) || menu::left
+    fi
+
+    core::run_pre_hooks names "${names[*]}"
+    json="$(core::helper images delete "${flags[@]}" -- "${names[@]}")" || exit
+    while IFS= read -r name; do
+        core::info "image '${name}' is deleted"
+    done < <(jq -r '.deleted[].name' <<< "${json}")
+}

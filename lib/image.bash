@@ -1,0 +1,170 @@
+# shellcheck shell=bash
+# How an image of the user's comes to be and is changed: the plan, what it changes, the build with its progress. Used by
+# image-create, image-update and container-save. What is in an image is decided by python/image_plan.py.
+# shellcheck disable=SC2034 # IMAGE_BUILT is for the commands
+: "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_QUIET?set by lib}" "${CORE_TEMP?set by lib}" "${EXIT_BUG:?}" \
+    "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}"
+
+# What image_plan and image_build said, as JSON, and the folder between them.
+IMAGE_PLAN=''
+IMAGE_BUILT=''
+IMAGE_STAGE=''
+
+# Run a helper with the gateway between it and the engine. Leaves with its status; the gateway's own words come first,
+# since docker rewords them.
+image::governed() { # <job> [<word>...]
+    local status=0 refusal="${CORE_TEMP}/refusal"
+    rm -f -- "${refusal}"
+    core::governed_helper "${refusal}" "$@" || status=$?
+    return "${status}"
+}
+
+# Have a change or a new image worked out, without building anything. Sets: IMAGE_PLAN, IMAGE_STAGE.
+# Returns: the helper's status, its reason being told.
+image::plan() { # <create|update> <word>...
+    local verb="$1" status=0
+    shift
+    core::make_temp
+    IMAGE_STAGE="${CORE_TEMP}/stage"
+    rm -rf -- "${IMAGE_STAGE}"
+    mkdir -m 700 -- "${IMAGE_STAGE}"
+    core::info "working out the packages' versions"
+    IMAGE_PLAN="$(image::governed image_plan "${verb}" --stage "${IMAGE_STAGE}" "$@")" || status=$?
+    return "${status}"
+}
+
+# Build what was planned, showing how far it is; the output of the build goes to a log. Leaves with the reason if it
+# fails; then all is as it was. Sets: IMAGE_BUILT.
+image::build() { # [<word of image_build>...]
+    local status=0 reader progress
+    core::on_exit image::_end_line
+    exec {progress}> >(image::_progress)
+    reader=$!
+    IMAGE_BUILT="$(image::governed image_build --stage "${IMAGE_STAGE}" "$@" 3>&"${progress}" {progress}>&-)" || status=$?
+    exec {progress}>&-
+    wait "${reader}" 2> /dev/null || true
+    ((status == 0)) || exit "${status}"
+}
+
+# Show the steps of a build as they come: one line that changes on a terminal, a line each otherwise.
+image::_progress() {
+    local line='' step='' began="${SECONDS}" status columns text
+    # Ctrl-C ends the build, and then this.
+    trap '' INT
+    while true; do
+        status=0
+        IFS= read -r -t 1 line || status=$?
+        ((status == 0 || status > 128)) || break
+        if ((status == 0)); then
+            [[ "${line}" == 'step '*/*' '* ]] || continue
+            line="${line#step }"
+            step="step ${line/\// of }"
+            began="${SECONDS}"
+            [[ -t 2 ]] || core::info "${step}"
+        fi
+        [[ -t 2 && -n "${step}" && -z "${CORE_QUIET}" ]] || continue
+        columns="$(tput cols 2> /dev/null)" || columns=80
+        text="${step} ($((SECONDS - began)) s)"
+        printf '\r\e[K%s' "${text:0:columns-1}" >&2
+    done
+    image::_end_line
+}
+
+# Leave the line of the progress clean.
+image::_end_line() {
+    [[ ! -t 2 || -n "${CORE_QUIET}" ]] || printf '\r\e[K' >&2
+}
+
+# Say what a plan changes: the Dockerfile and the versions. Prints: nothing if it changes nothing.
+image::print_changes() {
+    jq -r '
+        def line: if .old == null then "  + \(.name) \(.new)" elif .new == null then "  - \(.name) \(.old)"
+            else "  ~ \(.name) \(.old) -> \(.new)" end;
+        (if .dockerfile_diff == "" then empty else "Dockerfile:", .dockerfile_diff end),
+        (if (.lock_changes | length) == 0 then empty else "Versions:", (.lock_changes[] | line) end)' <<< "${IMAGE_PLAN}"
+}
+
+# Does the plan change anything?
+image::has_changes() {
+    jq -e '.dockerfile_diff != "" or (.lock_changes | length) > 0' <<< "${IMAGE_PLAN}" > /dev/null
+}
+
+# Print what was built as JSON.
+image::print_json() {
+    jq -cn --argjson plan "${IMAGE_PLAN}" --argjson built "${IMAGE_BUILT}" \
+        '($plan | {name, folder, base, layers}) + $built'
+}
+
+# Say what the plan warns of.
+image::tell_warnings() {
+    local line
+    while IFS= read -r line; do
+        [[ -z "${line}" ]] || core::warn "${line}"
+    done < <(jq -r '.warnings[]?' <<< "${IMAGE_PLAN}")
+}
+
+# Tell what was built, and what to type next.
+image::print_summary() {
+    local size
+    size="$(numfmt --to=iec "$(jq -r .size <<< "${IMAGE_BUILT}")")"
+    jq -rn --argjson plan "${IMAGE_PLAN}" --argjson built "${IMAGE_BUILT}" --arg size "${size}" '
+        "image      \($plan.name) (\($built.reference), \($size), built in \($built.seconds | round) s)",
+        "base       \($plan.base.image)",
+        "layers     \([$plan.layers[].name] | join(", ") | if . == "" then "none" else . end)",
+        "source     \($plan.folder)",
+        "log        \($built.log)",
+        "next       container-run my-project --image \($plan.name)"'
+}
+
+# Say which containers still run an older build of the image, and how to move one.
+image::tell_outdated() {
+    local names name
+    mapfile -t names < <(jq -r '.outdated[]' <<< "${IMAGE_BUILT}")
+    ((${#names[@]} > 0)) || return 0
+    name="$(jq -r .name <<< "${IMAGE_PLAN}")"
+    core::warn "made of an older build: $(core::join ', ' "${names[@]}")"
+    core::hint "to move one, keep what you installed in it with 'container-save ${names[0]}', then run \
+'container-remove ${names[0]}' and 'container-create ${names[0]} --image ${name}'; its workspace stays"
+}
+
+# The user's own images as tag and description, for a menu. Sets: the array named.
+image::items() { # <array-name>
+    local -n image_items="$1"
+    local json
+    json="$(core::helper images list --json)" || exit
+    # shellcheck disable=SC2034 # the caller's array, by reference
+    mapfile -t image_items < <(jq -r '.images[] | select(.mine)
+        | .name, "\(.base), used by \(.containers | length)"' <<< "${json}")
+}
+
+# The images that a container can be made of, own ones first, then those that others share as USER/NAME. Sets: the array
+# named, to tags and descriptions.
+image::offers() { # <array-name>
+    local -n image_offers="$1"
+    local json
+    json="$(core::helper images list --json)" || exit
+    # shellcheck disable=SC2034 # the caller's array, by reference
+    mapfile -t image_offers < <(jq -r '.images | (map(select(.mine)) | .[] | .name, "your image, on \(.base)"),
+        (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared by \(.user), on \(.base)")' <<< "${json}")
+}
+
+# Ask for one of the user's own images. Prints: its name.
+image::choose_one() { # <title>
+    local items=() status=0
+    image::items items
+    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
+    menu::select "$1" "Which image?" "${items[@]}" || status=$?
+    ((status == 0)) || exit "${EXIT_LEFT}"
+}
+
+# Ask for any number of the user's own images. Prints: their names, a line each.
+image::choose_several() { # <title>
+    local items=() marked=() status=0 i
+    image::items items
+    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
+    for ((i = 0; i < ${#items[@]}; i += 2)); do
+        marked+=("${items[i]}" "${items[i + 1]}" off)
+    done
+    menu::checklist "$1" "Which images? (space marks)" "${marked[@]}" || status=$?
+    ((status == 0)) || exit "${EXIT_LEFT}"
+}
