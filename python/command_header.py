@@ -20,6 +20,9 @@ _TERM = re.compile(
     r"(?: +(?P<text>.*))?"
 )
 _ALSO = re.compile(r"\(also (--?[\w-]+)\)")
+_CHOICES = re.compile(
+    r"^[^:(]+: ([a-z0-9-]+(?:, [a-z0-9-]+)* or [a-z0-9-]+)(?=[;.]|$| \()"
+)
 # What the words of a usage line are made of: brackets, and words with their dots.
 _USAGE_WORD = re.compile(r"[][]|[^][\s]+")
 
@@ -55,7 +58,13 @@ class Option:
 
     @property
     def is_repeatable(self) -> bool:
-        return "repeatable" in self.text
+        return "repeat" in self.text
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that the text lists: `one step: access, ssh or git; repeatable`."""
+        found = _CHOICES.search(self.text)
+        return tuple(re.split(r", | or ", found[1])) if found else ()
 
 
 @dataclass(frozen=True)
@@ -108,10 +117,12 @@ def parse_header(name: str, source: str) -> Header:
             body.append(found[2] or "")
         elif found and not found[2]:
             body = sections.setdefault(found[1], [])
-        elif line or body is sections[""]:
-            body.append(line)
-        elif body is sections.get("Usage"):
-            body = sections[""]
+        else:
+            # A section ends at a line that is not indented, and Usage at an empty one.
+            if not line.startswith(" ") if line else body is sections.get("Usage"):
+                body = sections[""]
+            if line or body is sections[""]:
+                body.append(line)
     summary = " ".join(sections.pop("Summary", [])).strip()
     usage = tuple(_usages(name, sections.pop("Usage", [])))
     if not summary or not usage:

@@ -46,6 +46,7 @@ class Typed:
     words: list[str] = field(default_factory=list)
     options: set[str] = field(default_factory=set)
     waiting: str = ""
+    last: str = ""
     past_options: bool = False
 
 
@@ -74,6 +75,7 @@ def sort_out(header: Header, words: Sequence[str]) -> Typed:
                 )
             elif option.value and not option.value_is_optional:
                 typed.waiting = meaning(option.value, option.long)
+                typed.last = name
     return typed
 
 
@@ -90,12 +92,12 @@ def follow(
     called: dict[str, list[str]] = {}
     place = 0
     for word in words:
+        if word == "--":
+            place = line.index("--") + 1 if "--" in line else place
+            continue
         if place >= len(line):
             return "", {}
         expected = line[place]
-        if word == "--" and "--" in line:
-            place = line.index("--") + 1
-            continue
         if expected == "--" or (is_literal(expected) and word != expected):
             return "", {}
         called.setdefault(expected.rstrip("."), []).append(word)
@@ -113,14 +115,15 @@ def is_literal(word: str) -> bool:
 def slot_at(header: Header, typed: Typed, current: str) -> Slot:
     """Return what may stand at the cursor; adds to what is known of earlier words."""
     if typed.waiting:
-        return _value(typed.waiting)
+        option = header.option(typed.last)
+        return _value(typed.waiting, option.choices if option else ())
     if current.startswith("-") and not typed.past_options:
         name, equals, _ = current.partition("=")
         option = header.option(name)
         if equals:
             if option is None or not option.value:
                 return Slot()
-            found = _value(meaning(option.value, option.long))
+            found = _value(meaning(option.value, option.long), option.choices)
             return Slot(found.names, found.words, f"{name}=")
         return Slot(words=tuple(_options(header, typed)))
     names: list[str] = []
@@ -141,10 +144,10 @@ def slot_at(header: Header, typed: Typed, current: str) -> Slot:
     return Slot(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(words)))
 
 
-def _value(name: str) -> Slot:
-    if "|" in name:
-        return Slot(words=tuple((word, "") for word in name.split("|")))
-    return Slot((name,))
+def _value(name: str, choices: Sequence[str]) -> Slot:
+    """Return what an option's value may be: named words are all that there is."""
+    words = name.split("|") if "|" in name else choices
+    return Slot(words=tuple((word, "") for word in words)) if words else Slot((name,))
 
 
 def _options(header: Header, typed: Typed) -> Iterator[Candidate]:

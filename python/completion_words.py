@@ -181,6 +181,12 @@ def use_cases(_: str, given: Given) -> Iterator[Candidate]:
             yield each.name, each.title
 
 
+def project_types(command: str, given: Given) -> Iterator[Candidate]:
+    """Yield what a project can be of."""
+    yield "general", "nothing special"
+    yield from use_cases(command, given)
+
+
 Source = Callable[[str, Given], Iterator[Candidate]]
 
 # By the noun of the command where a name means several things.
@@ -197,6 +203,7 @@ WORDS: Mapping[str, Source] = {
     "USER": users,
     "TIER": tiers,
     "image-TYPE": use_cases,
+    "project-TYPE": project_types,
 }
 
 

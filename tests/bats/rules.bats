@@ -74,6 +74,7 @@ shell_files() {
     for file in "${lines[@]}"; do
         case "${file##*/}" in
             locked_files.py | event_log.py) ;; # called by state.py
+            help_pages.py) ;;                  # writes the pages about the commands
             catalog.py) ;;                     # writes the overlay, in a temporary folder
             project_files.py) ;;               # makes a project's folder
             docker_gateway.py) ;;              # writes the report that its caller asked for
@@ -107,7 +108,7 @@ shell_files() {
     # Loading all of them prints nothing and leaves the folder as it is.
     mkdir "${BATS_TEST_TMPDIR}/empty"
     run --separate-stderr bash -c 'cd "$1" && PROJECT_ROOT=$2 COMMAND_NAME=x
-        for file in core menu guide docker mlc choose create session; do source "$2/lib/$file.bash"; done; ls -A' \
+        for file in core nearest menu guide docker mlc choose create session; do source "$2/lib/$file.bash"; done; ls -A' \
         _ "${BATS_TEST_TMPDIR}/empty" "${ROOT}"
     [[ "${status}" -eq 0 && -z "${output}" && -z "${stderr}" ]]
 }
