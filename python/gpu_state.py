@@ -8,16 +8,20 @@ know are kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import gpu_state_text
 import locked_files
 import state
 from _common import Exit, HelperError, Paths
 from gpu_rules import GrantedDevice
+from gpu_state_text import Lines, Parts
 from process_owner import Owner, owner_dict, owner_from
 from units import utc_stamp
 
@@ -108,6 +112,10 @@ class Use:
     at: datetime
 
 
+Containers = Mapping[str, tuple[str, ...]]
+Uses = Mapping[int, Use] | None
+
+
 @dataclass(frozen=True)
 class Document:
     """gpu-state.json.
@@ -128,8 +136,8 @@ class Document:
     dirty: tuple[Dirty, ...] = ()
     queue: tuple[Ticket, ...] = ()
     passed: Mapping[str, str] = field(default_factory=dict)
-    containers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    use: Mapping[int, Use] | None = None
+    containers: Containers = field(default_factory=dict)
+    use: Uses = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def grant_of(self, container: str) -> Grant | None:
@@ -158,8 +166,8 @@ def load(paths: Paths) -> tuple[Document, str | None]:
     """Return the document, and why it had to be set aside; call it locked."""
     path = path_of(paths)
     try:
-        raw = state.read_document(path)
-        return (Document() if raw is None else parse(raw)), None
+        text = state.read_text(path)
+        return (Document() if text is None else read(text)), None
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
     state.set_aside(path, reason, paths)
@@ -169,26 +177,46 @@ def load(paths: Paths) -> tuple[Document, str | None]:
 def peek(paths: Paths) -> Document | None:
     """Return the document without a lock, None if there is none that can be used."""
     try:
-        raw = state.read_document(path_of(paths))
-        return None if raw is None else parse(raw)
+        text = state.read_text(path_of(paths))
+        return None if text is None else read(text)
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return None
 
 
 def save(paths: Paths, document: Document) -> None:
     """Write the document, on the disk when this returns; call it locked."""
-    state.write_document(
-        path_of(paths),
-        to_json(document),
-        locked_files.PRIVATE_MODE,
-        compact=True,
-        largest=_LARGEST,
-    )
+    lists = {
+        "grants": _grants.lines(document.grants),
+        "dirty": _dirties.lines(document.dirty),
+        "queue": _tickets.lines(document.queue),
+    }
+    bare, containers = _containers.texts(document.containers)
+    (use,) = _uses.texts(document.use)
+    parts = {"bare": bare, "containers": containers, "use": use}
+    text = gpu_state_text.join(_head(document), parts, lists)
+    state.write_text(path_of(paths), text, locked_files.PRIVATE_MODE, _LARGEST)
 
 
-# Values that were read or written last, by their text: with a hundred grants most of a
-# call's time would go into making the same values again.
-_known: dict[str, tuple[Json, Grant]] = {}
+def read(text: str) -> Document:
+    """Return the document of a text; raises as parse() does."""
+    try:
+        head, parts, lists = gpu_state_text.split(text, _PARTS, _LISTS)
+        bare, containers, use = parts
+        return _document(
+            head,
+            (
+                _grants.values(lists[0]),
+                _dirties.values(lists[1]),
+                _tickets.values(lists[2]),
+            ),
+            _containers.value((bare, containers)),
+            _uses.value((use,)),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raw = json.loads(text)
+    if not isinstance(raw, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind for callers
+    return parse(raw)
 
 
 def parse(raw: Mapping[str, Any]) -> Document:
@@ -197,6 +225,22 @@ def parse(raw: Mapping[str, Any]) -> Document:
     Raises HelperError(CONFIG) for one that a newer DS01 wrote.
     """
     rest = dict(raw)
+    grants = tuple(_grant(item) for item in _list(rest.pop("grants", [])))
+    dirty = tuple(_dirty(item) for item in _list(rest.pop("dirty", [])))
+    queue = tuple(_ticket(item) for item in _list(rest.pop("queue", [])))
+    containers = _read_containers([rest.pop("bare", ""), rest.pop("containers", {})])
+    use = _read_use([rest.pop("use", None)])
+    return _document(rest, (grants, dirty, queue), containers, use)
+
+
+def _document(
+    rest: Json,
+    lists: tuple[tuple[Grant, ...], tuple[Dirty, ...], tuple[Ticket, ...]],
+    containers: Containers,
+    use: Uses,
+) -> Document:
+    """Return the document of its parts and the rest, which loses what is known."""
+    grants, dirty, queue = lists
     version = rest.pop("version", None)
     if type(version) is not int or version < 1:
         raise ValueError(f"version {version!r}")
@@ -206,26 +250,22 @@ def parse(raw: Mapping[str, Any]) -> Document:
             f"'{FILE}' has version {version}, this DS01 knows {VERSION}",
             "install the newer DS01 again, or remove the file: it is made anew",
         )
-    use = rest.pop("use", None)
     document = Document(
         born=_text(rest.pop("born", "")),
         changes=_whole(rest.pop("changes", 0)),
         freed=_whole(rest.pop("freed", 0)),
         tickets=_whole(rest.pop("tickets", 0)),
-        grants=tuple(_grant(item) for item in _list(rest.pop("grants", []))),
-        dirty=tuple(_dirty(item) for item in _list(rest.pop("dirty", []))),
-        queue=tuple(_ticket(item) for item in _list(rest.pop("queue", []))),
+        grants=grants,
+        dirty=dirty,
+        queue=queue,
         passed={str(k): str(v) for k, v in rest.pop("passed", {}).items()},
-        containers={
-            **dict.fromkeys(_text(rest.pop("bare", "")).split(), ()),
-            **{k: tuple(v) for k, v in rest.pop("containers", {}).items()},
-        },
-        use=None if use is None else {int(k): _use(v) for k, v in use.items()},
+        containers=containers,
+        use=use,
         extra=rest,
     )
-    if len({grant.container for grant in document.grants}) != len(document.grants):
+    if len({grant.container for grant in grants}) != len(grants):
         raise ValueError("a container is there twice")
-    uuids = [uuid for grant in document.grants for uuid in grant.uuids]
+    uuids = [device.uuid for grant in grants for device in grant.devices]
     if len(set(uuids)) != len(uuids):
         raise ValueError("a device is granted twice")
     return document
@@ -233,38 +273,28 @@ def parse(raw: Mapping[str, Any]) -> Document:
 
 def to_json(document: Document) -> Json:
     """Return the document as plain values."""
+    bare, containers = _show_containers(document.containers)
+    (use,) = _show_use(document.use)
+    return {
+        **_head(document),
+        "bare": bare,
+        "containers": containers,
+        **({} if use is None else {"use": use}),
+        "grants": [grant_json(grant) for grant in document.grants],
+        "dirty": [_dirty_json(item) for item in document.dirty],
+        "queue": [ticket_json(ticket) for ticket in document.queue],
+    }
+
+
+def _head(document: Document) -> Json:
+    """Return all of a document but its large parts as plain values."""
     return {
         "version": VERSION,
         "born": document.born,
         "changes": document.changes,
         "freed": document.freed,
         "tickets": document.tickets,
-        "grants": [_grant_json(grant) for grant in document.grants],
-        "dirty": [
-            {
-                "uuid": item.uuid,
-                "since": utc_stamp(item.since),
-                "container": item.container,
-                "uid": item.uid,
-                **item.extra,
-            }
-            for item in document.dirty
-        ],
-        "queue": [ticket_json(ticket) for ticket in document.queue],
         "passed": dict(document.passed),
-        # One text for the many without GPUs: it is read and written at each call.
-        "bare": " ".join(k for k, v in document.containers.items() if not v),
-        "containers": {k: v for k, v in document.containers.items() if v},
-        **(
-            {}
-            if document.use is None
-            else {
-                "use": {
-                    str(uid): [round(use.seconds, 3), utc_stamp(use.at)]
-                    for uid, use in document.use.items()
-                }
-            }
-        ),
         **document.extra,
     }
 
@@ -329,15 +359,11 @@ def _device(raw: Json) -> GrantedDevice:
 
 
 def _grant(raw: Json) -> Grant:
-    name = _text(raw["container"])
-    known = _known.get(name)
-    if known is not None and known[0] == raw:
-        return known[1]
     rest = dict(raw)
     kind = rest.pop("state")
     if kind not in {"reserved", "allocated", "held"}:
         raise ValueError(f"state {kind!r}")
-    grant = Grant(
+    return Grant(
         container=_text(rest.pop("container")),
         uid=_whole(rest.pop("uid")),
         user=_text(rest.pop("user")),
@@ -355,19 +381,6 @@ def _grant(raw: Json) -> Grant:
         note=_text(rest.pop("note", "")),
         extra=rest,
     )
-    _known[name] = (raw, grant)
-    return grant
-
-
-def _grant_json(grant: Grant) -> Json:
-    known = _known.get(grant.container)
-    if known is not None and known[1] is grant:
-        return known[0]
-    raw = grant_json(grant)
-    if len(_known) > 4096:
-        _known.clear()
-    _known[grant.container] = (raw, grant)
-    return raw
 
 
 def grant_json(grant: Grant) -> Json:
@@ -406,6 +419,16 @@ def _dirty(raw: Json) -> Dirty:
     )
 
 
+def _dirty_json(item: Dirty) -> Json:
+    return {
+        "uuid": item.uuid,
+        "since": utc_stamp(item.since),
+        "container": item.container,
+        "uid": item.uid,
+        **item.extra,
+    }
+
+
 def _ticket(raw: Json) -> Ticket:
     rest = dict(raw)
     return Ticket(
@@ -442,4 +465,51 @@ def _use(raw: object) -> Use:
     seconds, at = _list(raw)
     if not isinstance(seconds, (int, float)) or not 0 <= seconds < float("inf"):
         raise ValueError(f"use {seconds!r}")
-    return Use(float(seconds), parse_time(at))
+    return _use_of(float(seconds), _text(at))
+
+
+# A hundred users' are read and written at each call, and one of them has changed.
+@lru_cache(maxsize=4096)
+def _use_of(seconds: float, at: str) -> Use:
+    return Use(seconds, parse_time(at))
+
+
+@lru_cache(maxsize=4096)
+def _use_json(use: Use) -> tuple[float, str]:
+    return round(use.seconds, 3), utc_stamp(use.at)
+
+
+def _read_use(parts: list[Any]) -> Uses:
+    (raw,) = parts
+    return None if raw is None else {int(k): _use(v) for k, v in raw.items()}
+
+
+def _show_use(use: Uses) -> Sequence[Any]:
+    if use is None:
+        return (None,)
+    return ({str(uid): list(_use_json(use[uid])) for uid in use},)
+
+
+def _read_containers(parts: list[Any]) -> Containers:
+    bare, holding = parts
+    return {
+        **dict.fromkeys(_text(bare).split(), ()),
+        **{k: tuple(v) for k, v in holding.items()},
+    }
+
+
+def _show_containers(containers: Containers) -> Sequence[Any]:
+    # One text for the many without GPUs.
+    return (
+        " ".join(k for k, v in containers.items() if not v),
+        {k: v for k, v in containers.items() if v},
+    )
+
+
+_PARTS = ("bare", "containers", "use")
+_LISTS = ("grants", "dirty", "queue")
+_containers = Parts(_read_containers, _show_containers)
+_uses = Parts(_read_use, _show_use)
+_grants = Lines(_grant, grant_json)
+_dirties = Lines(_dirty, _dirty_json)
+_tickets = Lines(_ticket, ticket_json)

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import json
 import os
 import stat
-import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import lock_turns
 from _common import Exit, HelperError, program_name
-from process_owner import Owner, boot_id, is_alive, owner_of, user_name
+from process_owner import Owner, boot_id, is_alive, own, user_name
 from units import utc_stamp
 
 LOCK_SECONDS = 10.0
@@ -30,7 +29,6 @@ PUBLIC_MODE = 0o664
 # Two rotations between the same two calls do not happen; ten need no thought.
 _OPEN_TRIES = 10
 
-_LOOK_SECONDS = 0.0002
 _TEMP_PREFIX = ".ds01-tmp."
 
 
@@ -74,11 +72,11 @@ def locked(
     while True:
         file = _open_lock(path)
         try:
-            if not _try_lock(file, path):
-                _wait_or_fail(file, path, timeout, deadline)
+            _take(file, path, timeout, deadline)
             # Somebody may have removed the file meanwhile: then others lock a new one.
             if _is_same_file(file, path):
                 break
+            lock_turns.leave(file)
         except BaseException:
             os.close(file)
             raise
@@ -89,6 +87,7 @@ def locked(
         with contextlib.suppress(OSError):
             os.ftruncate(file, 0)
     finally:
+        lock_turns.leave(file)
         os.close(file)
 
 
@@ -106,75 +105,13 @@ def _open_lock(path: Path) -> int:
         raise explain(error, "lock", path) from error
 
 
-# The place before the lock, on the same file: whoever waits for the lock holds it, so
-# that the one who just let go cannot take the lock again before those who wait.
-_TAKE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
-_LEAVE = struct.pack("hhqqi4x", fcntl.F_UNLCK, os.SEEK_SET, 0, 1, 0)
-
-
-def _try_lock(file: int, path: Path) -> bool:
+def _take(file: int, path: Path, timeout: float, deadline: float) -> None:
     try:
-        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _TAKE)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _LEAVE)
-    except (BlockingIOError, PermissionError):  # what POSIX lets F_SETLK answer
-        return False
+        if lock_turns.take(file, deadline):
+            return
     except OSError as error:
         raise explain(error, "lock", path) from error
-    return True
-
-
-def _wait_or_fail(file: int, path: Path, timeout: float, deadline: float) -> None:
-    """Wait in the order of arrival: for the place in the kernel's queue, then look.
-
-    Only the one at the place looks for the lock, so looking often costs little.
-    """
-    _take_place(file, path, timeout, deadline)
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise _lock_timeout(file, path, timeout) from None
-            time.sleep(_LOOK_SECONDS)
-        except OSError as error:
-            raise explain(error, "lock", path) from error
-        else:
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _LEAVE)
-            return
-
-
-def _take_place(file: int, path: Path, timeout: float, deadline: float) -> None:
-    """Take the place before the lock.
-
-    The kernel's call has no time limit, so a thread makes it. Past the limit the caller
-    closes the file: what the thread gets then is dropped with it.
-    """
-    with contextlib.suppress(BlockingIOError, PermissionError):
-        fcntl.fcntl(file, fcntl.F_OFD_SETLK, _TAKE)
-        return
-    import threading  # noqa: PLC0415 - only those who have to wait need it
-
-    failures: list[OSError] = []
-    done = threading.Event()
-    # Its own number: the caller's may be another file by then.
-    own = os.dup(file)
-
-    def wait() -> None:
-        try:
-            fcntl.fcntl(own, fcntl.F_OFD_SETLKW, _TAKE)
-        except OSError as error:
-            failures.append(error)
-        finally:
-            os.close(own)
-        done.set()
-
-    threading.Thread(target=wait, daemon=True).start()
-    done.wait(max(0.0, deadline - time.monotonic()))
-    if not done.is_set():
-        raise _lock_timeout(file, path, timeout)
-    if failures:
-        raise explain(failures[0], "lock", path) from failures[0]
+    raise _lock_timeout(file, path, timeout)
 
 
 def _is_same_file(file: int, path: Path) -> bool:
@@ -232,7 +169,7 @@ _temp_numbers = itertools.count(1)
 
 
 def _temp_path(path: Path) -> Path:
-    me = owner_of(os.getpid())
+    me = own()
     start, boot = (me.start, me.boot[:8]) if me else (0, "unknown")
     name = f"{_TEMP_PREFIX}{os.getpid()}.{start}.{boot}."
     # Two threads of one process never get the same number.

@@ -31,12 +31,32 @@ def boot_id() -> str:
 def _process(pid: int) -> tuple[str, int] | None:
     """Return state letter and start time of a process; None if it is not visible."""
     try:
-        line = Path(f"/proc/{pid}/stat").read_bytes()
+        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        line = os.read(file, 4096)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
     # The name in parentheses may hold anything, spaces and parentheses included.
     fields = line[line.rindex(b")") + 1 :].split()
     return fields[0].decode("ascii"), int(fields[19])
+
+
+def own() -> Owner | None:
+    """Return the identity of this process, which is looked up once."""
+    return _own(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _own(pid: int) -> Owner | None:
+    return owner_of(pid)
+
+
+# The number of a forked process may have been another's before.
+os.register_at_fork(after_in_child=_own.cache_clear)
 
 
 def owner_of(pid: int) -> Owner | None:

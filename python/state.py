@@ -37,17 +37,20 @@ from process_owner import Owner, is_alive, owner_dict, owner_from, owner_of, use
 from units import utc_stamp
 
 __all__ = [
+    "annotate",
     "append_event",
     "begin",
     "finish",
     "forget",
     "list_records",
     "read_document",
+    "read_text",
     "removed",
     "set_aside",
     "show",
     "state_lock",
     "write_document",
+    "write_text",
 ]
 
 Record = dict[str, Any]
@@ -86,16 +89,24 @@ def read_document(path: Path) -> Record | None:
 
     Raises ValueError for one that cannot be used; set_aside() gets it out of the way.
     """
+    text = read_text(path)
+    if text is None:
+        return None
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind for callers
+    return document
+
+
+def read_text(path: Path) -> str | None:
+    """Return a document's text; None if there is none, ValueError if it is no text."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise files.explain(error, "read", path) from error
-    document = json.loads(data.decode("utf-8"))
-    if not isinstance(document, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - one kind for callers
-    return document
+    return data.decode("utf-8")
 
 
 def set_aside(path: Path, reason: str, paths: Paths | None = None) -> Path:
@@ -138,7 +149,12 @@ def write_document(
         indent=None if compact else 1,
         separators=separators,
     )
-    data = text.encode("utf-8", "surrogateescape") + b"\n"
+    write_text(path, text + "\n", mode, largest)
+
+
+def write_text(path: Path, text: str, mode: int, largest: int) -> None:
+    """Replace a document's text as a whole; call it locked."""
+    data = text.encode("utf-8", "surrogateescape")
     if len(data) > largest:
         raise HelperError(Exit.USAGE, f"'{path.name}' would be {len(data)} bytes long")
     files.write_atomic(path, data, mode)
@@ -300,6 +316,28 @@ def removed(
         record.pop("owner", None)
         _save(path, record)
     return record
+
+
+def annotate(
+    paths: Paths,
+    container: str,
+    notes: Mapping[str, Any],
+    fields: Mapping[str, Any] | None = None,
+    timeout: float = files.LOCK_SECONDS,
+) -> None:
+    """Set single fields of a container's record, whatever phase it is in.
+
+    One without a record, such as compose's, gets one, with `fields` besides.
+    """
+    path = record_path(paths, container)
+    _check_fields(notes)
+    with state_lock(paths, timeout):
+        record = _load(path) or _fresh(container, "ready", fields or {})
+        if all(record.get(key) == value for key, value in notes.items()):
+            return
+        record.update(notes)
+        record["changed"] = utc_stamp()
+        _save(path, record)
 
 
 def show(paths: Paths, container: str) -> Record:

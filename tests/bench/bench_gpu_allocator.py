@@ -45,7 +45,11 @@ def make_world(folder: Path) -> gpu_world.World:
         gpu_world.make_paths(folder), inventory=Inventory(tuple(devices))
     )
     instances = [d.uuid for d in devices if d.is_mig]
-    for number in range(CONTAINERS):
+    # Those that the cycles are about are there all the time, in every process's view.
+    cycled = [("one", 4001), *((f"new{n}", 5000 + n) for n in range(PROCESSES))]
+    for name, uid in cycled:
+        world.make(name, uid)
+    for number in range(CONTAINERS - len(cycled)):
         held = (instances[number],) if number < HELD else ()
         world.make(f"old{number}", 1000 + number, *held)
     world.allocator().reconcile()
@@ -58,7 +62,7 @@ def cycle(world: gpu_world.World, allocator: Any, name: str, uid: int) -> list[f
     marks = [time.perf_counter()]
     allocator.reserve(gpu_world.user(uid), request, name, gpu_world.me())
     marks.append(time.perf_counter())
-    allocator.commit(name, f"id-{name}")
+    allocator.commit(name, world.containers[name].id)
     marks.append(time.perf_counter())
     allocator.release(name, "bench")
     marks.append(time.perf_counter())
@@ -127,8 +131,8 @@ def main() -> int:
     try:
         _world = world = make_world(folder)
         allocator = world.allocator()
-        for number in range(20):
-            cycle(world, allocator, f"warm{number}", 4000)
+        for _ in range(20):
+            cycle(world, allocator, "one", 4001)
         times: list[list[float]] = []
         end = time.monotonic() + words.seconds
         while time.monotonic() < end:

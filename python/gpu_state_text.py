@@ -1,0 +1,132 @@
+"""The text of gpu-state.json: what has not changed is neither read nor written anew.
+
+Each grant, dirty device and ticket has a line of its own, and so have the large parts
+of the rest. A line that is known from the last time stands for the value that it gave
+then: with a hundred grants most of a call's time would go into making the same values
+again. The text is plain JSON for everybody else, and JSON in any other layout is read
+too, only not as fast.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+Json = dict[str, Any]
+Item = TypeVar("Item")
+
+
+class Lines(Generic[Item]):
+    """Values of one kind and their lines, as they were read or written last."""
+
+    def __init__(
+        self, read: Callable[[Json], Item], show: Callable[[Item], Json]
+    ) -> None:
+        self._read = read
+        self._show = show
+        self._values: dict[str, Item] = {}
+        # By the value's identity; it is kept alive here, so that stays its own.
+        self._lines: dict[int, tuple[Item, str]] = {}
+
+    def values(self, lines: Sequence[str]) -> tuple[Item, ...]:
+        """Return the values of lines; raises ValueError and what `read` does."""
+        known = self._values
+        new = [line for line in lines if line not in known]
+        raws = json.loads(f"[{','.join(new)}]")
+        if len(raws) != len(new):
+            raise ValueError("several values in a line")
+        read = dict(zip(new, map(self._read, raws), strict=True))
+        values = {line: known[line] if line in known else read[line] for line in lines}
+        self._remember(values)
+        return tuple(values.values())
+
+    def lines(self, items: Iterable[Item]) -> list[str]:
+        """Return the lines of values."""
+        lines: dict[str, Item] = {}
+        for item in items:
+            known = self._lines.get(id(item))
+            line = known[1] if known is not None else encode(self._show(item))
+            lines[line] = item
+        self._remember(lines)
+        return list(lines)
+
+    def _remember(self, values: dict[str, Item]) -> None:
+        self._values = values
+        self._lines = {id(item): (item, line) for line, item in values.items()}
+
+
+class Parts(Generic[Item]):
+    """A value that is written as several lines, as it was read or written last."""
+
+    def __init__(
+        self, read: Callable[[list[Any]], Item], show: Callable[[Item], Sequence[Any]]
+    ) -> None:
+        self._read = read
+        self._show = show
+        self._known: tuple[Item, tuple[str, ...]] | None = None
+
+    def value(self, texts: tuple[str, ...]) -> Item:
+        """Return the value of its texts; raises ValueError and what `read` does."""
+        known = self._known
+        if known is None or known[1] != texts:
+            known = (self._read([json.loads(text) for text in texts]), texts)
+            self._known = known
+        return known[0]
+
+    def texts(self, value: Item) -> tuple[str, ...]:
+        """Return the texts of a value."""
+        known = self._known
+        if known is None or known[0] is not value:
+            known = (value, tuple(encode(part) for part in self._show(value)))
+            self._known = known
+        return known[1]
+
+
+def encode(value: object) -> str:
+    """Return a value as JSON in one line."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def join(
+    head: Json, parts: Mapping[str, str], lists: Mapping[str, Sequence[str]]
+) -> str:
+    """Return the text of a document: the rest, then its parts, then its lists."""
+    texts = [encode(head)[:-1]]
+    texts += [f'"{name}":{text}' for name, text in parts.items()]
+    for name, lines in lists.items():
+        inner = ",\n".join(lines)
+        texts.append(f'"{name}":[\n{inner}\n]' if lines else f'"{name}":[\n]')
+    return ",\n".join(texts) + "}\n"
+
+
+def split(
+    text: str, parts: Sequence[str], lists: Sequence[str]
+) -> tuple[Json, list[str], list[list[str]]]:
+    """Return what join() made a text of; raises ValueError for any other text."""
+    first, *lines = text.split("\n")
+    head = json.loads(first[:-1] + "}")
+    if first[-1:] != "," or not head.keys().isdisjoint({*parts, *lists}):
+        raise ValueError("another layout")
+    if lines[len(lines) - 1] or len(lines) <= len(parts):
+        raise ValueError("another layout")
+    found: list[str] = []
+    for name, line in zip(parts, lines, strict=False):
+        start = f'"{name}":'
+        if not line.startswith(start) or line[-1:] != ",":
+            raise ValueError("another layout")
+        found.append(line[len(start) : -1])
+    at = len(parts)
+    items: list[list[str]] = []
+    for name in lists:
+        stop = lines.index("]}" if name == lists[-1] else "],", at)
+        if lines[at] != f'"{name}":[':
+            raise ValueError("another layout")
+        inner = lines[at + 1 : stop]
+        at = stop + 1
+        if not all(line[-1:] == "," for line in inner[:-1]):
+            raise ValueError("another layout")
+        items.append([*(line[:-1] for line in inner[:-1]), *inner[-1:]])
+    if at != len(lines) - 1:
+        raise ValueError("another layout")
+    return head, found, items

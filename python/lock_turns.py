@@ -1,0 +1,145 @@
+"""Who gets a lock next: first come, first served, and each is woken by name.
+
+The lock is flock's. Whoever must wait holds a ticket besides: a byte far behind the
+content of the lock file, numbered by the clock, which the kernel frees with its holder.
+A ticket in sight keeps newcomers from the lock, so nobody is passed by. Who lets go
+tells the oldest ticket by a datagram; that is a hint only, whoever hears nothing looks
+for itself now and then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import struct
+import time
+
+# The tickets' part of the file, which has no bytes there: locks need none.
+_TICKETS = 1 << 60
+_FIRST_LOOKS = 0.002
+_OTHERS_LOOK = 0.05
+_DEAF_LOOKS = 0.0005
+
+
+def take(file: int, deadline: float) -> bool:
+    """Take the lock of an open file, after all who came before; False past `deadline`.
+
+    `deadline` is of time.monotonic(). Works in any thread; nothing is left of a waiter
+    that is interrupted or killed.
+    """
+    if _oldest(file) is None and _try_lock(file):
+        return True
+    with _Ticket(file) as ticket:
+        while True:
+            is_first = _oldest(file, ticket.number) is None
+            if is_first and _try_lock(file):
+                return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            ticket.listen(min(left, _FIRST_LOOKS if is_first else _OTHERS_LOOK))
+
+
+def leave(file: int) -> None:
+    """Let the lock go and tell who is next."""
+    # Not by closing alone: a child that was forked meanwhile has the file open too.
+    fcntl.flock(file, fcntl.LOCK_UN)
+    _wake(file)
+
+
+class _Ticket:
+    """A place in the order of arrival, and an ear for the word that it is due."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self.number = 0
+        self._ear: socket.socket | None = None
+
+    def __enter__(self) -> _Ticket:
+        try:
+            while True:
+                self.number = _TICKETS + time.monotonic_ns()
+                # First the ear: whoever sees the ticket can be heard.
+                self._open_ear()
+                if _set(self._file, fcntl.F_WRLCK, self.number):
+                    return self
+                self._close_ear()
+        except BaseException:
+            self._close_ear()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            _set(self._file, fcntl.F_UNLCK, self.number)
+        finally:
+            self._close_ear()
+
+    def _open_ear(self) -> None:
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
+        with contextlib.suppress(OSError):
+            self._ear = socket.socket(socket.AF_UNIX, kind)
+            self._ear.bind(_address(self._file, self.number))
+
+    def _close_ear(self) -> None:
+        if self._ear is not None:
+            self._ear.close()
+            self._ear = None
+
+    def listen(self, seconds: float) -> None:
+        """Sleep until the word comes, for so many seconds at most."""
+        if self._ear is None:
+            time.sleep(min(seconds, _DEAF_LOOKS))
+            return
+        with contextlib.suppress(OSError):
+            self._ear.settimeout(seconds)
+            self._ear.recv(1)
+
+
+def _address(file: int, ticket: int) -> bytes:
+    """Return the name of a ticket's socket; it is the kernel's, and in no folder."""
+    found = os.fstat(file)
+    return b"\0ds01-lock.%d.%d.%d" % (found.st_dev, found.st_ino, ticket)
+
+
+def _wake(file: int) -> None:
+    ticket = _oldest(file)
+    if ticket is None:
+        return
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mouth,
+    ):
+        mouth.setblocking(False)
+        mouth.sendto(b".", _address(file, ticket))
+
+
+def _try_lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+# struct flock of 64-bit Linux: type, whence, start, length, process.
+_FLOCK = struct.Struct("hhqqi4x")
+
+
+def _oldest(file: int, before: int = 0) -> int | None:
+    """Return a ticket of others, the oldest as a rule; with `before` an older one."""
+    length = before - _TICKETS if before else 0
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _TICKETS, length, 0)
+    answer = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked))
+    return None if answer[0] == fcntl.F_UNLCK else int(answer[2])
+
+
+def _set(file: int, kind: int, ticket: int) -> bool:
+    """Take or drop a ticket; False if somebody has that very one."""
+    try:
+        words = _FLOCK.pack(kind, os.SEEK_SET, ticket, 1, 0)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, words)
+    except (BlockingIOError, PermissionError):  # what POSIX lets F_SETLK answer
+        return False
+    return True
