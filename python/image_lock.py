@@ -28,7 +28,7 @@ KEYS: dict[str, str] = {
     "base.interpreter": "Path of that Python; the packages are installed for it",
     "base.user": "Its user; the Dockerfile's managed part ends with it",
     "layers": "By layer: the Python packages to install, each with its version",
-    "apt_layers": "By layer: the Debian packages to install, with the version to ask for",
+    "apt_layers": "By layer: the Debian packages to install, with versions",
     "asked": "By layer: a checksum of what its versions were worked out from; the "
     "versions stay as long as it is the same",
     "pip": "All Python packages of the built image, with their versions",
@@ -94,9 +94,9 @@ def load_lock(path: Path) -> Lock | None:
         return None
     except OSError as error:
         raise _broken(path, (error.strerror or str(error)).lower()) from error
+    if len(data) > _LARGEST:
+        raise _broken(path, "it is larger than 8 MiB")
     try:
-        if len(data) > _LARGEST:
-            raise ValueError("it is larger than 8 MiB")
         return parse_lock(data.decode("utf-8"))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _broken(path, str(error) or type(error).__name__) from error
@@ -209,7 +209,7 @@ def _line(value: object) -> str:
 
 def _lines(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise ValueError(f"{value!r} is not a list")
+        raise TypeError(f"{value!r} is not a list")
     return tuple(_line(item) for item in value)
 
 
@@ -217,5 +217,5 @@ def _broken(path: Path, why: str) -> HelperError:
     return HelperError(
         Exit.CONFIG,
         f"'{path}' is not as DS01 wrote it: {why}",
-        f"run 'rm {path}' to have it made anew, with newer versions where there are any",
+        f"run 'rm {path}' to have it made anew, with the newest versions",
     )

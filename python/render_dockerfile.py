@@ -11,15 +11,12 @@ pins change. Exit statuses: docs/exit-codes.md.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 import sys
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import requirement_options as options
 import requirement_words as words
@@ -35,40 +32,17 @@ from _common import (
 from image_lock import Lock, LockedBase, load_lock
 from image_names import check_image
 from image_spec import Layer, Spec, layers, load_spec
+from layer_commands import CONTEXT, TARGET, Builder, Installer, Tools, shown
 from packages import load_packages
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-Builder = Literal["buildkit", "classic"]
-Installer = Literal["uv", "pip"]
-
 TEMPLATES = PROJECT_ROOT / "templates"
-CONTEXT = ".ds01"
-# Where the pins lie in the image: they tell what DS01 installed.
-TARGET = "/opt/ds01"
-CACHE = "/var/cache/ds01"
 GUARD = "jupyter_server_config.py"
 _USER = re.compile(
     r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?", re.ASCII
 )
-_CACHE = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
-_INTERPRETER = re.compile(r"/[A-Za-z0-9._+/-]+", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Tools:
-    """How an image is built: the builder, the installer, and what they need.
-
-    `cache` names BuildKit's cache of the user's own downloads: nobody else should be
-    able to guess it. `setup_apt` are Debian packages to put in before everything.
-    """
-
-    builder: Builder = "classic"
-    installer: Installer = "uv"
-    uv_image: str | None = None
-    cache: str | None = None
-    setup_apt: tuple[str, ...] = ()
 
 
 def render(
@@ -76,6 +50,7 @@ def render(
     found: Sequence[Layer],
     lock: Lock | None,
     base_image: str,
+    *,
     builder: Builder = "classic",
     installer: Installer = "uv",
     uv_image: str | None = None,
@@ -93,7 +68,7 @@ def render(
     del spec  # what it says is in the layers
     tools = Tools(builder, installer, uv_image, cache, tuple(setup_apt))
     base = lock.base if lock else LockedBase(base_image, "-")
-    shown = [_shown(layer, lock, tools) for layer in found if layer.kind != "added"]
+    lines = [shown(layer, lock, tools) for layer in found if layer.kind != "added"]
     return _template("Dockerfile.j2").render(
         base_image=check_image(base_image),
         setup_apt=sorted(map(shlex.quote, tools.setup_apt)),
@@ -101,7 +76,7 @@ def render(
         target=TARGET,
         certificates=certificates,
         uv_image=_uv(tools, found),
-        layers=shown,
+        layers=lines,
         user=_user(base.user),
     )
 
@@ -110,6 +85,7 @@ def render_block(
     found: Sequence[Layer],
     lock: Lock | None,
     dockerfile: str,
+    *,
     builder: Builder = "classic",
     installer: Installer = "uv",
     uv_image: str | None = None,
@@ -130,7 +106,7 @@ def render_block(
     base = lock.base.user if lock else "-"
     return _template("block.j2").render(
         uv_image=None if has_uv else uv,
-        layers=[_shown(layer, lock, tools) for layer in added],
+        layers=[shown(layer, lock, tools) for layer in added],
         user=last_user(dockerfile) or _user(base),
     )
 
@@ -164,13 +140,13 @@ def _template(name: str) -> Template:
         StrictUndefined,
     )
 
-    environment = Environment(  # noqa: S701 - a Dockerfile is no HTML
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,
+        autoescape=False,  # noqa: S701 - a Dockerfile is no HTML
     )
     return environment.get_template(name)
 
@@ -193,90 +169,6 @@ def _user(text: str) -> str:
             Exit.CONFIG, f"the base image's user '{text}' is not a user's name"
         )
     return text
-
-
-def _shown(layer: Layer, lock: Lock | None, tools: Tools) -> Mapping[str, object]:
-    """Return a layer as the templates need it."""
-    names = lock.apt_layers.get(layer.name, layer.apt) if lock else layer.apt
-    copied: list[str] = []
-    mounts: list[str] = []
-    commands: list[str] = []
-    if layer.pip:
-        copied = [f"{CONTEXT}/{layer.name}.txt {TARGET}/{layer.name}.txt"]
-        if tools.builder == "classic":
-            copied += [f"{path} {TARGET}/{path}" for path in layer.files]
-        mounts = _mounts(layer, tools)
-        commands = _commands(layer, lock.base if lock else None, tools)
-    return {
-        "name": layer.name,
-        "title": layer.title,
-        "asked": textwrap.wrap(
-            ", ".join(layer.pip), 84, break_long_words=False, break_on_hyphens=False
-        ),
-        "apt": [shlex.quote(name) for name in names],
-        "copied": copied,
-        "run": [*mounts, " \\\n    && ".join(commands)] if commands else [],
-        "files": [json.dumps(pair, ensure_ascii=False) for pair in layer.copies],
-    }
-
-
-def _mounts(layer: Layer, tools: Tools) -> list[str]:
-    """Return the options of RUN: the user's cache, local wheels, secrets."""
-    names = words.variables((*layer.options, *layer.pip))
-    if tools.builder != "buildkit":
-        if names:
-            raise HelperError(
-                Exit.PREREQUISITE,
-                f"'${{{names[0]}}}' in the packages of '{layer.name}' is a secret, which "
-                "only BuildKit keeps out of the image",
-                "ask the administrator to install 'docker-buildx', or Docker 23 or newer",
-            )
-        return []
-    mounts = [f"--mount=type=secret,id={name},required=true" for name in names]
-    mounts += [
-        f"--mount=type=bind,source={path},target={TARGET}/{path}"
-        for path in layer.files
-    ]
-    if tools.cache and not layer.is_shared:
-        if not _CACHE.fullmatch(tools.cache):
-            raise ValueError(f"'{tools.cache}' is not the name of a cache")
-        mounts.append(f"--mount=type=cache,id={tools.cache},target={CACHE}")
-    return mounts
-
-
-def _commands(layer: Layer, base: LockedBase | None, tools: Tools) -> list[str]:
-    """Return the commands that install a layer's pins."""
-    names = words.variables((*layer.options, *layer.pip))
-    commands = [f'export {name}="$(cat /run/secrets/{name})"' for name in names]
-    # Paths in a file of requirements count from where the installer runs.
-    commands.append(f"cd {TARGET}")
-    python = base.interpreter if base else "-"
-    if python != "-" and not _INTERPRETER.fullmatch(python):
-        raise HelperError(Exit.CONFIG, f"the base's Python '{python}' is no path")
-    own_cache = (
-        bool(tools.cache) and tools.builder == "buildkit" and not layer.is_shared
-    )
-    if tools.installer == "uv":
-        install = ["uv", "pip", "install", "--no-config"]
-        install += ["--system"] if python == "-" else ["--python", python]
-        install += ["--break-system-packages", "--no-deps"]
-        install += (
-            ["--cache-dir", CACHE, "--link-mode", "copy"]
-            if own_cache
-            else ["--no-cache"]
-        )
-        install += options.uv_flags(layer.options)
-    else:
-        program = "python3" if python == "-" else python
-        # As variables: pip of old bases does not know all of them as options.
-        install = ["PIP_BREAK_SYSTEM_PACKAGES=1", "PIP_ROOT_USER_ACTION=ignore"]
-        install += [program, "-m", "pip", "install", "--no-input", "--no-deps"]
-        install += ["--disable-pip-version-check"]
-        install += ["--cache-dir", CACHE] if own_cache else ["--no-cache-dir"]
-        install += options.pip_flags(layer.options)
-    install += ["-r", f"{layer.name}.txt"]
-    commands.append(" ".join(shlex.quote(word) for word in install))
-    return commands
 
 
 def build_parser() -> argparse.ArgumentParser:

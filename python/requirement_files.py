@@ -9,7 +9,6 @@ image's folder is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -126,21 +125,32 @@ def failure(name: str, line: int, what: str) -> HelperError:
     return HelperError(Exit.CONFIG, f"{name}{f':{line}' if line else ''}: {what}")
 
 
-def add_word(
-    found: Found, place: Callable[[str], HelperError], text: str, folder: PurePosixPath
+def take_line(
+    found: Found,
+    folder: Path,
+    here: PurePosixPath,
+    line: str,
+    is_constraint: bool = False,
 ) -> None:
-    """Take one requirement; a local archive is named from the file's own folder."""
-    try:
-        found.words.append(_placed(text, folder))
-    except ValueError as error:
-        raise place(str(error)) from error
+    """Take one line of a requirements file that lies in `here`.
+
+    Raises ValueError for what it is not, HelperError where it includes another file.
+    """
+    included = _INCLUDE.fullmatch(line)
+    if included:
+        _include(found, folder, here, included, is_constraint)
+    elif line.startswith("-") and not line.startswith(("-e", "--editable")):
+        found.options.append(options.parse_option(line))
+    else:
+        kept = found.constraints if is_constraint else found.words
+        kept.append(_placed(line, here))
 
 
-def _placed(text: str, folder: PurePosixPath) -> Word:
+def _placed(text: str, here: PurePosixPath) -> Word:
     """Return a word; paths in a file are taken from the folder that the file is in."""
     bare = text.strip()
-    if folder != PurePosixPath() and bare.startswith("./"):
-        bare = f"./{folder}/{bare[2:]}"
+    if here != PurePosixPath() and bare.startswith("./"):
+        bare = f"./{here}/{bare[2:]}"
     return words.parse_word(bare)
 
 
@@ -150,16 +160,8 @@ def _read_lines(found: Found, folder: Path, name: str, is_constraint: bool) -> N
     found.sources.append(name)
     here = PurePosixPath(name).parent
     for number, line in _logical_lines(text_of(folder, name), name):
-        included = _INCLUDE.fullmatch(line)
         try:
-            if included:
-                _include(found, folder, here, included, is_constraint)
-            elif line.startswith("-") and not line.startswith(("-e", "--editable")):
-                found.options.append(options.parse_option(line))
-            elif is_constraint:
-                found.constraints.append(_placed(line, here))
-            else:
-                found.words.append(_placed(line, here))
+            take_line(found, folder, here, line, is_constraint)
         except ValueError as error:
             raise failure(name, number, str(error)) from error
 

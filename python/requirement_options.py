@@ -38,7 +38,9 @@ def parse_option(text: str) -> str:
     name, value = _split(text.strip())
     name = _SYNONYMS.get(name, name)
     if name not in OPTIONS:
-        raise ValueError(f"option '{name}' is not supported{did_you_mean(name, OPTIONS)}")
+        raise ValueError(
+            f"option '{name}' is not supported{did_you_mean(name, OPTIONS)}"
+        )
     if OPTIONS[name] != bool(value):
         what = "needs a value" if OPTIONS[name] else "takes no value"
         raise ValueError(f"option '{name}' {what}")

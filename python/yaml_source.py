@@ -76,6 +76,11 @@ class Source:
             raise ConfigError([f"{self.path}:1: not valid YAML: {what}"]) from error
         return node if isinstance(node, Node) else None
 
+    @property
+    def root(self) -> Node | None:
+        """The whole file, for formats that are not DS01's own."""
+        return self._top
+
     def place(self, node: Node) -> str:
         """Return `FILE:LINE` of a node."""
         return f"{self.path}:{node.start_mark.line + 1}"

@@ -1,0 +1,109 @@
+"""The single values of image.yaml, checked.
+
+Each parser returns what it takes, or raises ValueError saying what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+import image_names
+import requirement_words as words
+from _common import HelperError
+
+_FRAMEWORK = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9])?", re.ASCII)
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*", re.ASCII)
+_ARCHITECTURE = re.compile(r"[A-Z0-9_]+", re.ASCII)
+_TIER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
+# Folders that are mounts in every container, the system's own, or ours.
+_NO_TARGETS = (
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/workspace",
+    "/data",
+    "/models",
+    "/opt/ds01",
+)
+_UNFIT = re.compile(r"[$*?\[\]\\\"'`]")
+
+
+def parse_name(text: str) -> str:
+    """Return an image's name; raises ValueError with the rule."""
+    try:
+        return image_names.check_name(text)
+    except HelperError as error:
+        raise ValueError(f"{error.message}: {image_names.NAME_RULE}") from error
+
+
+def parse_image(text: str) -> str:
+    """Return an image as engines name it; raises ValueError."""
+    try:
+        return image_names.check_image(text)
+    except HelperError as error:
+        raise ValueError(error.message) from error
+
+
+def parse_pip(text: str) -> str:
+    """Return one requirement as it goes into a requirements file; raises ValueError."""
+    return words.parse_word(text).text
+
+
+def parse_framework(text: str) -> str:
+    """Return a framework's name; raises ValueError."""
+    return _matched(_FRAMEWORK, text, "a framework of the catalog")
+
+
+def parse_version(text: str) -> str:
+    """Return a framework's version; raises ValueError."""
+    return _matched(_VERSION, text, "a version of the catalog")
+
+
+def parse_architecture(text: str) -> str:
+    """Return an architecture's name; raises ValueError."""
+    return _matched(_ARCHITECTURE, text, "an architecture, such as CUDA_AMPERE")
+
+
+def parse_tier(text: str) -> str:
+    """Return the name of a tier or use case; raises ValueError."""
+    return _matched(_TIER, text, "a name: lower case, digits, - and _")
+
+
+def parse_flag(text: str) -> str:
+    """Return true or false; raises ValueError."""
+    return _matched(re.compile("true|false"), text, "true or false")
+
+
+def _matched(pattern: re.Pattern[str], text: str, what: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(f"'{text}' is not {what}")
+    return text
+
+
+def parse_local(text: str) -> str:
+    """Return the path of a file to copy, from the image's folder; raises ValueError."""
+    path = PurePosixPath(text)
+    if not text.isprintable() or _UNFIT.search(text):
+        raise ValueError(f"'{text}': a path must not hold $ * ? [ ] \\ or quotes")
+    if path.is_absolute() or ".." in path.parts or path == PurePosixPath():
+        raise ValueError(f"'{text}' lies outside of the image's folder")
+    if path.parts[0].startswith((".ds01", "-", "~")):
+        raise ValueError(f"'{text}' begins with '{path.parts[0]}', rename it")
+    return str(path)
+
+
+def parse_target(text: str) -> str:
+    """Return a path inside the image; raises ValueError."""
+    path = PurePosixPath(text)
+    if not text.isprintable() or _UNFIT.search(text):
+        raise ValueError(f"'{text}': a path must not hold $ * ? [ ] \\ or quotes")
+    if not path.is_absolute() or ".." in path.parts or str(path) in {"/", "//"}:
+        raise ValueError(f"'{text}' is not a path inside the image, such as /opt/name")
+    for folder in _NO_TARGETS:
+        if path.is_relative_to(folder):
+            raise ValueError(
+                f"'{text}': what lies in {folder} is not seen in a container"
+            )
+    return str(path)
