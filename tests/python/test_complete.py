@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import completion_words
-from command_header import parse_header
-from complete import complete, slot_at, sort_out
+from command_header import parse_header, read_all, usage_words
+from complete import complete, is_literal, meaning, slot_at, sort_out
 from test_command_header import LAUNCHER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,9 +101,6 @@ def test_every_name_in_a_usage_or_option_has_words_or_is_known_to_have_none() ->
         *("SIZE", "DURATION", "LIST", "OPTION", "URL", "N", "EMAIL", "PLACE", "STEP"),
         *("GIT_NAME", "GIT_EMAIL", "PROJECT", "HOURS", "COUNT", "TEXT", "TIME"),
     }
-    from command_header import read_all, usage_words  # noqa: PLC0415
-    from complete import is_literal, meaning  # noqa: PLC0415
-
     missing = []
     for command, header in read_all(ROOT / "bin").items():
         noun = command.partition("-")[0]

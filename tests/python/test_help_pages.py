@@ -82,13 +82,8 @@ def test_a_man_page_escapes_what_roff_would_take() -> None:
 
 def test_shells_get_the_root_as_one_word() -> None:
     root = "/opt/it's here\\"
-    pages = share_pages(
-        HEADERS,
-        root,
-        "1",
-        EXITS,
-        dict.fromkeys(("bash", "zsh", "fish"), "@ROOT@:@COMMANDS@"),
-    )
+    templates = dict.fromkeys(("bash", "zsh", "fish"), "@ROOT@:@COMMANDS@")
+    pages = share_pages(HEADERS, root, "1", EXITS, templates)
     assert pages["zsh/site-functions/_ds01"] == (
         "'/opt/it'\"'\"'s here\\':thing thing-alias thing-do"
     )
