@@ -1,0 +1,129 @@
+"""Make an image out of the files of a container, as they are: the quick way.
+
+`image_commit CONTAINER IMAGE` prints one JSON object about the image. It has no source:
+nothing tells how it was made, and it cannot be updated. Run it behind the gateway.
+Exit statuses: docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import image_names as names
+import settings
+from _common import Exit, HelperError, find_paths, print_json, program_name, run
+from containers import Container, find_own
+from engine import Engine, reason
+from event_log import append_event
+from image_labels import Labels, decode, encode
+from process_owner import user_name
+from units import utc_stamp
+
+MADE_BY = "container-save"
+_SECONDS = 1800.0
+
+
+def labels(
+    item: Container, found: Mapping[str, str], name: str, stamp: str
+) -> dict[str, str]:
+    """Return the labels of the image.
+
+    It inherits those of the container, which no label can be taken from: what they say
+    of the container is not true of the image, and of other containers made of it.
+    """
+    void = {
+        key: "none" if key.startswith("ds01.gpu") else "-"
+        for key in found
+        if key.startswith(("aime.mlc", "ds01."))
+    }
+    base = decode(found) or Labels()
+    own = Labels(
+        uid=str(os.getuid()),
+        user=user_name(),
+        name=name,
+        base=base.base,
+        base_digest=base.base_digest,
+        created=stamp,
+        architecture=item.architecture or "-",
+        framework=item.framework or "-",
+        made_by=MADE_BY,
+    )
+    return {**void, **encode(own)}
+
+
+def commit(engine: Engine, item: Container, name: str) -> dict[str, Any]:
+    """Make the image, which takes the name from an older one only when it is there."""
+    details = engine.container(item.id)
+    if details is None:
+        raise HelperError(Exit.NOT_FOUND, f"container '{item.name}' not found")
+    reference = names.reference(user_name(), os.getuid(), name)
+    old = engine.image(reference) or {}
+    before = decode((old.get("Config") or {}).get("Labels"))
+    if before is not None and before.made_by != MADE_BY:
+        raise HelperError(
+            Exit.REFUSED,
+            f"your image '{name}' has a source, which a copy would leave behind",
+            f"choose another name, or run 'container-save {item.name} {name}'",
+        )
+    begun = time.monotonic()
+    stamp = utc_stamp(datetime.now(timezone.utc))
+    found: Mapping[str, str] = (details.get("Config") or {}).get("Labels") or {}
+    config = {
+        "Labels": labels(item, found, name, stamp),
+        "User": "0:0",
+        "Cmd": ["bash"],
+        "Env": ["NVIDIA_VISIBLE_DEVICES=void"],
+    }
+    repository, _, tag = reference.rpartition(":")
+    query = {"container": item.id, "repo": repository, "tag": tag, "pause": "1"}
+    status, answer = engine.call("POST", "/commit", query, config)
+    if status != 201:
+        raise HelperError(
+            Exit.REFUSED if status == 403 else Exit.BUG,
+            f"container '{item.name}' was not copied: {reason(answer)}",
+        )
+    made = engine.image(reference) or {}
+    return {
+        "name": name,
+        "reference": reference,
+        "id": json.loads(answer)["Id"],
+        "size": made.get("Size", 0),
+        "seconds": round(time.monotonic() - begun, 1),
+        "base": item.framework,
+        "log": "none",
+        "lock_changes": [],
+        "outdated": [],
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog=program_name("image_commit"), description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("container")
+    parser.add_argument("image")
+    words = parser.parse_args(argv)
+    names.check_name(words.image)
+    with Engine(settings.engine_address(), _SECONDS) as engine:
+        item = find_own(engine, words.container, os.getuid())
+        made = commit(engine, item, words.image)
+    append_event(
+        "image-built",
+        paths=find_paths(),
+        image=made["reference"],
+        made_by=MADE_BY,
+        container=item.container,
+    )
+    print_json(made)
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, "image_commit"))
