@@ -3,6 +3,10 @@
 
 load helper
 
+teardown() {
+    terminal_stop
+}
+
 @test "container: lists its commands with the summaries of their headers" {
     run -0 --separate-stderr "${BIN}/container"
     [[ -z "${stderr}" ]]
@@ -42,9 +46,64 @@ load helper
 @test "container: refuses an unknown command and a path" {
     run -2 --separate-stderr "${BIN}/container" rnu x
     [[ "${stderr_lines[0]}" == "container: error: unknown command 'rnu'" ]]
+    [[ "${stderr_lines[1]}" == "container: hint: did you mean 'container run'?" ]]
+    run -2 --separate-stderr "${BIN}/container" fly-away
     [[ "${stderr_lines[1]}" == "container: hint: run 'container --help'"* ]]
     run -2 --separate-stderr "${BIN}/container" ../../bin/container
     [[ "${stderr_lines[0]}" == *'unknown command'* ]]
     run -2 --separate-stderr "${BIN}/container" --bogus
     [[ "${stderr_lines[0]}" == "container: error: unknown option '--bogus'" ]]
+}
+
+# Run a command in a terminal that stays afterwards, and shows the command's status.
+terminal_try() { # <command-line>
+    terminal_start sh -c "$1; echo \"status \$?\"; read -r line"
+}
+
+@test "container: in a terminal its commands are a menu, which leads into the one chosen" {
+    setup_ds01
+    terminal_try "DOCKER_HOST=unix:///nonexistent '${BIN}/container'"
+    wait_for 10 terminal_shows '<Ok>'
+    terminal_shows 'Create a container from a framework or an image'
+    # A letter leads to the next command that begins with it.
+    terminal_keys l Enter
+    wait_for 10 terminal_shows 'status 7'
+    terminal_shows "container: info: running 'container-list'"
+    terminal_shows 'container-list: error: no Docker engine answers'
+}
+
+@test "container: Esc and Cancel leave the menu with status 130" {
+    terminal_try "'${BIN}/gpu'"
+    wait_for 10 terminal_shows 'Show all GPUs'
+    terminal_keys Escape
+    wait_for 10 terminal_shows 'status 130'
+    terminal_shows 'gpu: info: left without doing anything'
+    terminal_stop
+    terminal_try "'${BIN}/gpu'"
+    wait_for 10 terminal_shows 'Show all GPUs'
+    terminal_keys Tab Tab Enter
+    wait_for 10 terminal_shows 'status 130'
+}
+
+@test "container: without whiptail the menu is a numbered list" {
+    local tools="${BATS_TEST_TMPDIR}/tools" name
+    mkdir "${tools}"
+    for name in sh bash env cut dirname readlink sed getent id stty; do
+        ln -s "$(type -P "${name}")" "${tools}/"
+    done
+    terminal_try "PATH='${tools}' '${BIN}/image'"
+    wait_for 10 terminal_shows 'Number'
+    terminal_shows ') base  Build the small Debian base image'
+    terminal_keys C-d
+    wait_for 10 terminal_shows 'status 130'
+}
+
+@test "container: a pipe or a closed stdin gets the list" {
+    run -0 "${BIN}/container" < /dev/null
+    [[ "${lines[0]}" == 'Usage: container COMMAND'* ]]
+    run -0 "${BIN}/container" <&-
+    [[ "${lines[0]}" == 'Usage: container COMMAND'* ]]
+    terminal_try "'${BIN}/container' | cat"
+    wait_for 10 terminal_shows 'status 0'
+    terminal_shows 'Usage: container COMMAND'
 }

@@ -88,6 +88,23 @@ parser_options() { # <launcher>
     done < <(launchers)
 }
 
+@test "headers: a mistyped option is named with the one that was meant" {
+    run -2 --separate-stderr "${BIN}/container-run" x --dryrun
+    [[ "${stderr_lines[1]}" == "container-run: hint: did you mean '--dry-run'?" ]]
+    run -2 --separate-stderr "${BIN}/container-run" --worspace=/tmp x
+    [[ "${stderr_lines[0]}" == "container-run: error: unknown option '--worspace=/tmp'" ]]
+    [[ "${stderr_lines[1]}" == "container-run: hint: did you mean '--workspace'?" ]]
+    run -2 --separate-stderr "${BIN}/container-list" --josn
+    [[ "${stderr_lines[1]}" == "container-list: hint: did you mean '--json'?" ]]
+    run -2 --separate-stderr "${BIN}/container-list" --arc
+    [[ "${stderr_lines[1]}" == "container-list: hint: did you mean '--architecture'?" ]]
+    # One letter is like any other.
+    run -2 --separate-stderr "${BIN}/container-list" -x
+    [[ "${stderr_lines[1]}" == "container-list: hint: run 'container-list --help'"* ]]
+    run -2 --separate-stderr "${ROOT}/install.sh" --uninstal
+    [[ "${stderr_lines[1]}" == "install.sh: hint: did you mean '--uninstall'?" ]]
+}
+
 @test "headers: launchers are plain sh" {
     local file
     while IFS= read -r file; do
