@@ -1,0 +1,238 @@
+"""Show the event log, and with --gpus the log of GPU allocations, as it is or goes on.
+
+Everybody sees what concerns them, root sees all. Prints a line for each event, with
+--json the log's own JSON objects, one on a line. Exit statuses: docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import units
+from _common import (
+    Exit,
+    HelperError,
+    Paths,
+    find_paths,
+    nearest,
+    print_json,
+    program_name,
+    run,
+)
+from containers import SEPARATOR
+from event_follow import Follower
+from event_reader import EVENTS, GPUS, log_path, read_lines, select
+from event_words import ALLOCATIONS, WORDS, clock, name_of, say
+from policy import identify_user
+
+PROGRAM = "events_show"
+# How often a followed log is looked at.
+LOOK_SECONDS = 0.25
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which events are shown; None is all."""
+
+    uid: int | None = None
+    container: str | None = None
+    types: frozenset[str] = frozenset()
+
+    def takes(self, event: Event) -> bool:
+        """Is this event wanted?"""
+        if self.uid is not None and event.get("uid") != self.uid:
+            return False
+        if self.types and event["type"] not in self.types:
+            return False
+        if self.container is None:
+            return True
+        names = {event.get("container"), event.get("name"), name_of(event)}
+        return self.container in names
+
+
+def parse_moment(text: str, now: datetime) -> datetime:
+    """Return the moment that `2h` (ago), `7d` or an ISO time in UTC means."""
+    try:
+        return now - timedelta(seconds=units.parse_duration(text))
+    except ValueError:
+        pass
+    try:
+        return units.parse_time(text)
+    except ValueError as error:
+        hint = "write a duration such as 2h or 7d, or a time such as 2026-12-10T08:00Z"
+        raise HelperError(Exit.USAGE, f"'{text}' is no time: {error}", hint) from error
+
+
+def parse_window(
+    since: str | None, until: str | None, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """Return beginning and end of what was asked for; raises HelperError(USAGE)."""
+    begin = None if since is None else parse_moment(since, now)
+    end = None if until is None else parse_moment(until, now)
+    if begin is not None and end is not None and begin >= end:
+        raise HelperError(
+            Exit.USAGE,
+            f"'--since {since}' is not before '--until {until}'",
+            "give the earlier time to '--since'",
+        )
+    return begin, end
+
+
+def parse_types(words: Sequence[str]) -> frozenset[str]:
+    """Return the types that were asked for; raises HelperError(USAGE) for others."""
+    types = [name for word in words for name in word.split(",") if name]
+    for name in types:
+        if name not in WORDS:
+            close = nearest(name, WORDS)
+            raise HelperError(
+                Exit.USAGE,
+                f"there are no events of type '{name}'",
+                f"did you mean '{close}'?"
+                if close
+                else f"use one of: {', '.join(sorted(WORDS))}",
+            )
+    return frozenset(types)
+
+
+def whose(user: str | None, caller: int) -> int | None:
+    """Return whose events are shown: the caller's, to root everybody's.
+
+    Raises HelperError(REFUSED) for another user's.
+    """
+    if user is None:
+        return None if caller == 0 else caller
+    uid = identify_user(user).uid
+    if caller not in {0, uid}:
+        raise HelperError(
+            Exit.REFUSED,
+            f"the events of '{user}' are not yours",
+            "leave out '--user' to see your own, or ask the administrator",
+        )
+    return uid
+
+
+def hide_others(event: Event, uid: int, show_names: Callable[[], bool]) -> Event:
+    """Return an event as its owner may see it: other people only in number."""
+    holders = event.get("holders")
+    if not isinstance(holders, list):
+        return event
+    foreign = [h for h in holders if not str(h).endswith(f"{SEPARATOR}{uid}")]
+    if not foreign or show_names():
+        return event
+    return {**event, "holders": len(holders)}
+
+
+def may_show_names(paths: Paths) -> bool:
+    """Does the policy let everybody see others' names? A broken one does not."""
+    from policy import load_policy  # noqa: PLC0415 - rarely asked for
+
+    try:
+        return load_policy(paths.policy).allocation.show_names
+    except HelperError:
+        return False
+
+
+def hints(wanted: Wanted) -> tuple[bytes, ...]:
+    """Return texts of which a wanted line holds one, to leave out others unparsed."""
+    if wanted.container is not None:
+        text = json.dumps(wanted.container, ensure_ascii=False)[1:-1]
+        return (text.encode("utf-8", "backslashreplace"),)
+    return tuple(f'"{name}"'.encode() for name in sorted(wanted.types))
+
+
+def merged(streams: Iterable[Iterator[Event]]) -> Iterator[Event]:
+    """Return the events of several logs in the order of their times."""
+    return heapq.merge(*streams, key=lambda event: str(event["time"]))
+
+
+def row(event: Event) -> str:
+    """Return one event as a line for people."""
+    head = (
+        f"{clock(event['time'])}  {event['type']:<13} {event.get('user') or '-'!s:<10}"
+    )
+    return f"{head} {name_of(event) or '-':<16} {say(event)}".rstrip()
+
+
+def follow(
+    paths: Paths,
+    logs: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+) -> Iterator[Event]:
+    """Return what is in the logs from `since`, then what comes, up to `until`."""
+    followers = [Follower(log_path(paths, log), since) for log in logs]
+    begin = since
+    while True:
+        found = [list(select(follower.poll(), begin, until)) for follower in followers]
+        yield from merged(map(iter, found))
+        if until is not None and datetime.now(timezone.utc) >= until:
+            return
+        # What comes later counts whatever its time: the clock may be set back.
+        begin = None
+        time.sleep(LOOK_SECONDS)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--user")
+    parser.add_argument("--container")
+    parser.add_argument("--type", action="append", default=[])
+    parser.add_argument("--since")
+    parser.add_argument("--until")
+    parser.add_argument("--gpus", action="store_true")
+    parser.add_argument("--follow", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    paths, caller = find_paths(), os.getuid()
+    now = datetime.now(timezone.utc)
+    since, until = parse_window(words.since, words.until, now)
+    types = parse_types(words.type)
+    wanted = Wanted(whose(words.user, caller), words.container, types)
+    logs = [EVENTS]
+    if words.gpus or types & ALLOCATIONS.keys():
+        logs.append(GPUS)
+    if words.follow:
+        # As `tail -f`: what is old is shown only when it is asked for.
+        events = follow(paths, logs, since or now, until)
+    else:
+        events = merged(
+            read_lines(log_path(paths, log), since, until, hints(wanted))
+            for log in logs
+        )
+    names: list[bool] = []
+
+    def show_names() -> bool:
+        if not names:
+            names.append(may_show_names(paths))
+        return names[0]
+
+    for event in filter(wanted.takes, events):
+        shown = event if caller == 0 else hide_others(event, caller, show_names)
+        if words.json:
+            print_json(shown)
+        else:
+            print(row(shown))
+        if words.follow:
+            sys.stdout.flush()
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, PROGRAM))
