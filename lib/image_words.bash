@@ -132,7 +132,7 @@ image::_ask_base() {
 # A check list out of tiers or use cases. Prints: the chosen names, a line each.
 image::_choose_layers() { # <key> <text> <chosen>...
     local key="$1" text="$2" rows=() items=() i
-    mapfile -t rows < <(jq -r --arg key "${key}" '.[$key][] | .name, "\(.title): \(.pip + .apt | join(" "))"' \
+    mapfile -t rows < <(jq -r --arg key "${key}" '.[$key][] | .name, "\(.pip + .apt | join(" ")) - \(.title)"' \
         <<< "${IMAGE_TIERS_JSON}")
     ((${#rows[@]} > 1)) || return 2
     for ((i = 0; i < ${#rows[@]}; i += 2)); do
@@ -182,18 +182,27 @@ image::_ask_go() {
     # All tiers is what a command line without the option means.
     [[ "${IMAGE_TIERS[*]}" != "${names[*]}" ]] || IMAGE_TIERS=()
     image::set_words
-    text="In words, this is
-
-  $(image::command_line)"
+    text="$(image::_summary)"
     answer="$(menu::select "New image" "${text}" build "build the image now" source "write the source, build it later" \
         show "print the Dockerfile and leave")" || return
     [[ "${answer}" != source ]] || IMAGE[no_build]=yes
     [[ "${answer}" != show ]] || IMAGE[dry_run]=yes
 }
 
+# Print what was chosen, for a person.
+image::_summary() {
+    local base="${IMAGE[from]}"
+    [[ -n "${base}" ]] || base="${IMAGE[framework]} ${IMAGE[version]}"
+    local tiers="${IMAGE_TIERS[*]:-all}"
+    [[ -z "${IMAGE[no_tiers]}" ]] || tiers=none
+    printf 'name    %s\nbase    %s\ntiers   %s\nfields  %s\npython  %s\ndebian  %s\n\nThe same in one line:\n%s\n' \
+        "${IMAGE[name]}" "${base}" "${tiers}" "${IMAGE_TYPES[*]:-none}" "${IMAGE_PIP[*]:-none}" \
+        "${IMAGE_SYSTEM[*]:-none}" "$(image::command_line)"
+}
+
 # Print the command line that asks for the same.
 image::command_line() {
-    local words=(image-create "${IMAGE[name]}") key item
+    local words=(image-create "${IMAGE[name]}") line=() key item
     for key in framework version from arch dockerfile project; do
         [[ -z "${IMAGE[${key}]}" ]] || words+=("--${key}" "${IMAGE[${key}]}")
     done
@@ -202,7 +211,11 @@ image::command_line() {
     for item in "${IMAGE_TYPES[@]}"; do words+=(--type "${item}"); done
     ((${#IMAGE_PIP[@]} == 0)) || words+=(--packages "${IMAGE_PIP[*]}")
     ((${#IMAGE_SYSTEM[@]} == 0)) || words+=(--system "${IMAGE_SYSTEM[*]}")
-    core::print_words "${words[@]}"
+    for item in "${words[@]}"; do
+        [[ "${item}" =~ ^[A-Za-z0-9_.,:/@%+=-]+$ ]] || item="${item@Q}"
+        line+=("${item}")
+    done
+    printf '%s\n' "${line[*]}"
 }
 
 # Turn what was asked for into the words of image_plan. Sets: IMAGE_WORDS.

@@ -16,18 +16,22 @@ actlistbox=white,blue sellistbox=black,lightgray actsellistbox=white,blue textbo
 acttextbox=white,blue emptyscale=black,white fullscale=white,blue helpline=white,black roottext=white,black'
 
 # The height and width for a dialogue, within the terminal. Prints: height, width, rows for a list.
-menu::_size() { # <rows-wanted>
+menu::_size() { # <rows-wanted> [<text above the list>]
     local lines=24 columns=80
     read -r lines columns < <(stty size < /dev/stdin 2> /dev/null) || true
     ((lines > 10)) || lines=24
     ((columns > 30)) || columns=80
-    local rows="$1" height width
-    ((rows <= lines - 10)) || rows=$((lines - 10))
-    ((rows > 0)) || rows=1
-    height=$((rows + 9))
-    ((height <= lines)) || height="${lines}"
+    local rows="$1" height width line above=-1
     width=$((columns - 4))
     ((width <= 100)) || width=100
+    # Whiptail wraps at the width of its box; a line counts as often as it will be broken.
+    while IFS= read -r line; do
+        above=$((above + 1 + ${#line} / (width - 4)))
+    done <<< "${2:-}"
+    ((rows <= lines - 10 - above)) || rows=$((lines - 10 - above))
+    ((rows > 0)) || rows=1
+    height=$((rows + 9 + above))
+    ((height <= lines)) || height="${lines}"
     printf '%s %s %s\n' "${height}" "${width}" "${rows}"
 }
 
@@ -74,7 +78,7 @@ menu::select() { # [--default <tag>] <title> <text> <tag> <description> [<tag> <
         menu::_select_plain "${title}" "${text}" "$@"
         return
     fi
-    read -ra size <<< "$(menu::_size "$(($# / 2))")"
+    read -ra size <<< "$(menu::_size "$(($# / 2))" "${text}")"
     menu::_fit "${size[1]}" 2 "$@"
     menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" ${default:+--default-item "${default}"} \
         --menu "${text}" "${size[@]}" "${MENU_ROWS[@]}"
@@ -112,7 +116,7 @@ menu::checklist() { # <title> <text> <tag> <description> <on|off> [...]
         menu::_checklist_plain "${title}" "${text}" "$@"
         return
     fi
-    read -ra size <<< "$(menu::_size "$(($# / 3))")"
+    read -ra size <<< "$(menu::_size "$(($# / 3))" "${text}")"
     menu::_fit "${size[1]}" 3 "$@"
     menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" --separate-output \
         --checklist "${text}" "${size[@]}" "${MENU_ROWS[@]}"

@@ -5,7 +5,7 @@
 
 main() {
     local words=() bare='' json=''
-    (($# > 0)) || bare=yes
+    [[ $# -gt 0 && "$*" != --guided ]] || bare=yes
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -24,6 +24,7 @@ main() {
             --no-build) image::flag no_build && shift ;;
             --no-cache) image::flag no_cache && shift ;;
             --dry-run) image::flag dry_run && shift ;;
+            --guided) guide::on && shift ;;
             --json) json=yes && shift ;;
             -y | --yes) image::flag yes && shift ;;
             -q | --quiet) core::be_quiet && shift ;;
@@ -37,6 +38,7 @@ main() {
     image::check_words
 
     mlc::load
+    guide::say image
     if [[ -n "${bare}" ]] && core::is_interactive; then
         image::wizard
     else
@@ -59,6 +61,7 @@ main() {
     elif [[ -z "${CORE_QUIET}" ]]; then
         image::print_summary
     fi
+    guide::say next-image "${IMAGE[name]}"
 }
 
 # Print the Dockerfile that would be built, or all of the plan.
