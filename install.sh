@@ -49,6 +49,8 @@ source "${PROJECT_ROOT}/lib/install/layout.bash"
 source "${PROJECT_ROOT}/lib/install/system.bash"
 # shellcheck source=lib/install/program.bash
 source "${PROJECT_ROOT}/lib/install/program.bash"
+# shellcheck source=lib/install/share.bash
+source "${PROJECT_ROOT}/lib/install/share.bash"
 # shellcheck source=lib/install/remove.bash
 source "${PROJECT_ROOT}/lib/install/remove.bash"
 # shellcheck source=lib/install/demo.bash
@@ -96,6 +98,7 @@ main() {
         system::start_engine
         program::install
         program::link
+        share::link
         program::configure
         program::make_folders
         install::close

@@ -6,7 +6,7 @@
 declare -A LAYOUT
 
 # What of a checkout gets installed.
-readonly PROGRAM_PARTS=(bin lib python config templates aime-ml-containers docs install.sh requirements.txt VERSION LICENSE README.md)
+readonly PROGRAM_PARTS=(bin lib python config templates aime-ml-containers docs share install.sh requirements.txt VERSION LICENSE README.md)
 
 PROGRAM_NEXT=''
 
@@ -37,6 +37,7 @@ program::_stage() { # <folder>
         [[ ! -e "${PROJECT_ROOT}/${part}" ]] || cp -R --preserve=timestamps -- "${PROJECT_ROOT}/${part}" "$1/"
     done
     find "$1" -depth -name __pycache__ -exec rm -rf -- {} +
+    share::stage "$1"
     chmod -R u=rwX,go=rX -- "$1"
     program::_write_paths > "$1/paths.json"
     program::_manifest "$1" > "$1/.manifest"

@@ -9,6 +9,7 @@ remove::all() { # <purge: yes or empty>
     local key left
     if [[ -d "${LAYOUT[prefix]}" ]]; then
         remove::_say_containers
+        share::unlink
         remove::_links
         install::act "remove '${LAYOUT[prefix]}'" remove::_program
     elif [[ -z "$1" ]]; then

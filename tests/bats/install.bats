@@ -85,6 +85,14 @@ make_copy() {
     run -0 "${place}/bin/container" --help
     [[ "${output}" == *container-run* || "${output}" == *'run '* ]]
     run -0 "${place}/bin/ds01-config" check
+    run -0 env MANPATH="${place}/share/man" MANPAGER=cat man container-run
+    [[ "${output}" == *'CONTAINER-RUN(1)'* ]]
+    # What the completion of bash asks is the installed program, by its final place.
+    run -0 bash -c 'source "$1"; COMP_WORDS=(container ru) COMP_CWORD=1 COMP_LINE="container ru" COMP_POINT=12
+        _ds01_complete; printf "%s\n" "${COMPREPLY[@]}"' - "${place}/share/bash-completion/completions/container"
+    [[ "${output}" == run ]]
+    grep -qF "${prefix}" "${place}/share/zsh/site-functions/_ds01"
+    grep -qF "${prefix}" "${place}/share/fish/vendor_completions.d/container-run.fish"
     [[ -x "${prefix}/venv/bin/python3" && "$(stat -c %a "${place}/etc/hooks.d")" == 755 ]]
     # Other users read the program whatever the administrator's umask is.
     [[ -z "$(find "${prefix}" ! -type l ! -perm -a=r)" && -z "$(find "${prefix}" -type d ! -perm -a=rx)" ]]
@@ -108,7 +116,7 @@ make_copy() {
     run -0 --separate-stderr "${prefix}/install.sh" --uninstall --dry-run
     [[ "${output}" == *"would remove '${prefix}'"* && -d "${prefix}" ]]
     "${prefix}/install.sh" --uninstall
-    [[ ! -e "${prefix}" && ! -e "${place}/bin" && -f "${place}/etc/ds01.yaml" && -f "${place}/state/container-metadata/x.json" ]]
+    [[ ! -e "${prefix}" && ! -e "${place}/bin" && ! -e "${place}/share" && -f "${place}/etc/ds01.yaml" && -f "${place}/state/container-metadata/x.json" ]]
     run -3 "${ROOT}/install.sh" "${into[@]}" --uninstall
     "${ROOT}/install.sh" "${into[@]}" --uninstall --purge
     [[ "$(ls -A "${place}")" == opt && -z "$(ls -A "${place}/opt")" ]]
@@ -117,16 +125,22 @@ make_copy() {
 @test "install.sh: an upgrade takes old files away and keeps what is the administrator's" {
     make_copy
     printf '9.9.9\n' > "${copy}/VERSION"
-    printf '#!/bin/sh\n' > "${copy}/bin/container-gone"
+    sed 's/container-open/container-gone/' "${ROOT}/bin/container-open" > "${copy}/bin/container-gone"
     printf '#!/bin/sh\n' > "${copy}/lib/gone.bash"
     chmod +x "${copy}/bin/container-gone"
     "${copy}/install.sh" "${into[@]}" -q
-    [[ -L "${place}/bin/container-gone" ]]
+    [[ -L "${place}/bin/container-gone" && -e "${place}/share/man/man1/container-gone.1" ]]
+    touch "${place}/share/man/man1/other.1"
+    printf 'mine\n' > "${place}/share/bash-completion/completions/container-list.new"
+    rm "${place}/share/bash-completion/completions/container-list"
+    mv "${place}/share/bash-completion/completions/container-list"{.new,}
     touch "${prefix}/note-of-the-admin"
     printf 'garbage\n' >> "${prefix}/lib/core.bash"
 
     run -0 --separate-stderr "${ROOT}/install.sh" "${into[@]}"
     [[ "${stderr}" == *"replace DS01 9.9.9 by DS01 $(cat "${ROOT}/VERSION")"* ]]
+    [[ ! -L "${place}/share/man/man1/container-gone.1" && -e "${place}/share/man/man1/container-run.1" ]]
+    [[ "${stderr}" == *"kept '${place}/share/bash-completion/completions/container-list'"* ]]
     [[ ! -L "${place}/bin/container-gone" && ! -e "${prefix}/lib/gone.bash" && -e "${prefix}/note-of-the-admin" ]]
     cmp "${ROOT}/lib/core.bash" "${prefix}/lib/core.bash"
     "${prefix}/venv/bin/python3" -sE -c 'import h11, yaml'
@@ -139,6 +153,9 @@ make_copy() {
 
     run -0 --separate-stderr "${prefix}/install.sh" --uninstall
     [[ "${stderr}" == *"'${prefix}' stays"* && "$(ls -A "${prefix}")" == note-of-the-admin ]]
+    # What is not of the installation stays, and so do the folders that it is in.
+    [[ "$(cat "${place}/share/bash-completion/completions/container-list")" == mine ]]
+    [[ "$(find "${place}/share" ! -type d | wc -l)" == 2 && ! -e "${place}/share/zsh" ]]
 }
 
 @test "install.sh: a failure leaves the old program as it was" {
@@ -178,6 +195,8 @@ make_copy() {
     local program
     "${ROOT}/install.sh" --user -q
     program="${HOME}/.local/share/ds01"
+    [[ -L "${HOME}/.local/share/man/man1/container-run.1" ]]
+    [[ -L "${HOME}/.local/share/bash-completion/completions/container-run" ]]
     [[ -L "${HOME}/.local/bin/container-run" && -f "${HOME}/.config/ds01/ds01.yaml" ]]
     [[ -d "${HOME}/.local/state/ds01/container-metadata" && -d "${HOME}/.local/state/ds01/log" ]]
     run -0 "${HOME}/.local/bin/ds01-config" check
