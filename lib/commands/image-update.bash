@@ -134,7 +134,6 @@ image-update::_plan() { # <name>
     fi
     jq -r .dockerfile_diff <<< "${IMAGE_PLAN}" >&2
     if [[ -n "${UPDATE_YES}" ]] || ! core::is_interactive; then
-        core::hint "add '--adopt' to keep it as it is, or '--render-again' to drop the edit"
         exit "${status}"
     fi
     answer="$(menu::select Update "The managed part of the Dockerfile was edited by hand (the difference is above)." \
