@@ -103,8 +103,12 @@ def counters_of(sample: Sample) -> dict[str, int]:
         found[f"memory {gpu.uuid}"] = gpu.memory
         if gpu.processes is not None:
             # The list itself may be long, and only its change is a sign.
-            found[f"processes {gpu.uuid}"] = hash(gpu.processes)
+            found[f"processes {gpu.uuid}"] = _mark(gpu.processes)
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _mark(pids: tuple[int, ...]) -> int:
+    return hash(pids) & 0xFFFFFFFF
 
 
 def _signs(
@@ -168,7 +172,7 @@ def _gpu_signs(sample: Sample, before: Before, limits: Lifecycle) -> Iterator[st
             if gpu.memory is not None and known is not None and gpu.memory != known:
                 yield "memory on its MIG device changes"
             listed = before.counters.get(f"processes {gpu.uuid}")
-            if listed != hash(gpu.processes):
+            if listed != _mark(gpu.processes):
                 yield "processes on its MIG device change"
 
 

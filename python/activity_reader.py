@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import gpu_processes
+import terminals
 from activity import GpuUse, Sample
 from gpu_types import Device, Inventory
 
@@ -96,7 +97,6 @@ class Watcher:
         self._own = gpu_processes.read_own(proc)
         self._devices = {device.uuid: device for device in inventory.devices}
         self._nvml_answers = inventory.error is None
-        self._hosts_terminals = _device_of(Path("/dev/pts"))
 
     def sample(self, target: Target, at: datetime) -> Sample:
         """Return what a container did so far, without its keep-alive file."""
@@ -151,26 +151,13 @@ class Watcher:
         return waiting
 
     def _inputs(self, pid: int) -> tuple[datetime, ...] | None:
-        """Return when something was last typed into each of a container's terminals.
-
-        The kernel sets a terminal's access time when its program reads what was typed.
-        None where they cannot be looked at.
-        """
-        folder = self._proc / str(pid) / "root/dev/pts"
-        found: list[datetime] = []
+        """Return when something was last typed into each of a container's terminals,
+        None where they cannot be looked at."""
         try:
-            if _device_of(folder) == self._hosts_terminals:
-                return ()  # the host's own, of everybody
-            for entry in os.scandir(folder):
-                if entry.name.isdigit():
-                    seen = entry.stat(follow_symlinks=False).st_atime
-                    found.append(datetime.fromtimestamp(seen, timezone.utc))
-        except (FileNotFoundError, NotADirectoryError):
-            # An image may have none; a container that ended has neither.
-            return () if (self._proc / str(pid)).exists() else None
+            times = terminals.inputs_inside(pid, self._proc)
         except OSError:
             return None
-        return tuple(found)
+        return tuple(datetime.fromtimestamp(time, timezone.utc) for time in times)
 
     def _gpus(self, target: Target) -> tuple[GpuUse, ...] | None:
         if not target.gpus:
@@ -283,13 +270,6 @@ def _net_dev(text: str) -> int:
         if name.strip() != "lo" and len(figures) >= 9:
             total += int(figures[0]) + int(figures[8])
     return total
-
-
-def _device_of(path: Path) -> int | None:
-    try:
-        return path.stat().st_dev
-    except OSError:
-        return None
 
 
 def _read(path: Path) -> str:

@@ -13,7 +13,7 @@ import http.client
 import json
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -80,13 +80,37 @@ class Engine:
 
         Raises HelperError(PREREQUISITE) where no engine answers.
         """
-        target = API + path + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
-        headers = {} if data is None else {"Content-Type": "application/json"}
+        target = path + (f"?{urlencode(query)}" if query else "")
+        return self.send(method, target, data, "application/json")
+
+    def send(
+        self, method: str, path: str, data: bytes | None, kind: str
+    ) -> tuple[int, bytes]:
+        """Send one request with a body of some kind, as `call` does."""
+        target = API + path
+        headers = {} if data is None else {"Content-Type": kind}
         try:
             self._connection.request(method, target, data, headers)
             answer = self._connection.getresponse()
             return answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise no_engine(self.address, error) from error
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Yield the answer to a GET piece by piece, for what may be large.
+
+        Raises HelperError where there is none, or it breaks off.
+        """
+        try:
+            self._connection.request("GET", API + path)
+            answer = self._connection.getresponse()
+            if answer.status != http.client.OK:
+                text = reason(answer.read())
+                raise HelperError(Exit.BUG, f"the engine says: {text}")
+            while piece := answer.read(1 << 20):
+                yield piece
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise no_engine(self.address, error) from error

@@ -28,6 +28,10 @@ HOLD_EXPIRED = "hold-expired"
 # The container is about to get others; what its label names is its own no more.
 CHANGED = "changed"
 CONFLICT = "conflict"
+# The lifecycle pass gives these back of containers that do not run.
+CREATED_TIMEOUT = "created-timeout"
+RESERVATION = "reservation"
+_KEPT_FROM = frozenset({HOLD_EXPIRED, CHANGED, CREATED_TIMEOUT, RESERVATION})
 # A container that was made but never started is about to be.
 _FRESH_SECONDS = 900
 # How long an announced start may take before the container counts as stopped again.
@@ -100,7 +104,7 @@ def release(
     """Return the document without a grant, whose devices have yet to be found clean."""
     dirty = [Dirty(uuid, now, grant.container, grant.uid) for uuid in grant.uuids]
     passed = dict(document.passed)
-    if reason in {HOLD_EXPIRED, CHANGED}:
+    if reason in _KEPT_FROM:
         passed[grant.container_id] = reason
     changed = replace(
         document.without(grant),

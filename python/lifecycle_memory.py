@@ -5,14 +5,15 @@ container was last active, what was warned, what comes next and when. It may be 
 at any time: every container counts as just active then.
 
     {"version": 1,
-     "pass": {"at", "took", "skipped", "boot", "uptime"},
+     "pass": {"at", "took", "skipped", "boot", "uptime", "tick"},
      "containers": {ENGINE_NAME: {
          "id", "uid", "user", "name", "state", "sampled", "last_active",
          "active_because", "counters": {"cpu", "network", "block", "gpu_memory"},
          "started", "run_began", "stopped", "kept_until", "kept_by",
          "warned": [{"rule", "percent", "at", "due"}],
          "next": {"action", "rule", "at", "why"} or null,
-         "doing": {"action", "rule", "at"} or left out}}}
+         "note", "gpus": [UUID],
+         "doing": {"action", "rule", "at", "patience", "figures"} or left out}}}
 
 `outlooks` and `pass_info` are for those who show it; they never fail.
 """
@@ -66,11 +67,16 @@ class Next:
 
 @dataclass(frozen=True)
 class Doing:
-    """What a pass has begun to do and has not seen done yet."""
+    """What a pass has begun to do and has not seen done yet.
+
+    `patience` is for how many seconds it may take, `figures` what it was decided on.
+    """
 
     action: Action
     rule: str
     at: datetime
+    patience: int = 0
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,8 @@ class Entry:
 
     `counters` are totals that grow, at `sampled`: CPU nanoseconds, bytes on the
     network, bytes of block I/O; and the GPU memory held then. `run_began` is what
-    max_runtime counts from.
+    max_runtime counts from. `note` says what happened to it last without its owner,
+    until it is started again. `gpus` are the devices that it has.
     """
 
     id: str
@@ -99,13 +106,16 @@ class Entry:
     warned: tuple[Warned, ...] = ()
     next: Next | None = None
     doing: Doing | None = None
+    note: str = ""
+    gpus: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class PassInfo:
     """The last pass: when it began, how many seconds it took, why nothing was done.
 
-    `boot` and `uptime` (seconds since boot) tell a clock that jumped.
+    `boot` and `uptime` (seconds since boot) tell a clock that jumped. `tick` are the
+    seconds since the pass before.
     """
 
     at: datetime | None = None
@@ -113,6 +123,7 @@ class PassInfo:
     skipped: str | None = None
     boot: str = ""
     uptime: float = 0.0
+    tick: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +140,8 @@ class Outlook:
 
     `container` is the engine's name, `name` the owner's word for it. `idle_seconds` is
     None for one that does not run. `at` is when `action` will happen by `rule`; action
-    is None where nothing is to come. `why` is the reason in a few words.
+    is None where nothing is to come. `why` is the reason in a few words. `note` says
+    what happened to it last without its owner, such as a stop.
     """
 
     container: str
@@ -147,6 +159,7 @@ class Outlook:
     kept_until: datetime | None
     kept_by: str
     warned: tuple[Warned, ...]
+    note: str = ""
 
     def words(self, now: datetime) -> str:
         """Return what comes next as people read it: `stops in 42m: idle`, or ``."""
@@ -211,6 +224,7 @@ def outlook(name: str, entry: Entry, now: datetime) -> Outlook:
         kept_until=entry.kept_until,
         kept_by=entry.kept_by,
         warned=entry.warned,
+        note=entry.note,
     )
 
 
@@ -278,6 +292,7 @@ def to_json(memory: Memory) -> Json:
             "skipped": last.skipped,
             "boot": last.boot,
             "uptime": round(last.uptime, 3),
+            "tick": round(last.tick, 3),
         },
         "containers": {
             name: entry_json(entry) for name, entry in memory.containers.items()
@@ -311,17 +326,19 @@ def entry_json(entry: Entry) -> Json:
             "at": utc_stamp(coming.at),
             "why": coming.why,
         },
-        **(
-            {
-                "doing": {
-                    "action": doing.action,
-                    "rule": doing.rule,
-                    "at": utc_stamp(doing.at),
-                }
-            }
-            if doing
-            else {}
-        ),
+        "note": entry.note,
+        "gpus": list(entry.gpus),
+        **({"doing": _doing_json(doing)} if doing else {}),
+    }
+
+
+def _doing_json(doing: Doing) -> Json:
+    return {
+        "action": doing.action,
+        "rule": doing.rule,
+        "at": utc_stamp(doing.at),
+        "patience": doing.patience,
+        "figures": dict(doing.figures),
     }
 
 
@@ -352,6 +369,7 @@ def parse(raw: Mapping[str, Any]) -> Memory:
             None if last["skipped"] is None else str(last["skipped"]),
             str(last["boot"]),
             float(last["uptime"]),
+            float(last["tick"]),
         ),
         {str(name): _entry(item) for name, item in raw["containers"].items()},
     )
@@ -394,8 +412,14 @@ def _entry(raw: Json) -> Entry:
         doing=None
         if doing is None
         else Doing(
-            _action(doing["action"]), str(doing["rule"]), parse_time(doing["at"])
+            _action(doing["action"]),
+            str(doing["rule"]),
+            parse_time(doing["at"]),
+            int(doing["patience"]),
+            dict(doing["figures"]),
         ),
+        note=str(raw["note"]),
+        gpus=tuple(str(item) for item in raw["gpus"]),
     )
 
 

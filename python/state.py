@@ -17,7 +17,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +77,16 @@ def record_path(paths: Paths, container: str) -> Path:
 
 
 @contextlib.contextmanager
-def state_lock(paths: Paths, timeout: float = files.LOCK_SECONDS) -> Iterator[None]:
-    """Hold the lock of the state folder. It is not re-entrant."""
-    with files.locked(paths.state / "state.lock", timeout):
+def state_lock(
+    paths: Paths,
+    timeout: float = files.LOCK_SECONDS,
+    prepare: Callable[[], object] | None = None,
+) -> Iterator[None]:
+    """Hold the lock of the state folder. It is not re-entrant.
+
+    Who has to wait may `prepare` meanwhile, what it reads then may be old.
+    """
+    with files.locked(paths.state / "state.lock", timeout, prepare=prepare):
         files.ensure_folder(paths.metadata)
         yield
 
@@ -101,7 +108,7 @@ def read_document(path: Path) -> Record | None:
 def read_text(path: Path) -> str | None:
     """Return a document's text; None if there is none, ValueError if it is no text."""
     try:
-        data = path.read_bytes()
+        data = files.read_bytes(path)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -1,0 +1,143 @@
+"""Makes one lifecycle pass: warns of what idles, stops it, gives GPUs back, removes.
+
+Cron runs it every minute as root. Prints what it decided, with --json one JSON object;
+with --dry-run it decides only. Exit statuses: 0 done, or another pass is at work; 6 or
+7 where nothing was done because policy, state, engine or NVML cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import _table
+import lifecycle_words as words
+import settings
+from _common import Exit, find_paths, print_json, program_name, report, run, say
+from lifecycle_extras import run_extras
+from lifecycle_memory import entry_json, outlook, span
+from lifecycle_pass import Pass, Report
+from lifecycle_types import Decision, Subject
+from units import utc_stamp
+
+PROGRAM = "lifecycle"
+
+
+def row(subject: Subject, decision: Decision, now: datetime) -> list[str]:
+    """Return one line of the table: a container, how idle it is, and what comes."""
+    shown = outlook(subject.container, decision.entry, now)
+    idle = "" if shown.idle_seconds is None else span(shown.idle_seconds)
+    act = decision.act
+    if act is not None:
+        verbs = {"stop": "stops", "remove": "is removed", "return-gpus": "GPUs return"}
+        coming = f"{verbs[act.action]} now: {words.WHY.get(act.rule, act.rule)}"
+    else:
+        coming = shown.words(now)
+    because = decision.entry.active_because if shown.idle_seconds is not None else ""
+    return [subject.name, subject.user, subject.state, idle, coming, because]
+
+
+def show(found: Report, *, dry_run: bool) -> None:
+    """Print what a pass decided and did, for people."""
+    header = ["CONTAINER", "USER", "STATE", "IDLE", "NEXT", "LAST ACTIVITY"]
+    rows = [
+        row(subject, decision, found.at)
+        for subject, decision in sorted(found.decisions, key=lambda d: d[0].container)
+    ]
+    if rows:
+        sys.stdout.write(_table.render(header, rows))
+    else:
+        say("info", "there are no containers of DS01's", PROGRAM)
+    warned = "would warn" if dry_run else "warned"
+    for subject, decision in found.decisions:
+        for notice in decision.notices:
+            text = words.describe(notice, subject.name, found.at)
+            print(f"{warned} {subject.user}: {text}")
+    for item in found.done:
+        act, name = item.task.act, item.task.subject.name
+        if item.changed is None:
+            print(words.done_text(act, name, item.facts or {}))
+        else:
+            print(f"container '{name}': not done ({act.action}), {item.changed}")
+
+
+def as_json(found: Report) -> dict[str, Any]:
+    """Return what a pass decided and did, for programs."""
+    return {
+        "at": utc_stamp(found.at),
+        "took": round(found.took, 3),
+        "busy": found.is_busy,
+        "skipped": found.skipped.message if found.skipped else None,
+        "containers": {
+            subject.container: {
+                **entry_json(decision.entry),
+                "warnings": [
+                    {
+                        "rule": notice.rule,
+                        "percent": notice.percent,
+                        "due": utc_stamp(notice.due),
+                        "text": words.describe(notice, subject.name, found.at),
+                        "figures": dict(notice.figures),
+                    }
+                    for notice in decision.notices
+                ],
+                "act": decision.act
+                and {
+                    "action": decision.act.action,
+                    "rule": decision.act.rule,
+                    "figures": dict(decision.act.figures),
+                },
+            }
+            for subject, decision in found.decisions
+        },
+        "done": [
+            {
+                "container": item.task.subject.container,
+                "action": item.task.act.action,
+                "rule": item.task.act.rule,
+                "not_done": item.changed,
+                **(item.facts or {}),
+            }
+            for item in found.done
+        ],
+    }
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quiet", action="store_true")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    # What the pass starts, and what it writes, is not for everybody's eyes.
+    os.umask(0o022)
+    paths, address = find_paths(), settings.engine_address()
+    found = Pass(paths, address, dry_run=args.dry_run).run()
+    if not args.dry_run and not found.is_busy:
+        run_extras(paths, address, found)
+    if args.json:
+        print_json(as_json(found))
+    if found.skipped is not None:
+        # Cron would send a mail each minute.
+        if found.is_new or not args.quiet:
+            return report(found.skipped, PROGRAM)
+        return int(found.skipped.code)
+    if found.is_busy and not args.quiet:
+        say("info", "another pass is at work", PROGRAM)
+    elif not (args.json or args.quiet):
+        show(found, dry_run=args.dry_run)
+    return int(Exit.OK)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, PROGRAM))

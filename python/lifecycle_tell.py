@@ -1,0 +1,169 @@
+"""Tells the owner of a container what will happen to it, or has: on the terminals where
+they are, on those inside the container, by mail if the policy says so, and to the
+site's own programs in hooks.d/lifecycle. Nothing of this can fail the pass.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import terminals
+from _common import Paths, say
+
+PROGRAM = "lifecycle"
+_SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
+# Together, for all programs that are told.
+_PATIENCE_SECONDS = 10.0
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# What an address may be without quotes; other accounts get no mail.
+_ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something that a container's owner should know.
+
+    `kind` is the event's type, `text` one sentence, `hint` what can be done. `pid` is a
+    process in the container, 0 where it does not run; `facts` are the event's.
+    """
+
+    kind: str
+    container: str
+    id: str
+    name: str
+    uid: int
+    user: str
+    text: str
+    hint: str = ""
+    pid: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def tell(paths: Paths, messages: Sequence[Message], *, mail: bool) -> None:
+    """Tell the messages everywhere."""
+    for message in messages:
+        to_terminals(message)
+    children = [
+        child
+        for message in messages
+        for child in _start_programs(paths, message, mail=mail)
+    ]
+    _wait(children)
+
+
+def screen_text(message: Message) -> str:
+    """Return what a terminal shows: whole lines, whatever was on it before."""
+    lines = [f"DS01: {message.text}"]
+    if message.hint:
+        lines.append(f"DS01: hint: {message.hint}")
+    clean = [_CONTROL.sub("?", line) for line in lines]
+    # The terminal may be in raw mode, where a line feed only goes down.
+    return "\r\n" + "\r\n".join(clean) + "\r\n"
+
+
+def to_terminals(message: Message) -> int:
+    """Write a message to the owner's terminals and the container's; count them.
+
+    A terminal that shows the container's, or is divided by tmux, gets it by way of
+    that.
+    """
+    text = screen_text(message)
+    inside = 0
+    if message.pid > 0:
+        inside = terminals.write_inside(message.pid, message.id, text)
+    outside = 0
+    for terminal in terminals.of_user(message.uid, message.user):
+        if terminal.is_divided or (inside and terminal.shows(message.container)):
+            continue
+        outside += terminals.write(terminal, text)
+    return inside + outside
+
+
+def _start_programs(
+    paths: Paths, message: Message, *, mail: bool
+) -> list[subprocess.Popen[bytes]]:
+    children = []
+    facts = {
+        "type": message.kind,
+        "container": message.container,
+        "name": message.name,
+        "user": message.user,
+        "uid": message.uid,
+        "text": message.text,
+        "hint": message.hint,
+        **message.facts,
+    }
+    for hook in hooks(paths):
+        children.append(_start([str(hook)], json.dumps(facts).encode() + b"\n"))
+    sender = next((path for path in _SENDMAIL if os.access(path, os.X_OK)), None)
+    if mail and sender is not None and _ACCOUNT.fullmatch(message.user):
+        children.append(_start([sender, "-i", "-t"], mail_text(message)))
+    return [child for child in children if child is not None]
+
+
+def hooks(paths: Paths) -> list[Path]:
+    """Return the site's programs that are told, in the order of their names."""
+    try:
+        found = sorted((paths.hooks / "lifecycle").iterdir())
+    except OSError:
+        return []
+    return [path for path in found if path.is_file() and os.access(path, os.X_OK)]
+
+
+def mail_text(message: Message) -> bytes:
+    """Return a mail to the owner."""
+    subject = _CONTROL.sub("?", f"DS01: {message.text}")
+    body = f"{message.text}\n"
+    if message.hint:
+        body += f"\n{message.hint}\n"
+    words = (
+        f"To: {message.user}\n"
+        f"Subject: {subject}\n"
+        "Auto-Submitted: auto-generated\n"
+        "Content-Type: text/plain; charset=utf-8\n"
+        f"\n{body}"
+    )
+    return words.encode("utf-8", "replace")
+
+
+def _start(words: Sequence[str], data: bytes) -> subprocess.Popen[bytes] | None:
+    try:
+        child = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        say("warning", f"'{words[0]}' cannot be run: {error.strerror}", PROGRAM)
+        return None
+    with contextlib.suppress(OSError):
+        assert child.stdin is not None  # noqa: S101 - it was asked for
+        # Small enough for the pipe: nobody is waited for.
+        child.stdin.write(data)
+        child.stdin.close()
+    return child
+
+
+def _wait(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    for child in children:
+        name = child.args[0] if isinstance(child.args, list) else child.args
+        try:
+            status = child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            say("warning", f"'{name!s}' took too long and was ended", PROGRAM)
+        else:
+            if status != 0:
+                say("warning", f"'{name!s}' failed with status {status}", PROGRAM)

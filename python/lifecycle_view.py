@@ -1,0 +1,195 @@
+"""Reads the facts that lifecycle decisions are made on: the engine's containers, their
+records, their owners' limits. Only containers that DS01 made are looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import state
+from _common import HelperError, Paths
+from activity_reader import Target
+from containers import from_summary
+from engine import Engine
+from gpu_desk import Desk
+from gpu_engine_view import MANAGED
+from gpu_reconcile import HOLD_EXPIRED
+from gpu_rehome import ASIDE, MOVED_FROM
+from gpu_state import Document, Grant, parse_time
+from lifecycle_clock import whole
+from lifecycle_types import Holding, Subject, Term, Terms
+from policy import Policy, User
+
+_FRACTION = re.compile(r"(\.\d{6})\d+")
+# Made from a file that somebody brought: what is in it is in no image that stays.
+_IMPORTED = "mlc-import:"
+_WORKSPACE = "/workspace"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A container of the engine: what its summary and its details say."""
+
+    subject: Subject
+    target: Target
+
+
+def read(engine: Engine) -> list[Seen]:
+    """Return all containers of DS01's.
+
+    Raises HelperError where the engine does not answer, at any of the questions.
+    """
+    found = []
+    for summary in engine.containers([MANAGED]):
+        details = engine.container(str(summary["Id"]))
+        if details is not None:  # removed since it was listed
+            seen = seen_of(summary, details)
+            if seen is not None:
+                found.append(seen)
+    return found
+
+
+def seen_of(summary: Mapping[str, Any], details: Mapping[str, Any]) -> Seen | None:
+    """Return a container; None for one whose owner is not known, or that is just being
+    moved to other devices."""
+    item = from_summary(summary)
+    if item.uid is None or not item.managed or item.container.endswith(ASIDE):
+        return None
+    config = details.get("Config") or {}
+    labels = config.get("Labels") or {}
+    now = details.get("State") or {}
+    subject = Subject(
+        container=item.container,
+        id=item.id,
+        name=item.name or item.container,
+        uid=item.uid,
+        user=item.user,
+        state=str(now.get("Status") or item.state),
+        created=moment(details.get("Created"))
+        or datetime.fromtimestamp(item.created, timezone.utc),
+        started=moment(now.get("StartedAt")),
+        finished=moment(now.get("FinishedAt")),
+        holds_files=MOVED_FROM in labels
+        or str(config.get("Image", "")).startswith(_IMPORTED),
+        out_of_memory=bool(now.get("OOMKilled")),
+    )
+    mode = str((details.get("HostConfig") or {}).get("NetworkMode", ""))
+    workspace = next(
+        (
+            str(mount.get("Source", ""))
+            for mount in details.get("Mounts") or []
+            if mount.get("Destination") == _WORKSPACE and mount.get("Type") == "bind"
+        ),
+        "",
+    )
+    target = Target(
+        item.id, int(now.get("Pid") or 0), item.uid, mode == "host", workspace
+    )
+    return Seen(subject, target)
+
+
+def moment(text: object) -> datetime | None:
+    """Return a time of the engine's; None for its zero."""
+    try:
+        # Nine decimals are more than Python reads, and three are what we write.
+        found = parse_time(_FRACTION.sub(r"\1", str(text)))
+    except ValueError:
+        return None
+    return whole(found) if found.year > 1 else None
+
+
+def kept(
+    record: Mapping[str, Any] | None, identity: str, most: int | None, now: datetime
+) -> tuple[datetime | None, str]:
+    """Return until when a container is to be left running, and who asked for it.
+
+    Never for longer than the policy allows from the time of asking.
+    """
+    asked = (record or {}).get("kept")
+    if not isinstance(asked, dict) or asked.get("id") != identity:
+        return None, ""
+    try:
+        until, at = parse_time(asked["until"]), parse_time(asked["at"])
+    except (KeyError, TypeError, ValueError):
+        return None, ""
+    if most is not None:
+        until = min(until, min(at, now) + timedelta(seconds=most))
+    return (until, str(asked.get("by", ""))) if until > now else (None, "")
+
+
+def read_records(paths: Paths, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """Return the containers' records, without those that there are not, or broken."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for name in names:
+        try:
+            record = state.read_document(state.record_path(paths, name))
+        except (HelperError, ValueError, RecursionError):
+            continue
+        if record is not None:
+            found[name] = record
+    return found
+
+
+def terms_of(desk: Desk, uid: int) -> Terms | None:
+    """Return the limits of a container's owner; None where they cannot be said.
+
+    Raises HelperError(CONFIG) for a broken policy.
+    """
+    policy = desk.policy()
+    try:
+        user = desk.user(uid)
+        limits = desk.effective(user).limits
+    except HelperError:  # an account that no group takes
+        return None
+    now, wait = desk.now(), policy.lifecycle.created_timeout
+    return Terms(
+        _term(policy, user, "idle_timeout", limits.idle_timeout, now),
+        _term(policy, user, "max_runtime", limits.max_runtime, now),
+        _term(
+            policy,
+            user,
+            "container_hold_after_stop",
+            limits.container_hold_after_stop,
+            now,
+        ),
+        _term(policy, user, "container_hold_after_stop", wait, now),
+        _term(policy, user, "gpu_hold_after_stop", wait, now),
+    )
+
+
+def _term(
+    policy: Policy, user: User, key: str, limit: int | None, now: datetime
+) -> Term:
+    """Return a limit with what the policy exempts its user from."""
+    lifted: datetime | None = None
+    for item in policy.exemptions:
+        if item.user != user.name or key not in item.limits:
+            continue
+        if item.until is None:
+            return Term(None)
+        if item.until > now:
+            lifted = max(lifted or item.until, item.until)
+    return Term(limit, lifted)
+
+
+def holding_of(document: Document, identity: str) -> Holding | None:
+    """Return what a container has by the allocator's memory."""
+    grant: Grant | None = document.grant_of(identity)
+    if grant is None or not grant.devices:
+        return None
+    return Holding(
+        gpus=grant.uuids,
+        since=grant.since,
+        until=grant.until,
+        ends=grant.ends,
+        renewed=grant.renewed,
+    )
+
+
+def is_expired(document: Document, identity: str) -> bool:
+    """Did a container lose its devices because it was stopped for too long?"""
+    return document.passed.get(identity) == HOLD_EXPIRED
