@@ -98,9 +98,10 @@ def _sweep(base: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def start_command(command: Sequence[str], address: str) -> int:
+def start_command(command: Sequence[str], address: str, report: Path | None) -> int:
     """Start COMMAND in this process group; return its pid.
 
+    Where refusals are reported, COMMAND finds the file by DS01_GATEWAY_REPORT.
     It inherits what signals were ignored and blocked before, and gets SIGTERM when
     this process dies.
     """
@@ -108,6 +109,9 @@ def start_command(command: Sequence[str], address: str) -> int:
         key: value for key, value in os.environ.items() if key not in _CLIENT_SETTINGS
     }
     environment["DOCKER_HOST"] = address
+    environment.pop("DS01_GATEWAY_REPORT", None)
+    if report is not None:
+        environment["DS01_GATEWAY_REPORT"] = str(report.absolute())
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -257,7 +261,7 @@ def run_command(command: Sequence[str], engine: str, report: Path | None = None)
         # No signal may find the gateway between COMMAND's start and its own handlers.
         blocked = {*_FORWARDED, *_KEYBOARD, signal.SIGCHLD}
         _inherited_mask.update(signal.pthread_sigmask(signal.SIG_BLOCK, blocked))
-        pid = start_command(command, f"unix://{folder}/docker.sock")
+        pid = start_command(command, f"unix://{folder}/docker.sock", report)
         # Ctrl-C is for COMMAND. Messages go out even where it has the terminal.
         for number in (*_KEYBOARD, signal.SIGTTOU):
             signal.signal(number, signal.SIG_IGN)

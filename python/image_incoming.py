@@ -1,0 +1,144 @@
+"""What came on a command line: files that go into an image's source folder.
+
+Files of packages and local wheels are named from where the user stands; their copies
+lie in the image's folder under the same names, and the spec names those.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import image_context
+import requirement_files
+import requirement_words
+from _common import Exit, HelperError
+from image_types import Spec
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Words as the spec has them: every file is one of the image's folder."""
+
+    pip: tuple[str, ...]
+    requirements: tuple[str, ...]
+
+
+def take_files(
+    extras: Path, pip: Sequence[str], requirements: Sequence[str], here: Path
+) -> Taken:
+    """Return words with the files that they name copied into `extras`.
+
+    Raises HelperError where a file is missing or cannot be read.
+    """
+    words = tuple(_taken_word(text, extras, here) for text in pip)
+    files = tuple(_taken_file(name, extras, here) for name in requirements)
+    return Taken(words, files)
+
+
+def _taken_word(text: str, extras: Path, here: Path) -> str:
+    place, _, rest = text.strip().partition("[")
+    if "://" in text or not place.endswith(requirement_words.ARCHIVES):
+        return text
+    path = here / Path(place).expanduser()
+    if not path.is_file():
+        raise HelperError(
+            Exit.NOT_FOUND,
+            f"file '{place}' not found",
+            "give the path of a wheel, from where you are",
+        )
+    _copy(path, extras, path.name)
+    return f"./{path.name}" + (f"[{rest}" if rest else "")
+
+
+def _taken_file(name: str, extras: Path, here: Path) -> str:
+    bare, wanted = requirement_files.split_extras(name)
+    path = here / Path(bare).expanduser()
+    if not path.is_file():
+        raise HelperError(Exit.NOT_FOUND, f"file '{bare}' not found", "look with 'ls'")
+    suffix = f"[{','.join(wanted)}]" if wanted else ""
+    read = requirement_files.read(path.parent, path.name + suffix)
+    local = [word.path for word in read.words if word.path]
+    for each in (path.name, *read.sources, *local):
+        if (path.parent / each).is_file():
+            _copy(path.parent / each, extras, each)
+    return path.name + suffix
+
+
+def _copy(path: Path, extras: Path, name: str) -> None:
+    target = extras / PurePosixPath(name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copyfile(path, target)
+    except OSError as error:
+        raise HelperError(
+            Exit.CONFIG, f"'{path}' cannot be read: {error.strerror}"
+        ) from error
+
+
+def take_dockerfile(name: str | None, extras: Path) -> str | None:
+    """Return the text of a Dockerfile that is to be the image's own, or None.
+
+    What it copies goes to the image's folder with it.
+    """
+    if name is None:
+        return None
+    path = Path(name).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise HelperError(
+            Exit.NOT_FOUND, f"file '{name}' not found", "look with 'ls'"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise HelperError(
+            Exit.CONFIG, f"'{name}' cannot be read as text: {error}"
+        ) from error
+    extras.mkdir(parents=True, exist_ok=True)
+    image_context.gather(path.parent, image_context.sources(text), extras)
+    return text
+
+
+def base_of(text: str) -> str:
+    """Return the image that a Dockerfile of the user's is built on.
+
+    Raises HelperError(CONFIG) where that cannot be told.
+    """
+    found = image_context.base_of(text)
+    if found is None:
+        raise HelperError(
+            Exit.CONFIG,
+            "the Dockerfile's last FROM does not name an image",
+            "write 'FROM image:tag' there, without variables",
+        )
+    return found
+
+
+def view(folder: Path, extras: Path, target: Path, spec: Spec) -> Path:
+    """Return a folder that has the files of packages that a spec names.
+
+    That is the image's own, or where files came in, `target` with copies of both.
+    """
+    if not extras.is_dir():
+        return folder
+    shutil.copytree(extras, target)
+    for name in (*spec.requirements, *spec.added.requirements):
+        bare = requirement_files.split_extras(name)[0]
+        if not (extras / bare).exists() and (folder / bare).is_file():
+            read = requirement_files.read(folder, name)
+            local = [word.path for word in read.words if word.path]
+            for each in (bare, *read.sources, *local):
+                _fill(folder / each, target / each)
+    for text in (*spec.pip, *spec.added.pip):
+        path = requirement_words.parse_word(text).path
+        if path:
+            _fill(folder / path, target / path)
+    return target
+
+
+def _fill(path: Path, target: Path) -> None:
+    if path.is_file() and not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)

@@ -1,0 +1,356 @@
+"""Works out a new image or a change of one, without building anything.
+
+`create` and `update` read what is asked for and what there is, look into the base, have
+the versions worked out, and lay out in `--stage DIR` what image_build needs. stdout: one
+JSON object that says what would be built and what changes. Exit statuses:
+docs/exit-codes.md; 6 with `source_state` "edited" where a rendered part of the
+Dockerfile was edited by hand and it must be decided what becomes of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import image_files
+import image_incoming
+import image_source as source
+import image_spec
+import render_dockerfile
+import settings
+from _common import Exit, HelperError, find_paths, print_json, program_name, run
+from engine import Engine
+from image_base import Ground, look_up, settle
+from image_files import State
+from image_labels import decode
+from image_lock import Lock, diff, load_lock
+from image_names import check_name, reference
+from image_stage import Plan, Tools, rendered, write_stage
+from image_types import Base, Layer, Spec
+from image_versions import Asking, Outcome, work_out
+from image_workshop import opened
+from packages import load_packages
+from policy import effective_limits, identify_user, load_policy
+
+
+class Planner:
+    """One plan: the words, the policy, and the engine."""
+
+    def __init__(self, words: argparse.Namespace, engine: Engine) -> None:
+        self.words = words
+        self.engine = engine
+        self.paths = find_paths()
+        self.policy = load_policy(self.paths.policy)
+        self.user = identify_user(os.getuid())
+        now = datetime.now(timezone.utc)
+        self.limits = effective_limits(self.policy, self.user, now).limits
+        self.packages = load_packages(self.paths.etc / "packages.yaml")
+        self.name = check_name(words.name)
+        self.reference = reference(self.user.name, os.getuid(), self.name)
+        self.image = engine.image(self.reference)
+        labels = decode((self.image or {}).get("Config", {}).get("Labels"))
+        self.label_source = labels.source if labels else None
+        self.extras = Path(words.stage) / "extras"
+
+    # What is asked for -----------------------------------------------------------------
+
+    def create(self) -> int:
+        """Plan a new image; one whose first build failed is planned anew."""
+        words = self.words
+        folder = source.place(self.name, words.project)
+        known = source.find(self.name, self.label_source)
+        if known is not None and (self.image or known != folder.resolve()):
+            where = "" if known == folder.resolve() else f" (its source is '{known}')"
+            raise HelperError(
+                Exit.REFUSED,
+                f"you have an image '{self.name}' already{where}",
+                f"run 'image-update {self.name}' to change it",
+            )
+        source.check_free(folder, self.name)
+        taken = image_incoming.take_files(
+            self.extras, words.pip, words.requirement, Path.cwd()
+        )
+        text = source.read(folder, source.DOCKERFILE)
+        own = image_incoming.take_dockerfile(words.dockerfile, self.extras)
+        if own is not None:
+            text = own
+        elif known is None and image_files.examine(text) is State.ADOPTED:
+            raise HelperError(
+                Exit.REFUSED,
+                f"there is a Dockerfile in '{folder}' already",
+                "build from it with '--dockerfile', or choose another folder",
+            )
+        adopted = image_files.examine(text) is State.ADOPTED
+        base = Base(words.framework, words.version, words.from_)
+        if adopted and text is not None and base == Base():
+            base = Base(image=image_incoming.base_of(text))
+        tiers = words.tier
+        if not words.tier and not words.no_tiers and not adopted:
+            tiers = [tier.name for tier in self.packages.tiers]
+        spec = Spec(
+            self.name,
+            base,
+            words.arch,
+            tuple(dict.fromkeys(tiers)),
+            tuple(dict.fromkeys(words.type)),
+            shared=words.shared,
+        )
+        spec = image_spec.change(
+            spec,
+            add=taken.pip,
+            add_apt=words.system,
+            requirements=taken.requirements,
+            pip_options=words.pip_option,
+            adopted=adopted,
+        )
+        return self._finish(folder, None, spec, text, None)
+
+    def update(self) -> int:
+        """Plan a change of an image."""
+        words = self.words
+        folder = source.find(self.name, self.label_source)
+        if folder is None:
+            raise self._no_source()
+        old_spec = image_spec.load_spec(folder / source.SPEC)
+        if old_spec.name != self.name:
+            raise HelperError(
+                Exit.CONFIG,
+                f"'{folder / source.SPEC}' is of an image '{old_spec.name}'",
+                f"write 'name: {self.name}' there, or run 'image-update {old_spec.name}'",
+            )
+        text = source.read(folder, source.DOCKERFILE)
+        lock = load_lock(folder / source.LOCK)
+        own = image_incoming.take_dockerfile(words.dockerfile, self.extras)
+        state = image_files.examine(text)
+        if own is not None:
+            text, state = own, image_files.examine(own)
+        if state is State.EDITED and text is not None:
+            if words.adopt:
+                text = image_files.adopt(text)
+            elif not words.render_again:
+                return self._edited(folder, old_spec, lock, text)
+        elif state is State.ADOPTED and words.render_again:
+            raise HelperError(
+                Exit.CONFIG,
+                f"the Dockerfile in '{folder}' is your own: DS01 renders no part of it",
+                "move it away to have one rendered",
+            )
+        elif state is State.CLEAN and words.adopt and text is not None:
+            text = image_files.adopt(text)
+        adopted = image_files.examine(text) is State.ADOPTED
+        taken = image_incoming.take_files(
+            self.extras, words.add, words.requirement, Path.cwd()
+        )
+        base = old_spec.base
+        if words.base:
+            if not base.framework:
+                raise HelperError(
+                    Exit.USAGE,
+                    f"image '{self.name}' is built on '{base.image}', which has no "
+                    "versions in the catalog",
+                    f"change 'base' in '{folder / source.SPEC}'",
+                )
+            base = replace(base, version=words.base)
+        shared = words.shared or (old_spec.shared and not words.private)
+        if adopted and text is not None and base.image:
+            base = Base(image=image_incoming.base_of(text))
+        spec = image_spec.change(
+            old_spec,
+            add=taken.pip,
+            remove=words.remove,
+            add_apt=words.add_system,
+            requirements=taken.requirements,
+            adopted=adopted,
+            base=base,
+            shared=shared,
+        )
+        return self._finish(folder, old_spec, spec, text, lock)
+
+    def _no_source(self) -> HelperError:
+        if self.image:
+            return HelperError(
+                Exit.NOT_FOUND,
+                f"image '{self.name}' has no source any more",
+                f"run 'image-delete {self.name}', then make it anew with 'image-create'",
+            )
+        return HelperError(
+            Exit.NOT_FOUND,
+            f"you have no image '{self.name}'",
+            "run 'image-list' to see yours, or 'image-create' to make one",
+        )
+
+    # What becomes of it ----------------------------------------------------------------
+
+    def _edited(self, folder: Path, spec: Spec, lock: Lock | None, text: str) -> int:
+        """Print what an edit by hand changed, and leave: somebody must decide."""
+        found = image_spec.layers(spec, self.packages, folder)
+        again = text
+        if lock is not None:
+            tools = Tools.find(self.limits.network, None)
+            again = rendered(spec, found, lock, text, tools)
+        told = image_files.diff(again, text, "rendered", "edited")
+        value = {"name": self.name, "reference": self.reference, "folder": str(folder)}
+        state = {"source_state": State.EDITED.value, "dockerfile": text}
+        print_json({**value, **state, "dockerfile_diff": told})
+        raise HelperError(
+            Exit.CONFIG,
+            f"the rendered part of '{folder / source.DOCKERFILE}' was edited by hand",
+            f"run 'image-update {self.name} --adopt' to keep the file as your own, or "
+            "'--render-again' to drop the edit",
+        )
+
+    def _finish(
+        self,
+        folder: Path,
+        old_spec: Spec | None,
+        spec: Spec,
+        text: str | None,
+        lock: Lock | None,
+    ) -> int:
+        words, state = self.words, image_files.examine(text)
+        upgrade = getattr(words, "upgrade", False)
+        current = lock.base.image if lock and not upgrade else None
+        base, image, architecture = settle(
+            spec.base, spec.architecture, current=current
+        )
+        spec = replace(spec, base=base)
+        view = image_incoming.view(
+            folder, self.extras, Path(words.stage) / "view", spec
+        )
+        layers = image_spec.layers(spec, self.packages, view)
+        ground = look_up(self.engine, base, image, architecture)
+        outcome = self._versions(ground, layers, lock, view, upgrade=upgrade)
+        tools = Tools.find(self.limits.network, outcome.found)
+        dockerfile = rendered(spec, layers, outcome.lock, text, tools)
+        old_text = source.read(folder, source.DOCKERFILE)
+        plan = Plan(
+            name=self.name,
+            reference=self.reference,
+            folder=str(folder),
+            spec=image_spec.dump_spec(spec, source.read(folder, source.SPEC)),
+            dockerfile=dockerfile,
+            lock=outcome.lock,
+            shared=spec.shared,
+            ground=ground,
+            tools=tools,
+            user=self.user.name,
+            is_first=self.image is None and lock is None,
+            secrets=render_dockerfile.secrets(layers),
+            pip_layers=tuple(layer.name for layer in layers if layer.pip),
+        )
+        write_stage(Path(words.stage), plan, layers, (self.extras, folder))
+        print_json(self._told(plan, state, layers, lock, outcome, old_text))
+        return Exit.OK
+
+    def _versions(
+        self,
+        ground: Ground,
+        layers: tuple[Layer, ...],
+        lock: Lock | None,
+        view: Path,
+        *,
+        upgrade: bool,
+    ) -> Outcome:
+        asking = Asking(
+            ground=ground,
+            layers=layers,
+            packages=self.packages,
+            old=lock,
+            folder=view,
+            paths=self.paths,
+            max_age=self.policy.images.pins_max_age,
+            upgrade=upgrade,
+        )
+        with opened(self.engine, ground.id, self.limits.network) as workshop:
+            return work_out(asking, workshop)
+
+    def _told(  # noqa: PLR0917 - one caller, which has them all
+        self,
+        plan: Plan,
+        state: State,
+        layers: tuple[Layer, ...],
+        lock: Lock | None,
+        outcome: Outcome,
+        old_text: str | None,
+    ) -> dict[str, Any]:
+        changes = diff(lock, outcome.lock)
+        notes = [note for layer in layers for note in layer.notes]
+        previous = None
+        if self.image:
+            previous = {"id": self.image["Id"], "created": self.image.get("Created")}
+        return {
+            "name": plan.name,
+            "reference": plan.reference,
+            "folder": plan.folder,
+            "source_state": state.value,
+            "dockerfile": plan.dockerfile,
+            "dockerfile_diff": image_files.diff(
+                old_text or "", plan.dockerfile, "Dockerfile", "Dockerfile (new)"
+            ),
+            "spec": plan.spec,
+            "lock_changes": [vars(change) for change in changes],
+            "layers": [
+                {
+                    "name": layer.name,
+                    "title": layer.title,
+                    "pip": list(plan.lock.layers.get(layer.name, ())),
+                    "apt": list(plan.lock.apt_layers.get(layer.name, ())),
+                }
+                for layer in layers
+            ],
+            "base": {
+                "image": plan.ground.image,
+                "framework": plan.ground.framework,
+                "version": plan.ground.version,
+                "digest": plan.ground.digest,
+                "python": outcome.found.python,
+            },
+            "builder": plan.tools.builder,
+            "previous": previous,
+            "warnings": [*notes, *outcome.warnings],
+        }
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name("image_plan"), description=__doc__, allow_abbrev=False
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    create = verbs.add_parser("create", allow_abbrev=False)
+    for option in ("--framework", "--version", "--dockerfile", "--project", "--arch"):
+        create.add_argument(option)
+    create.add_argument("--from", dest="from_")
+    for option in ("--tier", "--type", "--pip", "--system", "--pip-option"):
+        create.add_argument(option, action="append", default=[])
+    create.add_argument("--no-tiers", action="store_true")
+    update = verbs.add_parser("update", allow_abbrev=False)
+    for option in ("--add", "--remove", "--add-system"):
+        update.add_argument(option, action="append", default=[])
+    update.add_argument("--base", metavar="VERSION")
+    update.add_argument("--dockerfile")
+    for option in ("--upgrade", "--private", "--adopt", "--render-again"):
+        update.add_argument(option, action="store_true")
+    for verb in (create, update):
+        verb.add_argument("name")
+        verb.add_argument("--stage", type=Path, required=True)
+        verb.add_argument("--requirement", action="append", default=[])
+        verb.add_argument("--shared", action="store_true")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    words.stage.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with Engine(settings.engine_address(), timeout=600) as engine:
+        planner = Planner(words, engine)
+        return planner.create() if words.verb == "create" else planner.update()
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, "image_plan"))

@@ -1,0 +1,196 @@
+"""The folder between image_plan and image_build: what is to be built, and from what.
+
+`plan.json` is the plan, `context/` what goes to the builder, `extras/` files that came
+with the command line and belong into the image's source.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets as random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import image_context
+import image_files
+import image_lock
+import render_dockerfile
+from _common import Exit, HelperError
+from image_base import Ground
+from image_builder import find_client
+from image_files import State
+from image_lock import Lock
+from image_probe import Found
+from image_types import Layer, Spec
+from image_workshop import CA_VARIABLES, site_certificates, uv_version
+from layer_commands import CONTEXT
+
+UV_REPOSITORY = "ds01/uv"
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What an image is built with; all of it shows in the Dockerfile."""
+
+    builder: str
+    installer: str
+    network: str
+    uv_image: str | None = None
+    cache: str | None = None
+    certificates: tuple[str, ...] = ()
+    setup_apt: tuple[str, ...] = ()
+
+    @classmethod
+    def find(cls, network: str, found: Found | None) -> Tools:
+        """Return the tools of this host for a base; None: as for most bases."""
+        builder = find_client().builder
+        installer = found.installer if found and found.python != "-" else "uv"
+        return cls(
+            builder=builder,
+            installer="pip" if installer == "pip" else "uv",
+            network=network,
+            uv_image=f"{UV_REPOSITORY}:{uv_version()}",
+            cache=_cache_name() if builder == "buildkit" else None,
+            certificates=CA_VARIABLES if site_certificates() else (),
+            setup_apt=("python3",) if found and found.was_without else (),
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What image_build needs to know."""
+
+    name: str
+    reference: str
+    folder: str
+    spec: str
+    dockerfile: str
+    lock: Lock
+    shared: bool
+    ground: Ground
+    tools: Tools
+    user: str
+    is_first: bool
+    secrets: tuple[str, ...] = ()
+    pip_layers: tuple[str, ...] = ()
+
+
+def _cache_name() -> str:
+    """Return the name of the user's own cache in the builder, which nobody can guess.
+
+    Who knows it could put packages there for others.
+    """
+    base = os.environ.get("XDG_STATE_HOME", "")
+    root = Path(base) if base.startswith("/") else Path.home() / ".local/state"
+    path = root / "ds01/build-cache"
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        pass
+    name = f"ds01-{os.getuid()}-{random.token_hex(16)}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise HelperError(
+            Exit.PREREQUISITE, f"'{path}' cannot be written: {error.strerror}"
+        ) from error
+    with os.fdopen(file, "w", encoding="ascii") as out:
+        out.write(name)
+    return name
+
+
+def rendered(
+    spec: Spec, layers: Sequence[Layer], lock: Lock, text: str | None, tools: Tools
+) -> str:
+    """Return the Dockerfile for a plan: the user's part as it is, ours rendered."""
+    builder: Any = tools.builder
+    installer: Any = tools.installer
+    if image_files.examine(text) is State.ADOPTED and text is not None:
+        bare = image_files.without_block(text)
+        block = render_dockerfile.render_block(
+            layers,
+            lock,
+            bare,
+            builder=builder,
+            installer=installer,
+            uv_image=tools.uv_image,
+            cache=tools.cache,
+        )
+        return image_files.add_block(text, block)
+    managed = render_dockerfile.render(
+        spec,
+        layers,
+        lock,
+        lock.base.image,
+        builder=builder,
+        installer=installer,
+        uv_image=tools.uv_image,
+        cache=tools.cache,
+        setup_apt=tools.setup_apt,
+        certificates=tools.certificates,
+    )
+    return image_files.merge(text, managed)
+
+
+def write_stage(
+    stage: Path, plan: Plan, layers: Sequence[Layer], sources: Sequence[Path]
+) -> None:
+    """Lay out plan and context; `sources` are searched in turn for what is copied."""
+    context = stage / "context"
+    context.mkdir()
+    for name, text in render_dockerfile.context_files(layers, plan.lock).items():
+        _write(context / name, text.encode())
+    certificates = site_certificates()
+    if certificates:
+        _write(context / CONTEXT / "ca.crt", certificates.read_bytes())
+    _write(context / "Dockerfile", plan.dockerfile.encode())
+    names = image_context.sources(plan.dockerfile)
+    for folder in sources:
+        if folder.is_dir():
+            image_context.gather(folder, names, context)
+    value = asdict(plan)
+    value["lock"] = json.loads(image_lock.dump_lock(plan.lock))
+    _write(stage / "plan.json", json.dumps(value).encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    # Not the caller's umask: the builder's cache goes by modes, for all users alike.
+    path.chmod(0o644)
+
+
+def read_stage(stage: Path) -> Plan:
+    """Return the plan in a stage; raises HelperError(USAGE) where there is none."""
+    try:
+        value: Mapping[str, Any] = json.loads(
+            (stage / "plan.json").read_text(encoding="utf-8")
+        )
+        return Plan(
+            **{
+                **value,
+                "lock": image_lock.parse_lock(json.dumps(value["lock"])),
+                "ground": Ground(**value["ground"]),
+                "tools": _tools(value["tools"]),
+                "secrets": tuple(value["secrets"]),
+                "pip_layers": tuple(value["pip_layers"]),
+            }
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HelperError(
+            Exit.USAGE, f"'{stage}' holds no plan of image_plan: {error}"
+        ) from error
+
+
+def _tools(value: Mapping[str, Any]) -> Tools:
+    found: dict[str, Any] = {
+        key: tuple(each) if isinstance(each, list) else each
+        for key, each in value.items()
+    }
+    return Tools(**found)

@@ -1,0 +1,63 @@
+"""Which containers use a custom image, and which of them an older build of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine import Engine
+from image_labels import PREFIX, decode
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Names of containers, as their users know them."""
+
+    containers: list[str] = field(default_factory=list)
+    outdated: list[str] = field(default_factory=list)
+
+
+def name_of(summary: Mapping[str, Any]) -> str:
+    """Return a container's name as its user knows it."""
+    labels = summary.get("Labels") or {}
+    names = summary.get("Names") or [str(summary.get("Id", ""))[:12]]
+    return str(labels.get("aime.mlc.NAME") or names[0].lstrip("/"))
+
+
+def usage_of(
+    containers: list[Mapping[str, Any]], uid: str, name: str, created: str
+) -> Usage:
+    """Return who uses an image, by the labels that containers have from it."""
+    found = Usage()
+    for each in containers:
+        labels = decode(each.get("Labels"))
+        if labels is None or (labels.uid, labels.name) != (uid, name):
+            continue
+        found.containers.append(name_of(each))
+        if labels.created != created:
+            found.outdated.append(name_of(each))
+    return Usage(sorted(found.containers), sorted(found.outdated))
+
+
+def custom_containers(engine: Engine) -> list[Mapping[str, Any]]:
+    """Return the containers that are made of custom images, without helpers."""
+    found = engine.containers([f"{PREFIX}name"])
+    return [
+        each
+        for each in found
+        if not any(str(key).startswith("ds01.build") for key in _own(each))
+    ]
+
+
+def _own(summary: Mapping[str, Any]) -> list[str]:
+    labels = summary.get("Labels") or {}
+    return [key for key in labels if key == "ds01.build.helper"]
+
+
+def containers_of(engine: Engine, reference: str, uid: int, name: str) -> Usage:
+    """Return who uses an image of that name."""
+    image = engine.image(reference)
+    labels = decode(((image or {}).get("Config") or {}).get("Labels"))
+    created = labels.created if labels else "-"
+    return usage_of(custom_containers(engine), str(uid), name, created)

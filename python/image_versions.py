@@ -1,0 +1,293 @@
+"""The lock of an image before its build: which versions each layer installs.
+
+Taken, in this order: from the image's own lock while the layer asks for the same; for
+shared layers from what the server remembers; else worked out in the base. A workshop is
+opened only for what is left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import image_lock
+import image_pins
+import image_probe
+from _common import Exit, HelperError, Paths, nearest
+from image_base import Ground
+from image_lock import Lock, LockedBase
+from image_pins import Versions
+from image_probe import Found
+from image_resolve import Asked, Resolver
+from image_types import Layer
+from image_workshop import Workshop
+from packages import Packages
+from requirement_words import normal_name
+
+_MISSING = re.compile(
+    r"Failed to fetch|Temporary failure|Could not (?:resolve|connect)|^Err:",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What versions are wanted for."""
+
+    ground: Ground
+    layers: Sequence[Layer]
+    packages: Packages
+    old: Lock | None
+    folder: Path
+    paths: Paths
+    max_age: int
+    upgrade: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The lock to build from, what the base brings, and what should be told."""
+
+    lock: Lock
+    found: Found
+    warnings: tuple[str, ...] = ()
+
+
+def work_out(asking: Asking, workshop: Workshop) -> Outcome:
+    """Return the lock to build from.
+
+    Raises HelperError: NOT_FOUND for an unknown package, CONFIG for a conflict,
+    PREREQUISITE where the network is gone.
+    """
+    has_pip = any(layer.pip for layer in asking.layers)
+    found = image_probe.probe(workshop, asking.ground.id, needs_python=has_pip)
+    if has_pip:
+        _check_python(found, asking.layers)
+    pinned = {
+        name: package.version
+        for name, package in found.packages.items()
+        if asking.packages.is_pinned(name)
+    }
+    context = [found.installer, *(f"{n}=={v}" for n, v in sorted(pinned.items()))]
+    keys = image_pins.keys(asking.ground.id, context, asking.layers)
+    known, fresh = _known(asking, keys)
+    warnings: list[str] = []
+    missing = [each for each in asking.layers if each.name not in known]
+    if missing:
+        pip, warnings, is_joint = _pip(asking, workshop, found, pinned, known)
+        apt = _apt(workshop, found, missing)
+        for layer in asking.layers:
+            if layer.name in known and not is_joint:
+                continue
+            there = known.get(layer.name)
+            versions = Versions(
+                pip[layer.name], apt.get(layer.name) or (there.apt if there else ())
+            )
+            if layer.is_shared and not is_joint:
+                age = 0 if asking.upgrade else asking.max_age
+                versions = image_pins.remember(
+                    asking.paths, keys[layer.name], layer, versions, age
+                )
+            known[layer.name] = versions
+        if is_joint and fresh:
+            moved = ", ".join(f"'{name}'" for name in fresh)
+            warnings.append(
+                f"with your packages, {moved} cannot have the versions that others "
+                "have: these layers are built for this image alone"
+            )
+    base = LockedBase(
+        image=asking.ground.image,
+        id=asking.ground.id,
+        digest=asking.ground.digest,
+        python=found.python,
+        interpreter=found.interpreter,
+        user=asking.ground.user,
+    )
+    old = asking.old
+    lock = Lock(
+        base,
+        {each.name: known[each.name].pip for each in asking.layers if each.pip},
+        {each.name: known[each.name].apt for each in asking.layers if each.apt},
+        old.pip if old else {},
+        old.apt if old else {},
+        keys,
+    )
+    return Outcome(_without_installed(lock), found, tuple(warnings))
+
+
+def _without_installed(lock: Lock) -> Lock:
+    # What is installed is known after the build only.
+    return replace(lock, pip={}, apt={})
+
+
+def _known(
+    asking: Asking, keys: Mapping[str, str]
+) -> tuple[dict[str, Versions], list[str]]:
+    """Return the versions of the first layers that need not be worked out.
+
+    And the names of shared layers among them, whose versions others have too.
+    """
+    known: dict[str, Versions] = {}
+    fresh: list[str] = []
+    if asking.upgrade:
+        return known, fresh
+    old = asking.old
+    for layer in asking.layers:
+        key = keys[layer.name]
+        if old is not None and old.asked.get(layer.name) == key:
+            known[layer.name] = Versions(
+                old.layers.get(layer.name, ()), old.apt_layers.get(layer.name, ())
+            )
+        elif layer.is_shared and (
+            there := image_pins.recall(asking.paths, key, asking.max_age)
+        ):
+            known[layer.name] = there
+        elif not layer.pip and not layer.apt:
+            known[layer.name] = Versions()
+        else:
+            break
+        if layer.is_shared and layer.pip:
+            fresh.append(layer.name)
+    return known, fresh
+
+
+def _pip(
+    asking: Asking,
+    workshop: Workshop,
+    found: Found,
+    pinned: Mapping[str, str],
+    known: Mapping[str, Versions],
+) -> tuple[Mapping[str, tuple[str, ...]], list[str], bool]:
+    if not any(layer.pip for layer in asking.layers if layer.name not in known):
+        pins = {name: each.pip for name, each in known.items()}
+        return {**{each.name: () for each in asking.layers}, **pins}, [], False
+    preferred = image_lock.pinned_pip(asking.old) if asking.old else {}
+    words = [
+        *(
+            w
+            for t in (*asking.packages.tiers, *asking.packages.use_cases)
+            for w in t.pip
+        ),
+        *found.packages,
+        *preferred,
+    ]
+    asked = Asked(
+        found=found,
+        layers=asking.layers,
+        pinned=pinned,
+        kept={name: each.pip for name, each in known.items()},
+        preferred={n: v for n, v in preferred.items() if "/" not in v and ":" not in v},
+        folder=asking.folder,
+        known=tuple(normal_name(re.split(r"[\[<>=!~;@ ]", w)[0]) for w in words),
+        upgrade=asking.upgrade,
+    )
+    done = Resolver(workshop, asked).resolve()
+    return done.pins, list(done.warnings), done.is_joint
+
+
+def _check_python(found: Found, layers: Sequence[Layer]) -> None:
+    """Raise HelperError where the base cannot take Python packages as asked for."""
+    if found.python == "-":
+        raise HelperError(
+            Exit.CONFIG,
+            "the base has no Python to install packages for",
+            "choose another base, or give '--system python3' and no Python packages",
+        )
+    if found.installer == "none":
+        raise HelperError(
+            Exit.CONFIG,
+            f"neither uv nor pip works with the Python {found.python} of the base",
+            "choose another base",
+        )
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - slow to load
+
+    for layer in layers:
+        for want in layer.python:
+            if not SpecifierSet(want).contains(found.python, prereleases=True):
+                raise HelperError(
+                    Exit.CONFIG,
+                    f"your files want Python {want}, and the base has {found.python}",
+                    "choose another base, or change the file",
+                )
+
+
+# Debian packages ----------------------------------------------------------------------
+
+
+def _apt(
+    workshop: Workshop, found: Found, layers: Sequence[Layer]
+) -> dict[str, tuple[str, ...]]:
+    """Return the Debian packages of layers with the versions that there are now."""
+    names = sorted({n.partition("=")[0] for layer in layers for n in layer.apt})
+    if not names:
+        return {}
+    if not found.has_apt:
+        raise HelperError(
+            Exit.CONFIG,
+            f"the base ({found.system}) has no apt for '{names[0]}'",
+            "leave the Debian packages out, or choose another base",
+        )
+    script = 'apt-get update -q 2>&1; echo --; apt-cache policy -q -- "$@"'
+    done = workshop.run(["sh", "-c", script, "sh", *names])
+    update, _, policy = done.out.partition("\n--\n")
+    candidates = _candidates(policy)
+    every = None
+    result: dict[str, tuple[str, ...]] = {}
+    for layer in layers:
+        chosen = []
+        for word in layer.apt:
+            name, _, version = word.partition("=")
+            if name not in candidates:
+                if _MISSING.search(update):
+                    raise HelperError(
+                        Exit.PREREQUISITE,
+                        "the index of Debian packages cannot be reached: "
+                        f"{_first_failure(update)}",
+                        "look at the network, then try again: nothing was changed",
+                    )
+                every = every or _names(workshop)
+                raise _no_package(name, layer, every)
+            is_plain = version or not candidates[name]
+            chosen.append(word if is_plain else f"{name}={candidates[name]}")
+        result[layer.name] = tuple(chosen)
+    return result
+
+
+def _candidates(text: str) -> dict[str, str]:
+    """Return the versions in the words of `apt-cache policy`; virtual ones have none."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if line and not line.startswith(" "):
+            name = line.rstrip(":")
+        elif line.startswith("  Candidate: "):
+            version = line.partition(": ")[2].strip()
+            found[name] = "" if version == "(none)" else version
+    return found
+
+
+def _first_failure(text: str) -> str:
+    lines = [line for line in text.splitlines() if _MISSING.search(line)]
+    return " ".join(lines[0].split()) if lines else "no reason given"
+
+
+def _names(workshop: Workshop) -> list[str]:
+    return workshop.run(["apt-cache", "pkgnames"]).out.split()
+
+
+def _no_package(name: str, layer: Layer, every: Sequence[str]) -> HelperError:
+    if layer.is_shared:
+        return HelperError(
+            Exit.NOT_FOUND,
+            f"Debian package '{name}' of '{layer.name}' in packages.yaml is not known",
+            "tell the administrator, who can mend packages.yaml",
+        )
+    close = nearest(name, (each for each in every if each[:1] == name[:1]))
+    meant = f", did you mean '{close}'?" if close else ""
+    return HelperError(
+        Exit.NOT_FOUND,
+        f"there is no Debian package '{name}' for the base{meant}",
+        "use '--packages' if it is a Python package",
+    )
