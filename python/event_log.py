@@ -58,10 +58,12 @@ def log_lock(
     paths: Paths | None = None,
     log: str = "events",
     timeout: float = LOCK_SECONDS,
+    later: contextlib.ExitStack | None = None,
 ) -> Iterator[Callable[[Sequence[tuple[str, Mapping[str, Any]]]], list[Line]]]:
     """Hold the lock of the logs; yield the function that appends lines.
 
-    Who takes it before letting go of another lock has the lines in that one's order.
+    Who appends before letting go of another lock has the lines in that one's order.
+    They are on the disk when this returns, or when `later` is closed.
     """
     if log not in {"events", "gpu-allocations"}:
         raise HelperError(Exit.USAGE, f"'{log}' is not a log")
@@ -72,7 +74,7 @@ def log_lock(
         # Under the lock, so that the lines are in the order of their times.
         stamp = utc_stamp()
         lines = [_line(event, stamp, fields) for event, fields in events]
-        append_line(target, b"\n".join(map(_encode, lines)))
+        append_line(target, b"\n".join(map(_encode, lines)), later=later)
         return lines
 
     with locked(paths.log / ".events.lock", timeout):

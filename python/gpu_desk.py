@@ -7,6 +7,7 @@ so that decisions can be tested without any of them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -114,6 +115,7 @@ class Desk:
         self._read_view = view or self._ask_engine
         self._identify = identify
         self._users: dict[int, tuple[float, User]] = {}
+        self._limits: dict[int, tuple[Policy, User, bool, Effective]] = {}
 
     def user(self, uid: int) -> User:
         """Return a user; looked up once a minute, since LDAP may be slow."""
@@ -125,7 +127,15 @@ class Desk:
 
     def effective(self, user: User) -> Effective:
         """Return the limits that hold for a user now."""
-        return effective_limits(self.policy(), user, self.now())
+        policy, now = self.policy(), self.now()
+        override = policy.overrides.get(user.name)
+        # All that time changes.
+        expired = bool(override and override.expires and override.expires <= now)
+        known = self._limits.get(user.uid)
+        if known is None or known[0] is not policy or known[1:3] != (user, expired):
+            limits = effective_limits(policy, user, now)
+            known = self._limits[user.uid] = (policy, user, expired, limits)
+        return known[3]
 
     def hold_of(self, uid: int) -> int | None:
         """Return for how many seconds a user's stopped container keeps its devices.
@@ -149,7 +159,9 @@ class Desk:
         A refusal is an outcome too: what was put in order before it is kept.
         """
         with contextlib.ExitStack() as lock:
-            lock.enter_context(state.state_lock(self.paths))
+            # The lines that are known by then need not be read under the lock.
+            prepare = functools.partial(gpu_state.peek, self.paths)
+            lock.enter_context(state.state_lock(self.paths, prepare=prepare))
             before, problem = gpu_state.load(self.paths)
             work = Work(before)
             if problem is not None:
@@ -169,11 +181,12 @@ class Desk:
         if not work.events:
             return
         try:
-            with log_lock(self.paths, LOG) as append:
+            with contextlib.ExitStack() as later:
+                with log_lock(self.paths, LOG, later=later) as append:
+                    append(work.events)
                 # The log is in the order of the decisions, and others need not wait
                 # until it is on the disk.
                 lock.close()
-                append(work.events)
         except HelperError as error:
             # The decision is made and written: a full log must not undo it.
             say("warning", f"not logged: {error.message}", "gpu-allocator")

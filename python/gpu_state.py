@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -23,7 +23,7 @@ from _common import Exit, HelperError, Paths
 from gpu_rules import GrantedDevice
 from gpu_state_text import Lines, Parts
 from process_owner import Owner, owner_dict, owner_from
-from units import utc_stamp
+from units import read_stamp, utc_stamp
 
 VERSION = 1
 FILE = "gpu-state.json"
@@ -64,7 +64,7 @@ class Grant:
     note: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def uuids(self) -> tuple[str, ...]:
         return tuple(device.uuid for device in self.devices)
 
@@ -319,11 +319,7 @@ def _text(value: object) -> str:
 
 def parse_time(text: object) -> datetime:
     """Return the moment of a stamp that utc_stamp wrote; raises ValueError."""
-    # Python 3.10 does not read the Z.
-    moment = datetime.fromisoformat(_text(text).replace("Z", "+00:00"))
-    if moment.tzinfo is None:
-        raise ValueError(f"'{text}' has no time zone")
-    return moment
+    return read_stamp(text)
 
 
 def _moment(value: object) -> datetime | None:

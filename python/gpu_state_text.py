@@ -92,41 +92,34 @@ def join(
     head: Json, parts: Mapping[str, str], lists: Mapping[str, Sequence[str]]
 ) -> str:
     """Return the text of a document: the rest, then its parts, then its lists."""
-    texts = [encode(head)[:-1]]
-    texts += [f'"{name}":{text}' for name, text in parts.items()]
+    text = encode(head)[:-1]
+    for name, part in parts.items():
+        text += f',\n"{name}":{part}'
+    end = ""
     for name, lines in lists.items():
-        inner = ",\n".join(lines)
-        texts.append(f'"{name}":[\n{inner}\n]' if lines else f'"{name}":[\n]')
-    return ",\n".join(texts) + "}\n"
+        text += f'{end},\n"{name}":[\n' + ",\n".join(lines)
+        end = "\n]" if lines else "]"
+    return text + end + "}\n"
 
 
 def split(
     text: str, parts: Sequence[str], lists: Sequence[str]
 ) -> tuple[Json, list[str], list[list[str]]]:
-    """Return what join() made a text of; raises ValueError for any other text."""
-    first, *lines = text.split("\n")
-    head = json.loads(first[:-1] + "}")
-    if first[-1:] != "," or not head.keys().isdisjoint({*parts, *lists}):
-        raise ValueError("another layout")
-    if lines[len(lines) - 1] or len(lines) <= len(parts):
-        raise ValueError("another layout")
+    """Return what join() made a text of; raises ValueError for any other text.
+
+    No string of JSON has a line's end in it, so what is looked for is in none.
+    """
+    starts = [f',\n"{name}":' for name in parts]
+    starts += [f'{"]" * (at > 0)},\n"{name}":[\n' for at, name in enumerate(lists)]
     found: list[str] = []
-    for name, line in zip(parts, lines, strict=False):
-        start = f'"{name}":'
-        if not line.startswith(start) or line[-1:] != ",":
+    for start in [*starts, "]}\n"]:
+        before, mark, text = text.partition(start)
+        if not mark:
             raise ValueError("another layout")
-        found.append(line[len(start) : -1])
-    at = len(parts)
-    items: list[list[str]] = []
-    for name in lists:
-        stop = lines.index("]}" if name == lists[-1] else "],", at)
-        if lines[at] != f'"{name}":[':
-            raise ValueError("another layout")
-        inner = lines[at + 1 : stop]
-        at = stop + 1
-        if not all(line[-1:] == "," for line in inner[:-1]):
-            raise ValueError("another layout")
-        items.append([*(line[:-1] for line in inner[:-1]), *inner[-1:]])
-    if at != len(lines) - 1:
+        found.append(before)
+    head = json.loads(found[0] + "}")
+    if text or not head.keys().isdisjoint({*parts, *lists}):
         raise ValueError("another layout")
-    return head, found, items
+    texts, blocks = found[1 : len(parts) + 1], found[len(parts) + 1 :]
+    # What is between two lines is never part of a value: if it is, that is no JSON.
+    return head, texts, [block[:-1].split(",\n") if block else [] for block in blocks]

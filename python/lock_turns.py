@@ -15,19 +15,26 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Callable
+from functools import lru_cache
 
 # The tickets' part of the file, which has no bytes there: locks need none.
 _TICKETS = 1 << 60
 _FIRST_LOOKS = 0.002
 _OTHERS_LOOK = 0.05
 _DEAF_LOOKS = 0.0005
+# The words: it is your turn; it is, after the next.
+_NOW, _SOON = b"n", b"s"
 
 
-def take(file: int, deadline: float) -> bool:
+def take(
+    file: int, deadline: float, prepare: Callable[[], object] | None = None
+) -> bool:
     """Take the lock of an open file, after all who came before; False past `deadline`.
 
     `deadline` is of time.monotonic(). Works in any thread; nothing is left of a waiter
-    that is interrupted or killed.
+    that is interrupted or killed. Who has to wait is given the time to `prepare` while
+    the one before is at work; it must not rely on that.
     """
     if _oldest(file) is None and _try_lock(file):
         return True
@@ -39,7 +46,10 @@ def take(file: int, deadline: float) -> bool:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            ticket.listen(min(left, _FIRST_LOOKS if is_first else _OTHERS_LOOK))
+            word = ticket.listen(min(left, _FIRST_LOOKS if is_first else _OTHERS_LOOK))
+            if word == _SOON and prepare is not None:
+                prepare()
+                prepare = None
 
 
 def leave(file: int) -> None:
@@ -87,14 +97,15 @@ class _Ticket:
             self._ear.close()
             self._ear = None
 
-    def listen(self, seconds: float) -> None:
-        """Sleep until the word comes, for so many seconds at most."""
+    def listen(self, seconds: float) -> bytes:
+        """Sleep until a word comes, for so many seconds at most; return it."""
         if self._ear is None:
             time.sleep(min(seconds, _DEAF_LOOKS))
-            return
+            return b""
         with contextlib.suppress(OSError):
             self._ear.settimeout(seconds)
-            self._ear.recv(1)
+            return self._ear.recv(1)
+        return b""
 
 
 def _address(file: int, ticket: int) -> bytes:
@@ -104,15 +115,21 @@ def _address(file: int, ticket: int) -> bytes:
 
 
 def _wake(file: int) -> None:
-    ticket = _oldest(file)
-    if ticket is None:
+    first = _oldest(file)
+    if first is None:
         return
-    with (
-        contextlib.suppress(OSError),
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mouth,
-    ):
-        mouth.setblocking(False)
-        mouth.sendto(b".", _address(file, ticket))
+    with contextlib.suppress(OSError):
+        _mouth().sendto(_NOW, socket.MSG_DONTWAIT, _address(file, first))
+    second = _oldest(file, after=first)
+    if second is not None:
+        with contextlib.suppress(OSError):
+            _mouth().sendto(_SOON, socket.MSG_DONTWAIT, _address(file, second))
+
+
+@lru_cache(maxsize=1)
+def _mouth() -> socket.socket:
+    """Return the socket for words to others; it has no name, and no reader."""
+    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
 
 
 def _try_lock(file: int) -> bool:
@@ -127,10 +144,11 @@ def _try_lock(file: int) -> bool:
 _FLOCK = struct.Struct("hhqqi4x")
 
 
-def _oldest(file: int, before: int = 0) -> int | None:
-    """Return a ticket of others, the oldest as a rule; with `before` an older one."""
-    length = before - _TICKETS if before else 0
-    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _TICKETS, length, 0)
+def _oldest(file: int, before: int = 0, after: int = _TICKETS - 1) -> int | None:
+    """Return a ticket of others between two numbers, the oldest as a rule."""
+    start = after + 1
+    length = before - start if before else 0
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
     answer = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked))
     return None if answer[0] == fcntl.F_UNLCK else int(answer[2])
 

@@ -14,7 +14,8 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import lock_turns
@@ -30,6 +31,10 @@ PUBLIC_MODE = 0o664
 _OPEN_TRIES = 10
 
 _TEMP_PREFIX = ".ds01-tmp."
+
+
+class LockHeldError(HelperError):
+    """A lock that somebody else held for longer than one would wait."""
 
 
 def explain(error: OSError, what: str, path: Path) -> HelperError:
@@ -61,10 +66,14 @@ def _is_folder(path: Path) -> bool:
 
 @contextlib.contextmanager
 def locked(
-    path: Path, timeout: float = LOCK_SECONDS, purpose: str | None = None
+    path: Path,
+    timeout: float = LOCK_SECONDS,
+    purpose: str | None = None,
+    prepare: Callable[[], object] | None = None,
 ) -> Iterator[None]:
     """Hold the lock of a lock file; raise HelperError(CONFIG) past the time limit.
 
+    Who has to wait may `prepare` meanwhile, see lock_turns.take().
     The file names its holder, since when, and with which command, for those who wait.
     The kernel drops the lock of a process that dies, however it dies.
     """
@@ -72,7 +81,7 @@ def locked(
     while True:
         file = _open_lock(path)
         try:
-            _take(file, path, timeout, deadline)
+            _take(file, path, timeout, deadline, prepare)
             # Somebody may have removed the file meanwhile: then others lock a new one.
             if _is_same_file(file, path):
                 break
@@ -105,9 +114,15 @@ def _open_lock(path: Path) -> int:
         raise explain(error, "lock", path) from error
 
 
-def _take(file: int, path: Path, timeout: float, deadline: float) -> None:
+def _take(
+    file: int,
+    path: Path,
+    timeout: float,
+    deadline: float,
+    prepare: Callable[[], object] | None,
+) -> None:
     try:
-        if lock_turns.take(file, deadline):
+        if lock_turns.take(file, deadline, prepare):
             return
     except OSError as error:
         raise explain(error, "lock", path) from error
@@ -122,16 +137,19 @@ def _is_same_file(file: int, path: Path) -> bool:
 
 
 def _note_holder(file: int, purpose: str | None) -> None:
-    holder = {
-        "pid": os.getpid(),
-        "since": utc_stamp(),
-        "command": purpose or program_name("state"),
-        "user": user_name(),
-    }
+    command = purpose or program_name("state")
+    note = _holder(os.getpid(), command, user_name()) % utc_stamp()
     # A full disk must not stop those who come to free space: the lock itself is held.
     with contextlib.suppress(OSError):
         os.ftruncate(file, 0)
-        os.pwrite(file, json.dumps(holder).encode(), 0)
+        os.pwrite(file, note.encode(), 0)
+
+
+@lru_cache(maxsize=16)
+def _holder(pid: int, command: str, user: str) -> str:
+    """Return what is noted of a holder, with %s for the time."""
+    rest = json.dumps({"pid": pid, "command": command, "user": user})
+    return '{"since": "%s", ' + rest[1:].replace("%", "%%")
 
 
 def _lock_timeout(file: int, path: Path, timeout: float) -> HelperError:
@@ -145,7 +163,7 @@ def _lock_timeout(file: int, path: Path, timeout: float) -> HelperError:
     except (OSError, ValueError, KeyError, TypeError):
         who = "a process that left no name"
         hint = f"try again; 'fuser -v {path}' shows what holds the lock"
-    return HelperError(
+    return LockHeldError(
         Exit.CONFIG, f"lock '{path}' is held by {who}, waited {timeout:g} s", hint
     )
 
@@ -236,11 +254,17 @@ def sweep(folder: Path) -> None:
                 (folder / name).unlink()
 
 
-def append_line(path: Path, line: bytes, mode: int = PRIVATE_MODE) -> None:
+def append_line(
+    path: Path,
+    line: bytes,
+    mode: int = PRIVATE_MODE,
+    later: contextlib.ExitStack | None = None,
+) -> None:
     """Append one whole line; call it with the log's lock held.
 
     The file is opened by its name each time, so that rotation may move it away. A line
-    that does not fit on the disk leaves nothing of itself.
+    that does not fit on the disk leaves nothing of itself. It is on the disk when this
+    returns, or when `later` is closed, which needs no lock.
     """
     try:
         file = _open_log(path, mode)
@@ -253,9 +277,22 @@ def append_line(path: Path, line: bytes, mode: int = PRIVATE_MODE) -> None:
         data = (b"\n" if torn else b"") + line + b"\n"
         try:
             _write_whole(file, data)
+            if later is None:
+                os.fsync(file)
         except OSError:
             os.ftruncate(file, size)
             raise
+        if later is not None:
+            later.callback(_sync, os.dup(file), path)
+    except OSError as error:
+        raise explain(error, "write", path) from error
+    finally:
+        os.close(file)
+
+
+def _sync(file: int, path: Path) -> None:
+    try:
+        os.fsync(file)
     except OSError as error:
         raise explain(error, "write", path) from error
     finally:
@@ -276,7 +313,19 @@ def _open_log(path: Path, mode: int) -> int:
 def _write_whole(file: int, data: bytes) -> None:
     if os.write(file, data) != len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    os.fsync(file)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file, with the fewest calls."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # One more than there is, so that the end is seen at once.
+        parts = [os.read(file, os.fstat(file).st_size + 1)]
+        while parts[-1]:
+            parts.append(os.read(file, 1 << 20))
+        return b"".join(parts)
+    finally:
+        os.close(file)
 
 
 def ensure_folder(path: Path) -> None:

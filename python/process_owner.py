@@ -41,7 +41,7 @@ def _process(pid: int) -> tuple[str, int] | None:
     finally:
         os.close(file)
     # The name in parentheses may hold anything, spaces and parentheses included.
-    fields = line[line.rindex(b")") + 1 :].split()
+    fields = line[line.rindex(b")") + 1 :].split(None, 20)
     return fields[0].decode("ascii"), int(fields[19])
 
 

@@ -6,7 +6,8 @@ and NVML are pretended: what they take is theirs.
 
 `call` is a single call, which holds the lock once. In `contended` 32 processes make
 cycles without a pause: each call waits for 31 others. In `paced` they make 100 cycles a
-second in all, at random moments.
+second in all, at random moments. Each process has made one cycle before the time runs:
+the first one after a fork is about copying memory.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def worker(folder: str, number: int, seconds: float, pause: float, out: Any) -> 
     allocator = world.allocator()
     times: list[list[float]] = []
     uid = 5000 + number
+    cycle(world, allocator, f"new{number}", uid)
     out[0].wait()
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -214,3 +214,42 @@ def test_many_processes_are_never_inside_at_once(tmp_path: Path) -> None:
         process.join()
         assert process.exitcode == 0
     assert total.read_text() == "480"
+
+
+def test_who_is_next_but_one_prepares_meanwhile(
+    tmp_path: Path,
+) -> None:
+    path, order = tmp_path / "x.lock", list[str]()
+
+    def prepared() -> None:
+        with locked_files.locked(path, 20, prepare=lambda: order.append("prepared")):
+            order.append("second")
+
+    def first() -> None:
+        with locked_files.locked(path, 20):
+            order.append("first")
+            # It is told while the one before holds the lock.
+            end = time.monotonic() + 10
+            while "prepared" not in order and time.monotonic() < end:
+                time.sleep(0.002)
+
+    with locked_files.locked(path):
+        threads = [threading.Thread(target=first)]
+        threads[0].start()
+        waits(path, 1)
+        threads.append(threading.Thread(target=prepared))
+        threads[1].start()
+        waits(path, 2)
+    for thread in threads:
+        thread.join()
+    assert sorted(order) == ["first", "prepared", "second"]
+    assert order[-1] == "second"
+
+
+def test_who_does_not_wait_does_not_prepare(tmp_path: Path) -> None:
+    order: list[str] = []
+    with locked_files.locked(
+        tmp_path / "x.lock", prepare=lambda: order.append("prepared")
+    ):
+        pass
+    assert order == []
