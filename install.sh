@@ -5,7 +5,8 @@
 #
 # Installs this copy of DS01 with the Debian packages and Python packages it needs, and
 # starts a Docker engine where none answers. Configuration that is there already is never
-# overwritten. Run again, it changes only what differs; from a newer copy, it upgrades.
+# overwritten. Run again, it changes only what differs; from a newer copy, it upgrades;
+# the installed copy itself puts links, folders and the system's files right.
 #
 # Options:
 #       --prefix DIR      where the program goes (default: /opt/ds01)
@@ -13,9 +14,12 @@
 #       --config-dir DIR  where the configuration goes (default: /etc/ds01)
 #       --state-dir DIR   where the records go (default: /var/lib/ds01)
 #       --log-dir DIR     where the logs go (default: /var/log/ds01)
-#       --user            install for yourself, without root, in your XDG folders; installs
-#                         no Debian packages and starts no engine
-#       --no-system       install no Debian packages and start no engine
+#       --system-dir DIR  where crontab, log rotation and login notice go, below cron.d,
+#                         logrotate.d, profile.d (default: /etc; none with --no-system)
+#       --user            install for yourself, without root, in your XDG folders; implies
+#                         --no-system
+#       --no-system       install no Debian packages, start no engine, and leave out what
+#                         goes into the system's folders
 #       --demo            then make a real container, read its limits back, and remove it
 #       --uninstall       remove the program; configuration and records stay
 #       --purge           with --uninstall: remove configuration and records too
@@ -51,6 +55,8 @@ source "${PROJECT_ROOT}/lib/install/system.bash"
 source "${PROJECT_ROOT}/lib/install/program.bash"
 # shellcheck source=lib/install/share.bash
 source "${PROJECT_ROOT}/lib/install/share.bash"
+# shellcheck source=lib/install/parts.bash
+source "${PROJECT_ROOT}/lib/install/parts.bash"
 # shellcheck source=lib/install/remove.bash
 source "${PROJECT_ROOT}/lib/install/remove.bash"
 # shellcheck source=lib/install/demo.bash
@@ -61,12 +67,12 @@ main() {
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::header "${PROJECT_ROOT}/install.sh" && exit "${EXIT_OK}" ;;
-            --prefix | --bin-dir | --config-dir | --state-dir | --log-dir)
+            --prefix | --bin-dir | --config-dir | --state-dir | --log-dir | --system-dir)
                 core::need_value "$1" "$#" "${2:-}"
                 layout::set "${1#--}" "$2"
                 shift
                 ;;
-            --prefix=* | --bin-dir=* | --config-dir=* | --state-dir=* | --log-dir=*)
+            --prefix=* | --bin-dir=* | --config-dir=* | --state-dir=* | --log-dir=* | --system-dir=*)
                 core::need_value "${1%%=*}" 2 "${1#*=}"
                 layout::set "${1%%=*}" "${1#*=}"
                 ;;
@@ -90,17 +96,19 @@ main() {
     if [[ -n "${uninstall}" ]]; then
         layout::check_rights
         remove::all "${purge}"
-    elif [[ "${PROJECT_ROOT}" -ef "${LAYOUT[prefix]}" ]]; then
-        [[ -n "${demo}" ]] || core::usage_error "this copy is the installed one; run install.sh of the new one"
-    else
+    elif [[ -z "${demo}" || ! "${PROJECT_ROOT}" -ef "${LAYOUT[prefix]}" ]]; then
         layout::check
-        system::install_packages
-        system::start_engine
-        program::install
+        if [[ ! "${PROJECT_ROOT}" -ef "${LAYOUT[prefix]}" ]]; then
+            system::install_packages
+            system::start_engine
+            parts::remember
+            program::install
+        fi
         program::link
         share::link
         program::configure
         program::make_folders
+        parts::install
         install::close
     fi
     [[ -z "${demo}" || -n "${INSTALL_DRY_RUN}" ]] || demo::run

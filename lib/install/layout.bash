@@ -2,7 +2,7 @@
 # Where an installation keeps its parts, what it may not touch, and what it says it does.
 : "${PROJECT_ROOT:?set by install.sh}" "${EXIT_REFUSED:?}" "${EXIT_PREREQUISITE:?}" "${CORE_TEMP?set by lib}"
 
-# prefix, bin, config, state, log
+# prefix, bin, config, state, log; system is empty where nothing goes into the system's folders
 declare -A LAYOUT=()
 INSTALL_USER=''
 # shellcheck disable=SC2034 # for the other files of the installer
@@ -48,19 +48,26 @@ layout::complete() {
         default=([prefix]="${share}/ds01" [bin]="${HOME}/.local/bin"
             [config]="${XDG_CONFIG_HOME:-${HOME}/.config}/ds01" [state]="${state}" [log]="${state}/log")
     fi
+    default[system]="${INSTALL_SYSTEM:+/etc}"
     : "${LAYOUT[prefix]:="${default[prefix]}"}"
     for key in bin config state log; do
         [[ -z "${LAYOUT[${key}]:-}" ]] || continue
         LAYOUT["${key}"]="$(layout::recorded "${key}")"
         [[ -n "${LAYOUT[${key}]}" ]] || LAYOUT["${key}"]="${default[${key}]}"
     done
+    # An installation that left the system's folders alone goes on doing so.
+    [[ -n "${LAYOUT[system]:-}" ]] || LAYOUT[system]="$(layout::recorded system "${default[system]}")"
 }
 
-# What the installation in the prefix recorded about itself. Prints: a value, or nothing.
-layout::recorded() { # <key>
+# What the installation in the prefix recorded about itself. Prints: a value; the default, or nothing, where none is.
+layout::recorded() { # <key> [<default>]
     local file="${LAYOUT[prefix]}/paths.json"
-    [[ -r "${file}" ]] && type -P jq > /dev/null || return 0
-    jq -r --arg key "$1" '.[if $key == "config" then "etc" else $key end] // empty' < "${file}" 2> /dev/null || true
+    if [[ ! -r "${file}" ]] || ! type -P jq > /dev/null; then
+        printf '%s' "${2:-}"
+        return 0
+    fi
+    jq -r --arg key "$1" --arg default "${2:-}" '.[if $key == "config" then "etc" else $key end] // $default' \
+        < "${file}" 2> /dev/null || true
 }
 
 # Is there an installation of DS01 in a folder?
@@ -76,6 +83,9 @@ layout::check_rights() {
             || core::die "${EXIT_REFUSED}" "no right to write '${LAYOUT[${key}]}'" \
                 "run 'sudo ./install.sh', or './install.sh --user' for yourself alone"
     done
+    [[ -z "${LAYOUT[system]}" || -n "${INSTALL_DRY_RUN}" ]] || layout::_is_writable "${LAYOUT[system]}" \
+        || core::die "${EXIT_REFUSED}" "no right to write '${LAYOUT[system]}'" \
+            "run 'sudo ./install.sh', or './install.sh --user' for yourself alone"
     for key in prefix config state log; do
         layout::_check_place "${key}"
     done

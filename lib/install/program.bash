@@ -39,6 +39,7 @@ program::_stage() { # <folder>
     find "$1" -depth -name __pycache__ -exec rm -rf -- {} +
     share::stage "$1"
     chmod -R u=rwX,go=rX -- "$1"
+    parts::render "$1"
     program::_write_paths > "$1/paths.json"
     program::_manifest "$1" > "$1/.manifest"
 }
@@ -48,10 +49,10 @@ program::_write_paths() {
     local key folder
     # No jq: a dry run comes here before it is installed.
     printf '{'
-    for key in config state log bin; do
+    for key in config state log bin system; do
         folder="${LAYOUT[${key}]//\\/\\\\}"
         printf '"%s":"%s"' "${key/config/etc}" "${folder//\"/\\\"}"
-        [[ "${key}" == bin ]] || printf ','
+        [[ "${key}" == system ]] || printf ','
     done
     printf '}\n'
 }

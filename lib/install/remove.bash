@@ -11,6 +11,7 @@ remove::all() { # <purge: yes or empty>
         remove::_say_containers
         share::unlink
         remove::_links
+        parts::remove
         install::act "remove '${LAYOUT[prefix]}'" remove::_program
     elif [[ -z "$1" ]]; then
         core::die "${EXIT_NOT_FOUND}" "DS01 is not installed in '${LAYOUT[prefix]}'" \
@@ -20,6 +21,7 @@ remove::all() { # <purge: yes or empty>
         for key in config log state; do
             [[ ! -d "${LAYOUT[${key}]}" ]] || install::act "remove '${LAYOUT[${key}]}'" rm -rf -- "${LAYOUT[${key}]}"
         done
+        parts::purge
         remove::_engine
         ((INSTALL_CHANGES > 0)) || core::info 'nothing to do'
     else

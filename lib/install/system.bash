@@ -44,6 +44,9 @@ system::find_missing() {
     fi
     type -P whiptail > /dev/null || optional+=(whiptail) # rule: it is only looked for
     type -P mmdebstrap > /dev/null || optional+=(mmdebstrap)
+    # They have their programs where not everybody's PATH leads to.
+    [[ -x /usr/sbin/cron || -x /usr/sbin/crond ]] || optional+=(cron)
+    [[ -x /usr/sbin/logrotate ]] || optional+=(logrotate)
     [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] || optional+=(debian-archive-keyring)
 
     if [[ -n "${INSTALL_SYSTEM}" ]]; then

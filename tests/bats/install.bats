@@ -16,7 +16,7 @@ setup() {
     mkdir -p -- "${place}"
     prefix="${place}/opt/ds01"
     into=(--no-system --prefix "${prefix}" --bin-dir "${place}/bin" --config-dir "${place}/etc" --state-dir "${place}/state"
-        --log-dir "${place}/log")
+        --log-dir "${place}/log" --system-dir "${place}/system")
 }
 
 teardown() {
@@ -76,17 +76,20 @@ make_copy() {
     [[ "${output}" == *"would install DS01 $(cat "${ROOT}/VERSION") in '${prefix}'"* ]]
     [[ "${output}" == *"would link '${place}/bin/container-run'"* ]]
     [[ "${output}" == *"would make '${place}/etc/resource-limits.yaml'"* ]]
+    [[ "${output}" == *"would make '${place}/system/profile.d/ds01.sh'"* ]]
 }
 
 @test "install.sh: installs, changes nothing when run again, and uninstalls" {
-    local before
+    local before file
     umask 077
     "${ROOT}/install.sh" "${into[@]}"
     run -0 "${place}/bin/container" --help
     [[ "${output}" == *container-run* || "${output}" == *'run '* ]]
     run -0 "${place}/bin/ds01-config" check
-    run -0 env MANPATH="${place}/share/man" MANPAGER=cat man container-run
-    [[ "${output}" == *'CONTAINER-RUN(1)'* ]]
+    if type -P man > /dev/null; then
+        run -0 env MANPATH="${place}/share/man" MANPAGER=cat man container-run
+        [[ "${output}" == *'CONTAINER-RUN(1)'* ]]
+    fi
     # What the completion of bash asks is the installed program, by its final place.
     run -0 bash -c 'source "$1"; COMP_WORDS=(container ru) COMP_CWORD=1 COMP_LINE="container ru" COMP_POINT=12
         _ds01_complete; printf "%s\n" "${COMPREPLY[@]}"' - "${place}/share/bash-completion/completions/container"
@@ -96,6 +99,18 @@ make_copy() {
     [[ -x "${prefix}/venv/bin/python3" && "$(stat -c %a "${place}/etc/hooks.d")" == 755 ]]
     # Other users read the program whatever the administrator's umask is.
     [[ -z "$(find "${prefix}" ! -type l ! -perm -a=r)" && -z "$(find "${prefix}" -type d ! -perm -a=rx)" ]]
+
+    # What goes into the system's folders names this installation, and no other.
+    for file in cron.d/ds01 logrotate.d/ds01 profile.d/ds01.sh; do
+        [[ "$(stat -c %a "${place}/system/${file}")" == 644 ]]
+        grep -qF -e "${prefix}/" -e "${place}/log/" "${place}/system/${file}"
+        run ! grep -E '[" ](/opt/ds01|/var/(lib|log)/ds01|/etc/ds01)' "${place}/system/${file}"
+    done
+    run -0 dash -i -c ". '${place}/system/profile.d/ds01.sh'"
+    grep -qF "${place}/state" "${prefix}/lib/login-notice"
+    for file in prometheus/alerts.yml grafana/ds01.json; do
+        cmp "${ROOT}/config/${file}" "${prefix}/config/${file}"
+    done
 
     picture "${place}" > "${BATS_TEST_TMPDIR}/before"
     run -0 --separate-stderr "${ROOT}/install.sh" "${into[@]}"
@@ -112,11 +127,19 @@ make_copy() {
     [[ "${stderr}" == *"kept your '${place}/etc/ds01.yaml'"* ]]
     [[ "$(sha256sum "${place}/etc/ds01.yaml")" == "${before}" ]]
 
+    # The installed copy puts right what is gone; what the administrator changed stays, and goes out of the way at last.
+    rm "${place}/system/logrotate.d/ds01" "${place}/bin/gpu-status"
+    printf '# mine\n' >> "${place}/system/profile.d/ds01.sh"
+    run -0 --separate-stderr "${prefix}/install.sh"
+    [[ "${stderr}" == *"make '${place}/system/logrotate.d/ds01'"* && "${stderr}" == *"link '${place}/bin/gpu-status'"* ]]
+    [[ "${stderr}" == *"kept your '${place}/system/profile.d/ds01.sh'"* && "${stderr}" != *'engine (without'* ]]
+
     touch "${place}/state/container-metadata/x.json"
     run -0 --separate-stderr "${prefix}/install.sh" --uninstall --dry-run
     [[ "${output}" == *"would remove '${prefix}'"* && -d "${prefix}" ]]
     "${prefix}/install.sh" --uninstall
     [[ ! -e "${prefix}" && ! -e "${place}/bin" && ! -e "${place}/share" && -f "${place}/etc/ds01.yaml" && -f "${place}/state/container-metadata/x.json" ]]
+    [[ "$(cd "${place}/system" && find . -type f)" == ./profile.d/ds01.sh.disabled ]]
     run -3 "${ROOT}/install.sh" "${into[@]}" --uninstall
     "${ROOT}/install.sh" "${into[@]}" --uninstall --purge
     [[ "$(ls -A "${place}")" == opt && -z "$(ls -A "${place}/opt")" ]]
@@ -125,6 +148,7 @@ make_copy() {
 @test "install.sh: an upgrade takes old files away and keeps what is the administrator's" {
     make_copy
     printf '9.9.9\n' > "${copy}/VERSION"
+    printf '# older\n' >> "${copy}/config/profile.d/ds01.sh"
     sed 's/container-open/container-gone/' "${ROOT}/bin/container-open" > "${copy}/bin/container-gone"
     printf '#!/bin/sh\n' > "${copy}/lib/gone.bash"
     chmod +x "${copy}/bin/container-gone"
@@ -142,6 +166,8 @@ make_copy() {
     [[ ! -L "${place}/share/man/man1/container-gone.1" && -e "${place}/share/man/man1/container-run.1" ]]
     [[ "${stderr}" == *"kept '${place}/share/bash-completion/completions/container-list'"* ]]
     [[ ! -L "${place}/bin/container-gone" && ! -e "${prefix}/lib/gone.bash" && -e "${prefix}/note-of-the-admin" ]]
+    [[ "${stderr}" == *"renew '${place}/system/profile.d/ds01.sh'"* ]]
+    run ! grep older "${place}/system/profile.d/ds01.sh"
     cmp "${ROOT}/lib/core.bash" "${prefix}/lib/core.bash"
     "${prefix}/venv/bin/python3" -sE -c 'import h11, yaml'
     [[ ! -e "${prefix}.new" && ! -e "${prefix}.old" ]]
@@ -193,7 +219,8 @@ make_copy() {
 
 @test "install.sh: --user uses the XDG folders and the installed commands find them" {
     local program
-    "${ROOT}/install.sh" --user -q
+    run -0 --separate-stderr "${ROOT}/install.sh" --user
+    [[ "${stderr}" == *'left out: crontab, log rotation and login notice'* ]]
     program="${HOME}/.local/share/ds01"
     [[ -L "${HOME}/.local/share/man/man1/container-run.1" ]]
     [[ -L "${HOME}/.local/share/bash-completion/completions/container-run" ]]
