@@ -22,13 +22,14 @@ from pathlib import Path
 import settings
 from _common import Exit, HelperError, nearest, print_json, program_name, run
 from engine import Engine, reason
+from images import Image, read_images, visible
 
 # Our mlc and DS01 agree on what this host is; where AIME's mlc is used, ours still lies
 # beside it.
 sys.path.append(str(settings.OUR_MLC))
 from mlc_base import MlcError
+from mlc_catalog import CPU, Entry, parse, usable
 from mlc_catalog import FILE_NAME as CATALOG
-from mlc_catalog import Entry, parse, usable
 from mlc_host import architecture as host_architecture
 
 CUSTOM = "Custom"
@@ -118,6 +119,43 @@ def custom_entry(image: str, architecture: str) -> Entry:
         )
     slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", image.partition("@")[0])
     return Entry(CUSTOM, slug, (architecture,), image)
+
+
+def custom_images(found: Iterable[Image]) -> list[Entry]:
+    """Return the catalog entries of custom images: `Custom, NAME, [ARCH], IMAGE`.
+
+    Somebody else's that is shared is USER/NAME. Without the tag, to which AIME's mlc
+    adds another.
+    """
+    return [
+        Entry(
+            CUSTOM,
+            image.shown,
+            (image.architecture if image.architecture != "-" else CPU,),
+            image.reference.removesuffix(":latest"),
+        )
+        for image in found
+    ]
+
+
+def entry_of(word: str, customs: Sequence[Entry], architecture: str) -> Entry:
+    """Return the entry of an image by name: a custom one, or any other.
+
+    Raises HelperError(REFUSED) for a custom one of another architecture.
+    """
+    bare = word.removesuffix(":latest")
+    for entry in customs:
+        if bare not in {entry.version, entry.image}:
+            continue
+        if not entry.runs_on(architecture):
+            raise HelperError(
+                Exit.REFUSED,
+                f"image '{word}' is for {entry.architectures[0]}, and this host is "
+                f"{architecture}",
+                f"build it for this host with 'image-update {entry.version}'",
+            )
+        return entry
+    return custom_entry(word, architecture)
 
 
 def merged(settled: settings.Settings, home: Path) -> list[Entry]:
@@ -243,12 +281,14 @@ def do_overlay(words: argparse.Namespace) -> int:
     home = settings.mlc_home(settled)
     architecture = chosen_architecture(words.arch, settled)
     entries = merged(settled, home)
-    if words.image:
-        entry = custom_entry(words.image, architecture)
-        entries = [*entries, entry]
-    else:
-        entry = choose(entries, words.framework, words.version, architecture)
     with Engine(settings.engine_address()) as engine:
+        customs = custom_images(visible(read_images(engine)))
+        entries += customs
+        if words.image:
+            entry = entry_of(words.image, customs, architecture)
+            entries += [] if entry in customs else [entry]
+        else:
+            entry = choose(entries, words.framework, words.version, architecture)
         is_local = engine.image(entry.image) is not None
         if home.resolve() != settings.OUR_MLC.resolve() and (
             is_local or entry.image != BASE_IMAGE

@@ -309,7 +309,8 @@ class Doors:
         if exchange.request.method == "DELETE":
             check_reference(exchange.route.name, self._caller)
         else:
-            check_reference(query.get("repo", ""), self._caller)
+            name = ":".join(filter(None, (query.get("repo"), query.get("tag"))))
+            check_reference(name, self._caller)
         await exchange.stream()
 
     async def _pull(self, exchange: Exchange) -> None:
