@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import lifecycle_archive
 import lifecycle_view
 import state
 import terminals
 from _common import Exit, HelperError, Paths, say
 from engine import Engine, reason
-from gpu_allocator import Allocator
 from gpu_reconcile import CREATED_TIMEOUT, RESERVATION
 from lifecycle_memory import Entry
 from lifecycle_types import Act, Subject
 from locked_files import locked
 from policy_server import Lifecycle
+
+if TYPE_CHECKING:
+    from gpu_allocator import Allocator
 
 PROGRAM = "lifecycle"
 _AT_ONCE = 16
@@ -71,6 +71,8 @@ def stop_all(
     """Stop containers, all at once; return how each went."""
     if not tasks:
         return []
+
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - rarely needed
 
     def stop_one(task: Task) -> Done:
         try:
@@ -156,6 +158,8 @@ def remove_all(
 def _remove(
     paths: Paths, address: str, task: Task, policy: Lifecycle, now: datetime
 ) -> Done:
+    import lifecycle_archive  # noqa: PLC0415 - rarely needed
+
     subject, facts = task.subject, dict[str, Any]()
     with Engine(address, timeout=600.0) as engine:
         details = engine.get(f"/containers/{quote(subject.id, '')}/json", {"size": "1"})

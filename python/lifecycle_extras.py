@@ -2,48 +2,92 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import settings
 from _common import HelperError, Paths, say
 from engine import Engine
+from lifecycle_look import Snapshot
 from lifecycle_memory import outlook
 from lifecycle_pass import PROGRAM, Report
 from policy import Policy, find_group, identify_user
 
+if TYPE_CHECKING:
+    from gpu_report import Status
+
+# leftovers.py looks once an hour; it need not be loaded to know that.
+_LEFTOVERS = "leftovers.json"
+
 
 def run_extras(paths: Paths, address: str, found: Report) -> None:
     """Do both; what goes wrong is a warning, and tried again by a later pass."""
-    import leftovers  # noqa: PLC0415 - dry runs and tests of the pass need neither
-    import metrics  # noqa: PLC0415
-
     snapshot = found.snapshot
     with Engine(address, timeout=60.0) as engine:
-        if snapshot is not None:
+        if snapshot is not None and _is_due(paths, found):
+            import leftovers  # noqa: PLC0415 - once an hour
+
             try:
                 leftovers.sweep(paths, engine, snapshot.policy, found.at)
             except HelperError as error:
                 say("warning", f"left-overs stay: {error.message}", PROGRAM)
-        shown = [
-            outlook(name, entry, found.at)
-            for name, entry in found.memory.containers.items()
-        ]
-        idle = {
-            item.container: item.idle_seconds
-            for item in shown
-            if item.idle_seconds is not None
-        }
-        figures = metrics.Pass(
-            now=found.at,
-            seconds=found.took,
-            skipped=found.skipped.message if found.skipped else None,
-            status=snapshot.status if snapshot else None,
-            idle=idle,
-        )
-        policy = snapshot.policy if snapshot else None
-        metrics.write_metrics(
-            paths,
-            figures,
-            lambda uid: _group_of(policy, uid),
-            engine if snapshot else None,
-        )
+        _metrics(paths, engine, found)
+
+
+def _is_due(paths: Paths, found: Report) -> bool:
+    try:
+        age = found.at.timestamp() - (paths.state / _LEFTOVERS).stat().st_mtime
+    except OSError:
+        return True
+    return not 0 <= age < 3000
+
+
+def _metrics(paths: Paths, engine: Engine, found: Report) -> None:
+    try:
+        if settings.metrics_folder(settings.load_settings(paths.settings)) is None:
+            return
+    except HelperError as error:
+        say("warning", f"no metrics: {error.message}", PROGRAM)
+        return
+    import metrics  # noqa: PLC0415 - only where they are wanted
+
+    snapshot = found.snapshot
+    shown = [
+        outlook(name, entry, found.at)
+        for name, entry in found.memory.containers.items()
+    ]
+    idle = {
+        item.container: item.idle_seconds
+        for item in shown
+        if item.idle_seconds is not None
+    }
+    figures = metrics.Pass(
+        now=found.at,
+        seconds=found.took,
+        skipped=found.skipped.message if found.skipped else None,
+        status=_status(snapshot) if snapshot else None,
+        idle=idle,
+    )
+    policy = snapshot.policy if snapshot else None
+    metrics.write_metrics(
+        paths,
+        figures,
+        lambda uid: _group_of(policy, uid),
+        engine if snapshot else None,
+    )
+
+
+def _status(snapshot: Snapshot) -> Status:
+    from gpu_device_states import device_states  # noqa: PLC0415
+    from gpu_report import Status, ordered  # noqa: PLC0415
+
+    document, world = snapshot.document, snapshot.world
+    return Status(
+        devices=device_states(document, world.view, world.inventory),
+        grants=document.grants,
+        queue=tuple(ordered(document, world, document.queue)),
+        inventory=world.inventory,
+        view=world.view,
+    )
 
 
 def _group_of(policy: Policy | None, uid: int) -> str:

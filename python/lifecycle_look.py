@@ -13,14 +13,9 @@ import lifecycle_view as view
 from _common import Exit, HelperError, Paths
 from activity_reader import Target, Watcher, keep_files
 from engine import Engine
-from gpu_allocator import Allocator
-from gpu_choice import Choices
 from gpu_desk import Desk
-from gpu_device_states import device_states
 from gpu_engine_view import read_view
-from gpu_queue import Given
 from gpu_reconcile import World, reconcile
-from gpu_report import Status, ordered
 from gpu_state import Document
 from gpu_types import Inventory
 from lifecycle_types import ACTIVE, Subject, Terms
@@ -35,12 +30,13 @@ class Snapshot:
     policy: Policy
     subjects: tuple[Subject, ...]
     pids: Mapping[str, int]
-    status: Status
+    document: Document
+    world: World
 
 
 def look(
     paths: Paths,
-    allocator: Allocator,
+    desk: Desk,
     address: str,
     inventory: Inventory,
     *,
@@ -50,7 +46,6 @@ def look(
 
     Raises HelperError where engine, NVML, policy or state cannot be used.
     """
-    desk = allocator.desk
     policy = desk.policy()
     if inventory.error is not None:
         raise HelperError(
@@ -78,15 +73,8 @@ def look(
         if subject.state in ACTIVE
     }
     sampled = _sampled(subjects, targets, inventory, now)
-    status = Status(
-        devices=device_states(document, world.view, inventory),
-        grants=document.grants,
-        queue=tuple(ordered(document, world, document.queue)),
-        inventory=inventory,
-        view=world.view,
-    )
     pids = {key: target.pid for key, target in targets.items()}
-    return Snapshot(policy, sampled, pids, status)
+    return Snapshot(policy, sampled, pids, document, world)
 
 
 def _allocated(
@@ -109,6 +97,10 @@ def _wanted(desk: Desk, document: Document, world: World) -> frozenset[str]:
     wanted: set[str] = set()
     if not document.queue:
         return frozenset()
+    from gpu_choice import Choices  # noqa: PLC0415 - only where somebody waits
+    from gpu_queue import Given  # noqa: PLC0415
+    from gpu_report import ordered  # noqa: PLC0415
+
     choices = Choices(document, world, desk)
     given: list[Given] = []
     kept: set[str] = set()

@@ -29,8 +29,7 @@ from typing import Any, Literal, cast
 import locked_files
 import state
 from _common import HelperError, Paths
-from gpu_state import parse_time
-from units import utc_stamp
+from units import read_stamp, utc_stamp
 
 VERSION = 1
 FILE = "lifecycle.json"
@@ -396,8 +395,8 @@ def _entry(raw: Json) -> Entry:
             Warned(
                 str(item["rule"]),
                 int(item["percent"]),
-                parse_time(item["at"]),
-                parse_time(item["due"]),
+                read_stamp(item["at"]),
+                read_stamp(item["due"]),
             )
             for item in raw["warned"]
         ),
@@ -406,7 +405,7 @@ def _entry(raw: Json) -> Entry:
         else Next(
             _action(coming["action"]),
             str(coming["rule"]),
-            parse_time(coming["at"]),
+            read_stamp(coming["at"]),
             str(coming["why"]),
         ),
         doing=None
@@ -414,7 +413,7 @@ def _entry(raw: Json) -> Entry:
         else Doing(
             _action(doing["action"]),
             str(doing["rule"]),
-            parse_time(doing["at"]),
+            read_stamp(doing["at"]),
             int(doing["patience"]),
             dict(doing["figures"]),
         ),
@@ -434,7 +433,7 @@ def _stamp(moment: datetime | None) -> str | None:
 
 
 def _moment(value: object) -> datetime | None:
-    return None if value is None else parse_time(value)
+    return None if value is None else read_stamp(value)
 
 
 def with_entry(memory: Memory, name: str, entry: Entry) -> Memory:

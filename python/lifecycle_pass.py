@@ -23,7 +23,7 @@ import lifecycle_words as words
 import state
 from _common import HelperError, Paths, say
 from event_log import append_events
-from gpu_allocator import Allocator
+from gpu_desk import Desk
 from gpu_inventory import read_inventory
 from gpu_types import Inventory
 from lifecycle_look import Snapshot, look
@@ -85,13 +85,14 @@ class Pass:
         self._paths = paths
         self._address = address
         self._is_dry = dry_run
-        self._now = lambda: clock.whole(now())
+        self._clock = now
         self._uptime = uptime
         self._inventory = inventory
         self._seen = Inventory()
-        self._allocator = Allocator(
-            paths, address, now=now, inventory=lambda: self._seen
-        )
+        self._desk = Desk(paths, address, now=now, inventory=lambda: self._seen)
+
+    def _now(self) -> datetime:
+        return clock.whole(self._clock())
 
     def run(self) -> Report:
         """Make the pass; return what came of it.
@@ -128,7 +129,7 @@ class Pass:
             self._seen = self._inventory()
             report.snapshot = snapshot = look(
                 self._paths,
-                self._allocator,
+                self._desk,
                 self._address,
                 self._seen,
                 write=not self._is_dry,
@@ -243,10 +244,15 @@ class Pass:
         ]
 
     def _return_gpus(self, report: Report) -> None:
-        done = []
-        for task in self._tasks(report, "return-gpus"):
+        tasks, done = self._tasks(report, "return-gpus"), []
+        if not tasks:
+            return
+        from gpu_allocator import Allocator  # noqa: PLC0415 - rarely needed
+
+        allocator = Allocator(self._paths, self._address)
+        for task in tasks:
             try:
-                done.append(acts.return_gpus(self._allocator, task))
+                done.append(acts.return_gpus(allocator, task))
             except HelperError as error:
                 done.append(acts.Done(task, error.message))
         self._close(report, report.memory, done)

@@ -9,15 +9,17 @@ import contextlib
 import json
 import os
 import re
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import terminals
 from _common import Paths, say
+
+if TYPE_CHECKING:
+    import subprocess
 
 PROGRAM = "lifecycle"
 _SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
@@ -136,6 +138,8 @@ def mail_text(message: Message) -> bytes:
 
 
 def _start(words: Sequence[str], data: bytes) -> subprocess.Popen[bytes] | None:
+    import subprocess  # noqa: PLC0415 - rarely needed
+
     try:
         child = subprocess.Popen(
             words,
@@ -155,6 +159,10 @@ def _start(words: Sequence[str], data: bytes) -> subprocess.Popen[bytes] | None:
 
 
 def _wait(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    if not children:
+        return
+    import subprocess  # noqa: PLC0415 - rarely needed
+
     deadline = time.monotonic() + _PATIENCE_SECONDS
     for child in children:
         name = child.args[0] if isinstance(child.args, list) else child.args

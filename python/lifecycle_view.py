@@ -19,10 +19,11 @@ from gpu_desk import Desk
 from gpu_engine_view import MANAGED
 from gpu_reconcile import HOLD_EXPIRED
 from gpu_rehome import ASIDE, MOVED_FROM
-from gpu_state import Document, Grant, parse_time
+from gpu_state import Document, Grant
 from lifecycle_clock import whole
 from lifecycle_types import Holding, Subject, Term, Terms
 from policy import Policy, User
+from units import read_stamp
 
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 # Made from a file that somebody brought: what is in it is in no image that stays.
@@ -96,7 +97,7 @@ def moment(text: object) -> datetime | None:
     """Return a time of the engine's; None for its zero."""
     try:
         # Nine decimals are more than Python reads, and three are what we write.
-        found = parse_time(_FRACTION.sub(r"\1", str(text)))
+        found = read_stamp(_FRACTION.sub(r"\1", str(text)))
     except ValueError:
         return None
     return whole(found) if found.year > 1 else None
@@ -113,7 +114,7 @@ def kept(
     if not isinstance(asked, dict) or asked.get("id") != identity:
         return None, ""
     try:
-        until, at = parse_time(asked["until"]), parse_time(asked["at"])
+        until, at = read_stamp(asked["until"]), read_stamp(asked["at"])
     except (KeyError, TypeError, ValueError):
         return None, ""
     if most is not None:

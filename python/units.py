@@ -136,3 +136,14 @@ def utc_stamp(moment: datetime | None = None) -> str:
     moment = moment or datetime.now(timezone.utc)
     text = moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")
     return text.removesuffix("+00:00") + "Z"
+
+
+def read_stamp(text: object) -> datetime:
+    """Return the moment of a stamp that utc_stamp wrote; raises ValueError."""
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is not a text")
+    # Python 3.10 does not read the Z.
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        raise ValueError(f"'{text}' has no time zone")
+    return moment
