@@ -72,9 +72,24 @@ create::take_words() { # [<word>...]
     [[ -z "${CREATE[name]}" ]] || create::check_name "${CREATE[name]}"
 }
 
+# An image of the user's, or one that is shared, may be named by its short name; without a word about it, the image
+# that is called like the container is meant. Sets: CREATE[image].
+create::find_own_image() {
+    local json word="${CREATE[image]}"
+    [[ -z "${CREATE[framework]}" && -n "${word}${CREATE[name]}" ]] || return 0
+    # A name with a tag, or with more than an owner, is the engine's.
+    [[ "${word}" != *:* && "${word}" != */*/* ]] || return 0
+    json="$(core::helper images resolve -- "${word:-${CREATE[name]}}")" || exit
+    [[ "$(jq -r .found <<< "${json}")" == true ]] || return 0
+    [[ -n "${word}" || "$(jq -r .mine <<< "${json}")" == true ]] || return 0
+    CREATE[image]="$(jq -r .reference <<< "${json}")"
+    [[ -n "${word}" ]] || core::info "taking your image '${CREATE[name]}', which is called like the container"
+}
+
 # Ask for what is needed and missing, or say which words are missing where nobody can be asked.
 create::ask_missing() {
     local missing=()
+    create::find_own_image
     [[ -n "${CREATE[name]}" ]] || missing+=(NAME)
     [[ -n "${CREATE[framework]}" || -n "${CREATE[image]}" ]] || missing+=("FRAMEWORK (or '--image')")
     ((${#missing[@]} > 0)) || return 0
@@ -92,16 +107,23 @@ create::ask_name() {
     [[ -n "${CREATE[name]}" ]] || menu::left
 }
 
-# Ask for framework and version out of the catalog.
+# Ask for an own or shared image, or for framework and version out of the catalog.
 create::ask_framework() {
     local json rows=() items=() status=0 choice
+    image::offers items
     json="$(core::helper catalog list ${CREATE[arch]:+--arch "${CREATE[arch]}"})" || exit
     mapfile -t rows <<< "$(jq -r '.images[] | [.framework + " " + .version, .image] | .[]' <<< "${json}")"
-    items=("${rows[@]}")
+    items+=("${rows[@]}")
     ((${#items[@]} > 1)) || core::die "${EXIT_NOT_FOUND}" "the catalog has no image for this host" \
         "give the image with '--image'"
     choice="$(menu::select "New container" "Which framework should '${CREATE[name]}' have?" "${items[@]}")" || status=$?
     ((status == 0)) || menu::left
+    # A framework's entry has its version behind a blank, which no image's name has.
+    if [[ "${choice}" != *' '* ]]; then
+        CREATE[image]="${choice}"
+        create::find_own_image
+        return
+    fi
     CREATE[framework]="${choice%% *}"
     CREATE[version]="${choice#* }"
 }

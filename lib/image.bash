@@ -60,7 +60,9 @@ image::_progress() {
             line="${line#step }"
             step="step ${line/\// of }"
             began="${SECONDS}"
-            [[ -t 2 ]] || core::info "${step}"
+            # In a log only what takes its time: the builder's own small steps are in capitals.
+            line="${line#* }"
+            [[ -t 2 || "${line}" =~ ^[A-Z][A-Z] ]] || core::info "${line}"
         fi
         [[ -t 2 && -n "${step}" && -z "${CORE_QUIET}" ]] || continue
         columns="$(tput cols 2> /dev/null)" || columns=80
@@ -78,8 +80,10 @@ image::_end_line() {
 # Say what a plan changes: the Dockerfile and the versions. Prints: nothing if it changes nothing.
 image::print_changes() {
     jq -r '
-        def line: if .old == null then "  + \(.name) \(.new)" elif .new == null then "  - \(.name) \(.old)"
-            else "  ~ \(.name) \(.old) -> \(.new)" end;
+        def short: gsub("(?<id>sha256:[0-9a-f]{12})[0-9a-f]+"; .id);
+        def line: (if .kind == "base" then "base" else .name end) as $what
+            | if .old == null then "  + \($what) \(.new | short)" elif .new == null then "  - \($what) \(.old | short)"
+            else "  ~ \($what) \(.old | short) -> \(.new | short)" end;
         (if .dockerfile_diff == "" then empty else "Dockerfile:", .dockerfile_diff end),
         (if (.lock_changes | length) == 0 then empty else "Versions:", (.lock_changes[] | line) end)' <<< "${IMAGE_PLAN}"
 }
@@ -106,14 +110,20 @@ image::tell_warnings() {
 # Tell what was built, and what to type next.
 image::print_summary() {
     local size
-    size="$(numfmt --to=iec "$(jq -r .size <<< "${IMAGE_BUILT}")")"
+    size="$(numfmt --to=si --round=nearest --suffix=B "$(jq -r '.size // 0' <<< "${IMAGE_BUILT}")")"
     jq -rn --argjson plan "${IMAGE_PLAN}" --argjson built "${IMAGE_BUILT}" --arg size "${size}" '
-        "image      \($plan.name) (\($built.reference), \($size), built in \($built.seconds | round) s)",
-        "base       \($plan.base.image)",
-        "layers     \([$plan.layers[].name] | join(", ") | if . == "" then "none" else . end)",
-        "source     \($plan.folder)",
-        "log        \($built.log)",
-        "next       container-run my-project --image \($plan.name)"'
+        def given($what): if . == null or . == "" then empty else $what + . end;
+        if $built.id == null then
+            "source     \($plan.folder)",
+            "next       image-update \($plan.name) --rebuild"
+        else
+            "image      \($plan.name) (\($built.reference), \($size), built in \($built.seconds | round) s)",
+            ($plan.base.image | given("base       ")),
+            ([$plan.layers[]?.name] | join(", ") | given("layers     ")),
+            "source     \($plan.folder)",
+            ($built.log | given("log        ")),
+            "next       container-run my-project --image \($plan.name)"
+        end'
 }
 
 # Say which containers still run an older build of the image, and how to move one.

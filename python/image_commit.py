@@ -97,7 +97,7 @@ def commit(engine: Engine, item: Container, name: str) -> dict[str, Any]:
         "size": made.get("Size", 0),
         "seconds": round(time.monotonic() - begun, 1),
         "base": item.framework,
-        "log": "none",
+        "log": None,
         "lock_changes": [],
         "outdated": [],
     }

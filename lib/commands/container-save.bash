@@ -128,5 +128,5 @@ container-save::_commit() { # <container> <image>
     core::make_temp
     core::info "copying the files of '$1'"
     IMAGE_BUILT="$(image::governed image_commit -- "$1" "$2")" || exit
-    IMAGE_PLAN="$(jq -c '{name, base: {image: .base}, layers: [], folder: "none: a copy cannot be updated"}' <<< "${IMAGE_BUILT}")"
+    IMAGE_PLAN="$(jq -c '{name, base: {image: .base}, layers: [], folder: "none: it is a copy of a container"}' <<< "${IMAGE_BUILT}")"
 }

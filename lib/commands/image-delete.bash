@@ -40,3 +40,12 @@ main() {
         core::info "image '${name}' is deleted"
     done < <(jq -r '.deleted[].name' <<< "${json}")
 }
+
+# What goes, for a person.
+image-delete::_text() { # <json of images delete --dry-run>
+    jq -r '
+        "These images will be deleted:", (.deleted[] | "  \(.name)"),
+        (if (.sources | length) == 0 then "Their source stays." else "and with them the folders", (.sources[] | "  \(.)") end),
+        (if (.containers | length) == 0 then empty
+            else "Containers that were made of them stay and work on: \(.containers | join(", "))." end)' <<< "$1"
+}
