@@ -8,8 +8,9 @@ choose::items() { # <array-name> [<state>]
     local json
     json="$(core::helper containers list --json)" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t choose_items < <(jq -r --arg state "${2:-}" '.containers[]
-        | select($state == "" or .state == $state) | .name, (.framework + ", " + .state)' <<< "${json}")
+    mapfile -t choose_items < <(jq -r --arg state "${2:-}" '.containers[] | select($state == "" or .state == $state)
+        | .name, ([.framework, .state, (.gpus | select(. != "" and . != "none")), (.next // "" | select(. != ""))]
+            | join(", "))' <<< "${json}")
 }
 
 # The names of the user's containers. Sets: the array named.
@@ -63,4 +64,33 @@ choose::fill() { # <array-name> <all: yes or empty> <title> [<state>]
         [[ -n "${chosen}" ]] || menu::left
         mapfile -t choose_filled <<< "${chosen}"
     fi
+}
+
+# Ask for one of the containers, the images or the devices of a table, and then what to do with it; run that. Used by the
+# tables' --interactive.
+choose::act() { # <title> <name> <command>...
+    local title="$1" name="$2" command items=() status=0 chosen line
+    shift 2
+    for command in "$@"; do
+        line="$(sed -n 's/^# Summary: //p; /^[^#]/q' "$(core::launcher "${command%% *}")")"
+        items+=("${command}" "${line}")
+    done
+    chosen="$(menu::select "${title}" "What shall be done with '${name}'?" "${items[@]}")" || status=$?
+    ((status == 0)) || menu::left
+    read -ra items <<< "${chosen}"
+    core::same_in_words "${items[@]}" "${name}"
+    exec "$(core::launcher "${items[0]}")" "${items[@]:1}" "${name}"
+}
+
+# The commands that suit a container in its state. Sets: the array named.
+choose::verbs() { # <array-name> <state>
+    local -n choose_verbs="$1"
+    choose_verbs=(container-open)
+    if [[ "$2" == running ]]; then
+        choose_verbs+=(container-stop container-keep)
+    else
+        choose_verbs+=(container-start)
+    fi
+    # shellcheck disable=SC2034 # the caller's array, by reference
+    choose_verbs+=(container-why gpu-explain container-export container-remove)
 }

@@ -5,7 +5,7 @@
 : "${EXIT_OK:?}"
 
 main() {
-    local words=(list)
+    local words=(list) asks=''
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -18,6 +18,7 @@ main() {
             -d | --data) words+=(--column data) ;;
             -m | --models) words+=(--column models) ;;
             -s | --size) words+=(--column size) ;;
+            -i | --interactive) asks=yes ;;
             --json) words+=(--json) ;;
             -*) core::unknown_option "$1" ;;
             *) core::usage_error "unexpected word '$1'" ;;
@@ -25,6 +26,18 @@ main() {
         shift
     done
 
+    [[ -z "${asks}" ]] || container-list::_pick
     core::run_pre_hooks
     core::helper containers "${words[@]}"
+}
+
+# Pick one of the containers and act on it.
+container-list::_pick() {
+    local name json verbs=()
+    core::is_interactive || core::usage_error "nobody can be asked: '--interactive' needs a terminal"
+    mlc::load
+    name="$(choose::one Containers)" || exit
+    json="$(mlc::container_json "${name}")" || exit
+    choose::verbs verbs "$(jq -r .state <<< "${json}")"
+    choose::act Containers "${name}" "${verbs[@]}"
 }

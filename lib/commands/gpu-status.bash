@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # gpu-status: the table of all devices.
-: "${EXIT_OK:?}"
+: "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}"
 
 main() {
-    local words=() watch='' json=''
+    local words=() watch='' json='' asks=''
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             -m | --mine) words+=(--mine) ;;
+            -i | --interactive) asks=yes ;;
             --watch) watch=yes ;;
             --json) words+=(--json) && json=yes ;;
             -*) core::unknown_option "$1" ;;
@@ -17,10 +18,33 @@ main() {
     done
     [[ -z "${watch}" || -z "${json}" ]] || core::usage_error "'--watch' and '--json' do not go together"
 
+    [[ -z "${asks}" ]] || gpu-status::_pick
+
     core::run_pre_hooks
     if [[ -n "${watch}" ]]; then
         core::watch gpu_status "${words[@]}"
     else
         core::helper gpu_status "${words[@]}"
     fi
+}
+
+# Pick one of the devices: act on the container of the user's that has it, or ask for one of its kind.
+gpu-status::_pick() {
+    local json items=() status=0 index device name verbs=()
+    core::is_interactive || core::usage_error "nobody can be asked: '--interactive' needs a terminal"
+    mlc::load
+    json="$(core::helper gpu_status --json)" || exit
+    mapfile -t items < <(jq -r '.devices[] | (.index // .uuid), "\(.profile), \(.state)"
+        + (.grant | if . == null then "" else ", \(.user)" end)' <<< "${json}")
+    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "this server has no GPU to choose" "run 'ds01-doctor' to see why"
+    index="$(menu::select GPUs "Which device?" "${items[@]}")" || status=$?
+    ((status == 0)) || menu::left
+    device="$(jq -c --arg index "${index}" '.devices[] | select((.index // .uuid) == $index)' <<< "${json}")"
+    name="$(jq -r --argjson uid "${UID}" '.grant | select(. != null and .uid == $uid) | .container' <<< "${device}")"
+    name="${name%._.*}"
+    if [[ -n "${name}" ]] && json="$(mlc::container_json "${name}")"; then
+        choose::verbs verbs "$(jq -r .state <<< "${json}")"
+        choose::act GPUs "${name}" "${verbs[@]}"
+    fi
+    choose::act GPUs "$(jq -r .profile <<< "${device}")" "gpu-explain --request" "container-create --gpus"
 }
