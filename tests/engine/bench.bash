@@ -3,7 +3,7 @@
 : "${root:?set by tests/run}" "${fast=}" "${keep=}"
 
 # What Debian calls the programs that the tests run; `bench::package_of` knows the exceptions.
-readonly BENCH_PROGRAMS=(dockerd docker docker-compose mmdebstrap whiptail jq tmux git sudo dash bats ip pgrep gcc promtool logrotate)
+readonly BENCH_PROGRAMS=(dockerd docker docker-compose mmdebstrap whiptail jq tmux git sudo dash bats ip pgrep gcc zsh fish mandoc man promtool logrotate)
 readonly BENCH_FAST_PROGRAMS=(jq git dash bats pgrep gcc promtool)
 
 bench_dir=
@@ -26,6 +26,7 @@ bench::package_of() { # <program>
         dockerd) printf 'docker.io\n' ;;
         # Debian 13 split the client off; before, docker.io brings it.
         docker) if apt-cache show docker-cli > /dev/null 2>&1; then printf 'docker-cli\n'; else printf 'docker.io\n'; fi ;;
+        man) printf 'man-db\n' ;;
         ip) printf 'iproute2\n' ;;
         pgrep) printf 'procps\n' ;;
         promtool) printf 'prometheus\n' ;;
@@ -42,6 +43,7 @@ bench::missing_packages() {
     done
     [[ -n "${fast}" || -e /usr/share/keyrings/debian-archive-keyring.gpg ]] \
         || printf 'debian-archive-keyring\n'
+    [[ -n "${fast}" || -e /usr/share/bash-completion/bash_completion ]] || printf 'bash-completion\n'
     /usr/bin/python3 -c 'import ensurepip' 2> /dev/null || printf 'python3-venv\n'
     [[ -e /usr/include/stdio.h ]] || printf 'libc6-dev\n'
     [[ -e /usr/include/jansson.h ]] || printf 'libjansson-dev\n'
