@@ -33,7 +33,7 @@ from _common import (
 from container_lives import Life, Teller, current, lives
 from containers import SEPARATOR, as_json, from_summary
 from engine import Engine
-from event_reader import EVENTS, LOGS, log_path, read_lines
+from event_reader import LOGS, log_path, read_lines
 from event_words import clock, joined, kinds, limits
 from event_words import say as say_event
 from events_show import Wanted, hide_others, hints, may_show_names, merged

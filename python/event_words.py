@@ -133,7 +133,9 @@ def _by(event: Event) -> str:
     if event.get("rule"):
         return joined(f"by rule: {rule(event)}", figures(event))
     reason = str(event.get("reason") or "")
-    return reason.replace("-", " ") if reason else f"by {event.get('command')}"
+    if reason:
+        return reason.replace("-", " ")
+    return f"by {event['command']}" if event.get("command") else ""
 
 
 def _created(event: Event) -> str:

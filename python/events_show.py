@@ -70,8 +70,8 @@ def parse_moment(text: str, now: datetime) -> datetime:
     try:
         return units.parse_time(text)
     except ValueError as error:
-        hint = "write a duration such as 2h or 7d, or a time such as 2026-12-10T08:00Z"
-        raise HelperError(Exit.USAGE, f"'{text}' is no time: {error}", hint) from error
+        hint = "or write how long ago: 2h, or 7d"
+        raise HelperError(Exit.USAGE, str(error), hint) from error
 
 
 def parse_window(

@@ -1,0 +1,100 @@
+"""Show who got how much of the GPUs: a table, JSON, CSV, or one HTML page.
+
+Everybody sees their own figures and those of groups; root sees everybody's, and so does
+everybody where the policy's `show_names` says so. Exit statuses: docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+import report_words
+from _common import Exit, HelperError, find_paths, print_json, program_name, run, say
+from events_show import may_show_names, parse_window
+from usage_report import default_window, for_user, make
+
+PROGRAM = "report_show"
+WEEK, MONTH = 7, 30
+
+
+def capacity() -> float | None:
+    """Return the GPU-equivalents of this host, None where the driver does not tell."""
+    import gpu_inventory  # noqa: PLC0415 - NVML is slow to load
+
+    inventory = gpu_inventory.read_inventory()
+    if inventory.error is not None:
+        return None
+    return sum(d.share for d in inventory.devices if not d.mig_mode) or None
+
+
+def write_page(file: str, text: str) -> None:
+    """Write the page; raises HelperError(REFUSED) where that cannot be."""
+    if file == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise HelperError(
+            Exit.REFUSED,
+            f"'{file}' cannot be written: {reason}",
+            "name another file, or '-' for stdout",
+        ) from error
+    say("info", f"the report is in '{file}'", PROGRAM)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--week", action="store_true")
+    length.add_argument("--month", action="store_true")
+    length.add_argument("--since")
+    parser.add_argument("--until")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--html", metavar="FILE")
+    form.add_argument("--json", action="store_true")
+    form.add_argument("--csv", action="store_true")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    paths, uid = find_paths(), os.getuid()
+    now = datetime.now(timezone.utc)
+    since, until = parse_window(words.since, words.until, now)
+    days = MONTH if words.month else WEEK
+    begin, end = default_window(now, since, until, days)
+    if begin >= end:
+        raise HelperError(
+            Exit.USAGE,
+            f"'--since {words.since}' has not come yet",
+            "give an earlier time",
+        )
+    report = make(paths, begin, end, capacity())
+    if uid != 0 and not may_show_names(paths):
+        report = for_user(report, uid)
+    if words.json:
+        print_json(report_words.as_object(report))
+    elif words.csv:
+        sys.stdout.write(report_words.as_csv(report))
+    elif words.html is not None:
+        import report_html  # noqa: PLC0415 - matplotlib is slow to load
+
+        write_page(words.html, report_html.page(report))
+    else:
+        for note in report.notes:
+            say("info", note, PROGRAM)
+        sys.stdout.write(report_words.text(report))
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, PROGRAM))
