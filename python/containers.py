@@ -17,8 +17,18 @@ from typing import Any
 
 import _table
 import settings
-from _common import Exit, HelperError, nearest, print_json, program_name, run, say
+from _common import (
+    Exit,
+    HelperError,
+    find_paths,
+    nearest,
+    print_json,
+    program_name,
+    run,
+    say,
+)
 from engine import Engine
+from lifecycle_memory import Outlook, present, span
 from units import utc_stamp
 
 MLC = "aime.mlc"
@@ -151,8 +161,25 @@ def size_text(size: float | None) -> str:
     raise AssertionError("not reached")
 
 
+def coming(
+    item: Container, outlooks: Mapping[str, Outlook], now: datetime
+) -> tuple[str, str]:
+    """Return for how long a container has been idle, and what comes next, in words.
+
+    Nothing where it was stopped or started since the last lifecycle pass.
+    """
+    known = outlooks.get(item.container)
+    if known is None or known.state != item.state:
+        return "", ""
+    idle = "" if known.idle_seconds is None else span(known.idle_seconds)
+    return idle, known.words(now)
+
+
 def list_rows(
-    containers: Sequence[Container], now: float, columns: Sequence[str]
+    containers: Sequence[Container],
+    now: datetime,
+    columns: Sequence[str],
+    outlooks: Mapping[str, Outlook],
 ) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of the list, with the extra columns that were asked."""
     makers: dict[str, tuple[str, Callable[[Container], str]]] = {
@@ -164,6 +191,7 @@ def list_rows(
         "size": ("SIZE", lambda c: size_text(c.size)),
     }
     header = ["CONTAINER", "FRAMEWORK", "STATE", "AGE", "CPUS", "MEMORY", "GPUS"]
+    header += ["IDLE", "NEXT"]
     header += [makers[column][0] for column in columns]
     rows = []
     for item in containers:
@@ -171,10 +199,11 @@ def list_rows(
             item.name,
             item.framework,
             item.state,
-            age(now - item.created),
+            age(now.timestamp() - item.created),
             item.limits.get("cpus", ""),
             item.limits.get("memory", ""),
             item.gpus,
+            *coming(item, outlooks, now),
         ]
         rows.append(row + [makers[column][1](item) for column in columns])
     return header, rows
@@ -228,8 +257,11 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
     """Print the containers of the caller, or of everybody."""
     entries = engine.containers([MLC], size=words.json or "size" in words.column)
     found = select(entries, None if words.all_users else os.getuid())
+    now = datetime.now(timezone.utc)
+    outlooks, trouble = present(find_paths(), now)
     if words.json:
-        print_json({"containers": [as_json(item) for item in found]})
+        shown = [as_json(item) | _foreseen(item, outlooks, now) for item in found]
+        print_json({"containers": shown})
         return Exit.OK
     if not found:
         whose = "no containers" if words.all_users else "you have no containers"
@@ -240,9 +272,25 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
         for c in ("user", "arch", "workspace", "data", "models", "size")
         if c in words.column
     ]
-    now = datetime.now(timezone.utc).timestamp()
-    sys.stdout.write(_table.render(*list_rows(found, now, columns)))
+    sys.stdout.write(_table.render(*list_rows(found, now, columns, outlooks)))
+    if trouble is not None:
+        say("warning", trouble, "containers")
     return Exit.OK
+
+
+def _foreseen(
+    item: Container, outlooks: Mapping[str, Outlook], now: datetime
+) -> dict[str, Any]:
+    """Return for programs how idle a container is, and what comes next and when."""
+    known = outlooks.get(item.container)
+    if known is None or known.state != item.state:
+        return {"idle_seconds": None, "next": "", "next_action": None, "next_at": None}
+    return {
+        "idle_seconds": known.idle_seconds,
+        "next": known.words(now),
+        "next_action": known.action,
+        "next_at": known.at and utc_stamp(known.at),
+    }
 
 
 def is_idle(details: Mapping[str, Any], processes: int) -> bool:

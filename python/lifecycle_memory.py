@@ -34,6 +34,8 @@ from units import read_stamp, utc_stamp
 VERSION = 1
 FILE = "lifecycle.json"
 _LARGEST = 16 << 20
+# Passes come each minute, or each five: without one for so long none comes.
+_STALE_SECONDS = 900
 
 Json = dict[str, Any]
 Action = Literal["stop", "return-gpus", "remove"]
@@ -173,7 +175,7 @@ class Outlook:
 
 def span(seconds: float) -> str:
     """Return a duration in its two largest units: `42m`, `9h 36m`, `3d 4h`."""
-    left = max(0, int(seconds))
+    left = max(0, round(seconds))
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, left = divmod(left, size)
@@ -230,6 +232,28 @@ def outlook(name: str, entry: Entry, now: datetime) -> Outlook:
 def pass_info(paths: Paths) -> PassInfo:
     """Return what is known of the last pass; `at` is None where none ran yet."""
     return peek(paths).last
+
+
+def present(
+    paths: Paths, now: datetime | None = None
+) -> tuple[dict[str, Outlook], str | None]:
+    """Return the outlooks for showing now, and why they do not hold, if so.
+
+    Empty where no pass ran for long, or none did anything: what was foreseen then does
+    not come. Where there never was a pass there is nothing to say either.
+    """
+    now = now or datetime.now(timezone.utc)
+    memory = peek(paths)
+    last = memory.last
+    if last.at is None:
+        return {}, None
+    age = (now - last.at).total_seconds()
+    if age > _STALE_SECONDS:
+        return {}, f"idle times are not watched since {span(age)}"
+    if last.skipped is not None:
+        return {}, f"idle times are not watched: {last.skipped}"
+    found = memory.containers.items()
+    return {name: outlook(name, entry, now) for name, entry in found}, None
 
 
 def peek(paths: Paths) -> Memory:

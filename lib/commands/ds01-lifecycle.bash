@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # ds01-lifecycle: one pass over all containers; cron runs it every minute.
-: "${EXIT_OK:?}" "${EXIT_REFUSED:?}"
+: "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${PROJECT_ROOT:?set by lib/run-command}"
 
 main() {
     local words=() dry=''

@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# container-keep: leave a container running though it idles, for some time.
+: "${EXIT_OK:?}"
+
+main() {
+    local words=() off='' list='' json='' answer
+    while (($# > 0)); do
+        case "$1" in
+            -h | --help) core::help && exit "${EXIT_OK}" ;;
+            --off) off=yes && shift ;;
+            -l | --list) list=yes && shift ;;
+            --json) json=yes && shift ;;
+            -q | --quiet) core::be_quiet && shift ;;
+            --) shift && words+=("$@") && break ;;
+            -*) core::unknown_option "$1" ;;
+            *) words+=("$1") && shift ;;
+        esac
+    done
+    ((${#words[@]} <= 2)) || core::usage_error "unexpected word '${words[2]}'"
+    [[ -z "${list}" ]] || ((${#words[@]} == 0)) || core::usage_error "'--list' takes no name"
+    [[ -z "${off}" ]] || ((${#words[@]} < 2)) || core::usage_error "'--off' takes no duration"
+
+    if ((${#words[@]} == 0)) && [[ -z "${list}" ]]; then
+        if core::is_interactive; then
+            mlc::load
+            words[0]="$(choose::one Keep)" || exit
+        elif [[ -n "${off}" ]]; then
+            core::missing NAME
+        fi
+    fi
+
+    core::run_pre_hooks name "${words[0]:-}"
+    if ((${#words[@]} == 0)); then
+        core::helper container_keep list ${json:+--json}
+        return
+    fi
+    if [[ -n "${off}" ]]; then
+        answer="$(core::helper container_keep end "${words[0]}")" || exit
+    else
+        answer="$(core::helper container_keep keep "${words[@]}")" || exit
+    fi
+    if [[ -n "${json}" ]]; then
+        printf '%s\n' "${answer}"
+    else
+        core::info "$(jq -r .text <<< "${answer}")"
+    fi
+}

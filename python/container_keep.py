@@ -1,0 +1,222 @@
+"""Leaves a container running though it idles, for a time that its owner asks for.
+
+Verbs: keep NAME [DURATION], end NAME, list. What was asked for stands in the
+container's record, where the lifecycle pass reads it, and in the event log; everybody
+can see it. stdout: one JSON object, or for `list` a table. Exit statuses:
+docs/exit-codes.md; 4 for longer than the policy's keep_alive_max.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import _table
+import lifecycle_view
+import settings
+import state
+from _common import (
+    Exit,
+    HelperError,
+    find_paths,
+    nearest,
+    print_json,
+    program_name,
+    report,
+    run,
+    say,
+)
+from containers import Container, select
+from engine import Engine
+from event_log import append_event
+from gpu_engine_view import MANAGED
+from lifecycle_memory import span
+from policy import load_policy
+from process_owner import user_name
+from units import format_duration, format_time, parse_duration, utc_stamp
+
+PROGRAM = "container_keep"
+_USUAL_SECONDS = 86400
+
+
+def find(engine: Engine, name: str, uid: int) -> Container:
+    """Return a user's container; root may name anybody's by the engine's name.
+
+    Raises HelperError(NOT_FOUND), naming the nearest.
+    """
+    entries = engine.containers([MANAGED])
+    own = select(entries, uid)
+    for item in own:
+        if name in {item.name, item.container}:
+            return item
+    if uid == 0:
+        for item in select(entries, None):
+            if item.container == name:
+                return item
+    close = nearest(name, [item.name or item.container for item in own])
+    raise HelperError(
+        Exit.NOT_FOUND,
+        f"container '{name}' not found",
+        f"did you mean '{close}'?"
+        if close
+        else "run 'container-list' to see your containers",
+    )
+
+
+def seconds_for(text: str | None, most: int | None) -> int:
+    """Return how long to keep a container: what was asked for, within the policy.
+
+    Raises HelperError(USAGE) or HelperError(REFUSED).
+    """
+    if text is None:
+        return _USUAL_SECONDS if most is None else most
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise HelperError(
+            Exit.USAGE, str(error), "write for example 4h, 90m or 1d"
+        ) from error
+    if seconds == 0:
+        raise HelperError(
+            Exit.USAGE, f"'{text}' is no time at all", "use '--off' to keep it no more"
+        )
+    if most is not None and seconds > most:
+        raise HelperError(
+            Exit.REFUSED,
+            f"'{text}' is longer than {format_duration(most)}, the policy's "
+            "keep_alive_max",
+            f"ask for {format_duration(most)} at most, and again later",
+        )
+    return seconds
+
+
+def do_keep(words: argparse.Namespace, engine: Engine) -> int:
+    """Keep a container; print until when."""
+    paths = find_paths()
+    most = load_policy(paths.policy).lifecycle.keep_alive_max
+    seconds = seconds_for(words.duration, most)
+    item = find(engine, words.name, os.getuid())
+    now = datetime.now(timezone.utc)
+    until = utc_stamp(now + timedelta(seconds=seconds))
+    asked = {"id": item.id, "until": until, "at": utc_stamp(now), "by": user_name()}
+    note(item, asked)
+    log("kept", item, {"until": until, "seconds": seconds})
+    shown = item.name or item.container
+    end = format_time((now + timedelta(seconds=seconds)).replace(microsecond=0))
+    text = f"container '{shown}' is kept for {span(seconds)}, until {end}"
+    print_json({"name": shown, "until": until, "by": user_name(), "text": text})
+    return Exit.OK
+
+
+def do_end(words: argparse.Namespace, engine: Engine) -> int:
+    """Keep a container no more."""
+    item = find(engine, words.name, os.getuid())
+    records = lifecycle_view.read_records(find_paths(), [item.container])
+    now = datetime.now(timezone.utc)
+    until, _ = lifecycle_view.kept(records.get(item.container), item.id, None, now)
+    shown = item.name or item.container
+    if until is None:
+        text = f"container '{shown}' was not kept"
+        print_json({"name": shown, "until": None, "text": text})
+        return Exit.OK
+    note(item, None)
+    log("keep-ended", item, {"until": utc_stamp(now)})
+    text = f"container '{shown}' is kept no more"
+    print_json({"name": shown, "until": None, "text": text})
+    return Exit.OK
+
+
+def note(item: Container, asked: dict[str, Any] | None) -> None:
+    fields = {"user": item.user, "uid": item.uid}
+    state.annotate(find_paths(), item.container, {"kept": asked}, fields)
+
+
+def log(kind: str, item: Container, facts: dict[str, Any]) -> None:
+    """Log it as the container's owner's; `by` is who asked."""
+    try:
+        append_event(
+            kind,
+            container=item.container,
+            name=item.name or item.container,
+            user=item.user,
+            uid=item.uid,
+            by=user_name(),
+            **facts,
+        )
+    except HelperError as error:
+        report(error, PROGRAM)
+
+
+def do_list(words: argparse.Namespace, engine: Engine) -> int:
+    """Print all containers that are kept, of everybody."""
+    paths, now = find_paths(), datetime.now(timezone.utc)
+    most = load_policy(paths.policy).lifecycle.keep_alive_max
+    items = select(engine.containers([MANAGED]), None)
+    records = lifecycle_view.read_records(paths, [item.container for item in items])
+    found = []
+    for item in items:
+        record = records.get(item.container)
+        until, by = lifecycle_view.kept(record, item.id, most, now)
+        if until is not None:
+            found.append((item, until, by))
+    if words.json:
+        print_json(
+            {
+                "kept": [
+                    {
+                        "name": item.name or item.container,
+                        "container": item.container,
+                        "user": item.user,
+                        "until": utc_stamp(until),
+                        "by": by,
+                    }
+                    for item, until, by in found
+                ]
+            }
+        )
+        return Exit.OK
+    if not found:
+        say("info", "no container is kept", PROGRAM)
+        return Exit.OK
+    rows = [
+        [
+            item.name or item.container,
+            item.user,
+            format_time(until.replace(microsecond=0)),
+            span((until - now).total_seconds()),
+            by,
+        ]
+        for item, until, by in found
+    ]
+    header = ["CONTAINER", "USER", "KEPT UNTIL", "FOR", "BY"]
+    sys.stdout.write(_table.render(header, rows))
+    return Exit.OK
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    keep = verbs.add_parser("keep", allow_abbrev=False)
+    keep.add_argument("name")
+    keep.add_argument("duration", nargs="?")
+    verbs.add_parser("end", allow_abbrev=False).add_argument("name")
+    listing = verbs.add_parser("list", allow_abbrev=False)
+    listing.add_argument("--json", action="store_true")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    words = build_parser().parse_args(argv)
+    verb = {"keep": do_keep, "end": do_end, "list": do_list}[words.verb]
+    with Engine(settings.engine_address()) as engine:
+        return int(verb(words, engine))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, PROGRAM))
