@@ -163,7 +163,8 @@ def translate(spec: str) -> Translated:
     if pip != plain:
         notes.append(f"'{spec}' is called {pip} on PyPI")
     if dropped:
-        notes.append(f"'{spec}': {dropped} is conda's own, and left out")
+        place = "" if notes else f"'{spec}': "
+        notes.append(f"{place}{dropped} is conda's own, and left out")
     return Translated(pip + versions, note="; ".join(notes) or None)
 
 
@@ -188,7 +189,8 @@ def _versions(spec: str, rest: str) -> tuple[str, str]:
     if bracket:
         rest, inner = bracket["rest"].strip(), bracket["inner"]
         named = re.search(r"version\s*=\s*['\"]?([^'\",]+(?:,[^'\"]+)?)['\"]?", inner)
-        dropped = "" if named and inner.count("=") == 1 else f"[{inner}]"
+        keys = set(re.findall(r"(?:^|,)\s*(\w+)\s*=", inner))
+        dropped = "" if keys == {"version"} else f"[{inner}]"
         rest = rest or (named[1] if named else "")
     if not rest or rest == "*":
         return "", dropped

@@ -73,6 +73,12 @@ def managed_part(text: str | None) -> str | None:
     return part.body if part else None
 
 
+def recorded(text: str) -> str | None:
+    """Return the checksum that the first marker holds: of the part as rendered."""
+    part = _find(text, _MANAGED)
+    return part.checksum if part else None
+
+
 def wrap(body: str, kind: str = _MANAGED) -> str:
     """Return rendered lines between their markers."""
     return (
@@ -139,7 +145,7 @@ def without_block(text: str) -> str:
 def last_user(text: str) -> str | None:
     """Return the user that the last stage of a Dockerfile ends with, if it says so."""
     found = None
-    for line in without_block(text).splitlines():
+    for line in without_block(text).split("\n"):
         words = line.split()
         if words and words[0].upper() == "FROM":
             found = None
@@ -158,13 +164,11 @@ def diff(old: str, new: str, old_name: str, new_name: str) -> str:
 
 def _lines(text: str, kind: str) -> list[tuple[int, int, str]]:
     """Return start, end and text of the lines that look like markers of a kind."""
-    found = []
-    at = 0
-    for line in text.splitlines(keepends=True):
-        if line.startswith((f"# >>> {kind}", f"# <<< {kind}")):
-            found.append((at, at + len(line), line))
-        at += len(line)
-    return found
+    # Only \n ends a line of a Dockerfile; splitlines() knows many more.
+    return [
+        (found.start(), found.end(), found[0])
+        for found in re.finditer(rf"^# (?:>>>|<<<) {kind}[^\n]*(?:\n|\Z)", text, re.M)
+    ]
 
 
 def _find(text: str, kind: str) -> _Part | None:

@@ -114,13 +114,8 @@ def parse_lock(text: str) -> Lock:
         raise ValueError(f"unknown key '{min(unknown)}'")
     base = LockedBase(**{k: _line(v) for k, v in found["base"].items()})
     layers = {_line(k): _lines(v) for k, v in found.get("layers", {}).items()}
-    for pins in layers.values():
-        for pin in pins:
-            words.parse_word(pin)
     apt_layers = {_line(k): _lines(v) for k, v in found.get("apt_layers", {}).items()}
-    for names in apt_layers.values():
-        for name in names:
-            parse_apt(name)
+    _check(layers, apt_layers)
     versions = [
         {_line(k): _line(v) for k, v in found.get(kind, {}).items()}
         for kind in ("pip", "apt", "asked")
@@ -128,11 +123,21 @@ def parse_lock(text: str) -> Lock:
     return Lock(base, layers, apt_layers, *versions)
 
 
-def dump_lock(lock: Lock) -> str:
-    """Return the text of image.lock; raises ValueError for a password in a pin."""
-    for pins in lock.layers.values():
+def _check(
+    layers: Mapping[str, tuple[str, ...]], apt_layers: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Raise ValueError for a pin that is not one package."""
+    for pins in layers.values():
         for pin in pins:
             words.parse_word(pin)
+    for names in apt_layers.values():
+        for name in names:
+            parse_apt(name)
+
+
+def dump_lock(lock: Lock) -> str:
+    """Return the text of image.lock; raises ValueError for a pin that is no package."""
+    _check(lock.layers, lock.apt_layers)
     value = {
         "version": VERSION,
         "base": vars(lock.base),

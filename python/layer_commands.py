@@ -48,7 +48,8 @@ def shown(layer: Layer, lock: Lock | None, tools: Tools) -> Mapping[str, object]
     copied: list[str] = []
     mounts: list[str] = []
     commands: list[str] = []
-    if layer.pip:
+    # Nothing to install where the base has it all.
+    if layer.pip and (lock is None or lock.layers.get(layer.name, (" ",))):
         copied = [f"{CONTEXT}/{layer.name}.txt {TARGET}/{layer.name}.txt"]
         if tools.builder == "classic":
             copied += [f"{path} {TARGET}/{path}" for path in layer.files]

@@ -105,6 +105,9 @@ def render_block(
     has_uv = uv is not None and f"COPY --from={uv} " in dockerfile
     base = lock.base.user if lock else "-"
     return _template("block.j2").render(
+        context=CONTEXT,
+        target=TARGET,
+        has_guard=f"COPY {CONTEXT}/{GUARD} " in dockerfile,
         uv_image=None if has_uv else uv,
         layers=[shown(layer, lock, tools) for layer in added],
         user=last_user(dockerfile) or _user(base),

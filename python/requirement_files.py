@@ -159,7 +159,7 @@ def _read_lines(found: Found, folder: Path, name: str, is_constraint: bool) -> N
         return
     found.sources.append(name)
     here = PurePosixPath(name).parent
-    for number, line in _logical_lines(text_of(folder, name), name):
+    for number, line in logical_lines(text_of(folder, name), name):
         try:
             take_line(found, folder, here, line, is_constraint)
         except ValueError as error:
@@ -196,7 +196,7 @@ def _joined(here: PurePosixPath, target: str) -> str:
     return "/".join(parts).replace("//", "/")
 
 
-def _logical_lines(text: str, name: str) -> list[tuple[int, str]]:
+def logical_lines(text: str, name: str) -> list[tuple[int, str]]:
     """Return lines with their numbers: continued ones joined, comments gone."""
     lines: list[tuple[int, str]] = []
     begun, joined = 0, ""

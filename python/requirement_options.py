@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from requirement_words import NAME, check_line, check_url
+from requirement_words import NAME, check_line, check_url, hide_password
 from yaml_source import did_you_mean
 
 # True: with a value.
@@ -34,6 +34,13 @@ _HOST = re.compile(r"[A-Za-z0-9*](?:[A-Za-z0-9.*-]*[A-Za-z0-9])?(?::[0-9]+)?", r
 
 def parse_option(text: str) -> str:
     """Return an option as `--name` or `--name value`; raises ValueError."""
+    try:
+        return _parsed(text)
+    except ValueError as error:
+        raise ValueError(hide_password(str(error))) from error
+
+
+def _parsed(text: str) -> str:
     check_line(text)
     name, value = _split(text.strip())
     name = _SYNONYMS.get(name, name)

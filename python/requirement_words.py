@@ -22,6 +22,10 @@ ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 
 _EXAMPLE = 'as in "name[extra]>=1.2"'
+_NO_SSH = (
+    "an image has no SSH keys, write git+https://, with ${NAME}@ before the host where "
+    "a token is needed"
+)
 _FOLLOWED = re.compile(rf"({NAME})\s*(?:\[[^\]]*\])?\s*=\s*[0-9]", re.ASCII)
 _EGG = re.compile(rf"[#&]egg=({NAME})", re.ASCII)
 _EXTRAS = re.compile(rf"\[{NAME}(?:,{NAME})*\]\Z", re.ASCII)
@@ -79,6 +83,13 @@ def parse_word(text: str) -> Word:
     plain = _PLAIN.fullmatch(word)
     if plain:
         return Word("index", word, normal_name(plain[1]))
+    try:
+        return _parsed(word)
+    except ValueError as error:
+        raise ValueError(hide_password(str(error))) from error
+
+
+def _parsed(word: str) -> Word:
     check_line(word)
     if word.startswith("-"):
         _refuse_option(word)
@@ -122,10 +133,7 @@ def check_url(url: str) -> str:
         raise ValueError(f"'{shown}' is not a URL: {error}") from error
     scheme = parts.scheme.lower()
     if scheme in {"git+ssh", "ssh", "git"}:
-        raise ValueError(
-            f"'{shown}': an image has no SSH keys, write git+https://, with "
-            "${NAME}@ before the host where a token is needed"
-        )
+        raise ValueError(f"'{shown}': {_NO_SSH}")
     if scheme == "file" or scheme.startswith("git+file"):
         raise ValueError(f"'{shown}': write a local wheel as ./name.whl")
     if scheme not in {"http", "https", "git+https", "git+http"}:
@@ -193,14 +201,14 @@ def _split_marker(word: str) -> tuple[str, str]:
 
 def _url_word(word: str) -> Word | None:
     """Return the word if it holds a URL, with or without a name before it."""
+    if re.match(r"(?:git\+)?[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:(?!//)", word):
+        raise ValueError(f"'{word}': {_NO_SSH}")
     named = _NAMED_URL.fullmatch(word)
     place, marker = (named[3], named[4]) if named else _split_marker(word)
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", place):
         if named:
             raise ValueError(f"'{word}': behind @ stands a URL; write ./name.whl alone")
         return None
-    if re.match(r"\w+@[^/]*:", place):
-        raise ValueError(f"'{word}' is not a URL")
     check_url(place)
     if marker.strip():
         _check_requirement("x @ https://x/x " + marker, word)
