@@ -25,7 +25,6 @@ mlc::load() {
     MLC_MODELS_DIR="${fields[6]:-}"
     docker::require
     [[ "${MLC_IS_OURS}" == true ]] || mlc::_check_foreign
-    notices::tell
 }
 
 # AIME's own mlc asks for the login name of the terminal as soon as it is loaded and fails where there is none.

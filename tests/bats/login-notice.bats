@@ -1,0 +1,162 @@
+#!/usr/bin/env bats
+# The login notice (config/profile.d/ds01.sh, lib/login-notice), and its lines told by commands (lib/notices.bash).
+# shellcheck disable=SC2154 # output, stderr are set by bats
+
+load helper
+
+setup() {
+    setup_ds01
+    unset TMUX STY DS01_LOGIN_NOTICE XDG_CACHE_HOME XDG_CONFIG_HOME
+    state="${DS01_ROOT}/var/lib/ds01"
+    mkdir -p "${state}/notices" "${BATS_TEST_TMPDIR}/prögram dir/lib"
+    program="${BATS_TEST_TMPDIR}/prögram dir"
+    # As install.sh does it, whose own part of this is tested in install.bats.
+    sed "s#/opt/ds01#${program}#; s#/var/lib/ds01#${state}#" "${ROOT}/lib/login-notice" > "${program}/lib/login-notice"
+    cp "${ROOT}/lib/login-notice.jq" "${program}/lib/"
+    sed "s#/opt/ds01#${program}#" "${ROOT}/config/profile.d/ds01.sh" > "${BATS_TEST_TMPDIR}/profile.sh"
+}
+
+teardown() {
+    terminal_stop
+}
+
+# A moment so many seconds from now, as state files have it.
+stamp() { # <seconds>
+    date -u -d "@$(($(date +%s) + $1))" +%Y-%m-%dT%H:%M:%S.500Z
+}
+
+# Write what the lifecycle pass remembers: the entries given, and those of two hundred others.
+remember() { # <age-of-the-pass> <json-entries>
+    local others pass
+    pass="$(stamp "-$1")"
+    others="$(jq -cn '[range(200) | {key: "job\(.)._.\(70000 + .)", value: {uid: (70000 + .), user: "u", name: "job\(.)",
+        state: "running", sampled: null, last_active: null, active_because: "", counters: {}, started: null,
+        run_began: null, stopped: null, kept_until: null, kept_by: "", warned: [], next: null, note: "", gpus: []}}]
+        | from_entries')"
+    jq -c --arg at "${pass}" --argjson mine "$2" '{version: 1, pass: {at: $at, took: 0.1, skipped: null, boot: "x",
+        uptime: 1}, containers: (. + ($mine | map({key: "\(.name)._.\(.uid)", value: .}) | from_entries))}' \
+        <<< "${others}" > "${state}/lifecycle.json"
+}
+
+# One entry of the caller's, with the fields given.
+entry() { # <name> <state> <json-fields>
+    jq -cn --arg name "$1" --arg state "$2" --argjson uid "${UID}" --argjson more "$3" '{uid: $uid, user: "me", name: $name,
+        state: $state, kept_until: null, warned: [], next: null, note: "", gpus: []} + $more'
+}
+
+# Three containers in three states.
+remember_three() { # <age-of-the-pass>
+    remember "$1" "[$(entry train running "{\"gpus\": [\"MIG-1\"], \"warned\": [{}], \"next\": {\"action\": \"stop\",
+        \"rule\": \"idle_timeout\", \"at\": \"$(stamp 2550)\", \"why\": \"idle\"}}"),
+        $(entry notes exited "{\"gpus\": [\"a\", \"b\"], \"note\": \"stopped: the server was restarted\", \"next\":
+            {\"action\": \"return-gpus\", \"rule\": \"gpu_hold_after_stop\", \"at\": \"$(stamp 80030)\", \"why\": \"stopped\"}}"),
+        $(entry demo running "{\"kept_until\": \"$(stamp 7290)\"}")]"
+}
+
+# Log in with a shell.
+login() { # <shell>
+    "$1" -i -c ". '${BATS_TEST_TMPDIR}/profile.sh'; echo status=\$?" < /dev/null 2> "${BATS_TEST_TMPDIR}/stderr"
+}
+
+@test "login notice: one line for each container, in every shell" {
+    local shell
+    remember_three 60
+    for shell in dash bash zsh; do
+        run -0 login "${shell}"
+        printf '%s: %s\n' "${shell}" "${output}"
+        [[ "${lines[0]}" == 'DS01: demo   running, kept for 2h 1m' ]]
+        [[ "${lines[1]}" == 'DS01: train  running, 1 GPU, stops in 42m: idle, warned' ]]
+        [[ "${lines[2]}" == 'DS01: notes  stopped: the server was restarted, 2 GPUs, GPUs return in 22h 13m: stopped' ]]
+        [[ "${lines[3]}" == 'status=0' && "${#lines[@]}" == 4 ]]
+    done
+}
+
+@test "login notice: silent where there is nothing, when it is off, and in shells without a person" {
+    run -0 login dash
+    [[ "${output}" == 'status=0' ]]
+    remember 60 '[]'
+    run -0 login bash
+    [[ "${output}" == 'status=0' ]]
+    remember_three 60
+    run -0 dash -c ". '${BATS_TEST_TMPDIR}/profile.sh'"
+    [[ -z "${output}" ]]
+    DS01_LOGIN_NOTICE=off run -0 login dash
+    [[ "${output}" == 'status=0' ]]
+    TMUX=x run -0 login dash
+    [[ "${output}" == 'status=0' ]]
+    mkdir -p "${HOME}/.config/ds01" && touch "${HOME}/.config/ds01/no-login-notice"
+    run -0 login dash
+    [[ "${output}" == 'status=0' ]]
+}
+
+@test "login notice: says nothing of the present when the last pass is long ago" {
+    remember_three 3600
+    run -0 login dash
+    [[ "${output}" == 'status=0' ]]
+}
+
+@test "login notice: nothing breaks a login" {
+    local text
+    for text in '' '{' '{"uid":'"${UID}"',}' '{"version":1,"pass":null,"containers":[{"uid":'"${UID}"',"name":7}]}' '[]'; do
+        printf '%s' "${text}" > "${state}/lifecycle.json"
+        printf 'no number here\n\n99999999999999999999999 x\n' > "${state}/notices/${UID}"
+        run -0 bash -i -c "set -eu; . '${BATS_TEST_TMPDIR}/profile.sh'; echo status=\$?" < /dev/null
+        [[ "${output}" == *'status=0' ]]
+        [[ "${output}" != *'jq:'* && "${output}" != *'login-notice'* ]]
+    done
+    remember_three 60
+    # No home, no tools, strict mode.
+    run -0 env -u HOME PATH=/nonexistent /bin/dash -i -c ". '${BATS_TEST_TMPDIR}/profile.sh'; echo status=\$?" < /dev/null
+    [[ "${output}" == *'status=0' ]]
+    # Nothing of it stays in the shell.
+    run -0 --separate-stderr bash -i -c ". '${BATS_TEST_TMPDIR}/profile.sh' > /dev/null; set | grep -c ^ds01_ || true" < /dev/null
+    [[ "${output}" == 0 ]]
+    # A name that would rewrite the terminal.
+    remember 60 "[$(entry $'x\e[2Jy' running '{}')]"
+    run -0 login dash
+    [[ "${lines[0]}" == 'DS01: x?[2Jy  running' ]]
+}
+
+@test "login notice: what happened meanwhile is told once" {
+    local now
+    now="$(date +%s)"
+    printf '%s container a was stopped\n' "$((now - 60))" > "${state}/notices/${UID}"
+    run -0 login dash
+    [[ "${lines[0]}" == 'DS01: container a was stopped' ]]
+    run -0 login zsh
+    [[ "${output}" == 'status=0' ]]
+    printf '%s container b was stopped\n' "${now}" >> "${state}/notices/${UID}"
+    run -0 login bash
+    [[ "${lines[0]}" == 'DS01: container b was stopped' && "${#lines[@]}" == 2 ]]
+}
+
+@test "login notice: the next command on a terminal tells it too, and only there" {
+    printf '%s container a was stopped by a restart\n' "$(date +%s)" > "${state}/notices/${UID}"
+    run --separate-stderr "${BIN}/container-list"
+    [[ "${stderr}" != *'was stopped by'* ]]
+    terminal_start sh -c "'${BIN}/gpu-status'; sleep 3"
+    wait_for 10 terminal_shows 'gpu-status: info: container a was stopped by a restart'
+    terminal_stop
+    [[ "$(cat "${HOME}/.cache/ds01/notices-seen")" =~ ^[0-9]+$ ]]
+    run -0 login dash
+    [[ "${output}" == 'status=0' ]]
+}
+
+@test "login notice: takes less than 50 ms, among two hundred containers" {
+    local what
+    remember_three 60
+    for what in 'own containers' 'no own container'; do
+        run -0 python3 - "${program}/lib/login-notice" "${what}" << 'PYTHON'
+import subprocess, sys, time
+took = []
+for _ in range(9):
+    begun = time.perf_counter()
+    subprocess.run(["dash", "-c", '(. "$1") > /dev/null', "x", sys.argv[1]], check=True)
+    took.append(time.perf_counter() - begun)
+print(f"login notice, {sys.argv[2]}: {min(took) * 1000:.0f} ms, median {sorted(took)[4] * 1000:.0f} ms")
+sys.exit(min(took) > 0.05)
+PYTHON
+        printf '# %s\n' "${output}" >&3
+        remember 60 '[]'
+    done
+}
