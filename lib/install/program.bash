@@ -81,7 +81,7 @@ program::_venv_sum() {
 
 program::_venv_is_current() { # <folder>
     [[ -r "$1/.requirements" && "$(< "$1/.requirements")" == "$(program::_venv_sum)" ]] \
-        && "$1/bin/python3" -sE -c 'import h11, yaml' 2> /dev/null
+        && "$1/bin/python3" -sE -c 'import h11, jinja2, packaging, tomli, yaml' 2> /dev/null
 }
 
 # Remove the half-built program of an installation that failed.

@@ -79,6 +79,39 @@ def test_what_is_no_debian_package(text: str) -> None:
         packages.parse_apt(text)
 
 
+def test_framework_packages_are_pinned(tmp_path: Path) -> None:
+    found = packages.load_packages(PROJECT_ROOT / "config/packages.yaml")
+    for name in ("torch", "numpy", "tensorflow", "nvidia-cudnn-cu12", "cupy-cuda12x"):
+        assert found.is_pinned(name), name
+    for name in ("torchmetrics", "numpydoc", "nvidia", "pandas"):
+        assert not found.is_pinned(name), name
+    file = tmp_path / "p.yaml"
+    file.write_text("version: 1\npinned: [A_b, c*, x y, '*', c*]\n")
+    with pytest.raises(ConfigError) as caught:
+        packages.load_packages(file)
+    assert [line.removeprefix(f"{file}:") for line in caught.value.problems] == [
+        "2: pinned: 'x y' is not the name of a Python package, or name*",
+        "2: pinned: '*' is not the name of a Python package, or name*",
+        "2: pinned: 'c*' is there twice",
+    ]
+    file.write_text("version: 1\npinned: [A_b, c-*]\n")
+    assert packages.load_packages(file).pinned == ("a-b", "c-*")
+
+
+def test_a_layer_has_one_name(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(
+        "version: 1\ntiers: {a: {}, own: {}}\nuse_cases: {a: {}, added: {}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        packages.load_packages(file)
+    assert [line.removeprefix(f"{file}:") for line in caught.value.problems] == [
+        "2: tiers.own: 'own' means the user's own, choose another name",
+        "3: use_cases.a: 'a' is in tiers too, choose another name",
+        "3: use_cases.added: 'added' means the user's own, choose another name",
+    ]
+
+
 def test_title_is_the_name_where_none_is_written(tmp_path: Path) -> None:
     file = tmp_path / "p.yaml"
     file.write_text("version: 1\ntiers: {a: {pip: [x]}, b: }\n")
