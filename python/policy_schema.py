@@ -99,14 +99,14 @@ LIMITS: tuple[Key, ...] = (
         "duration",
         "48h",
         "How long a container may idle before it is stopped",
-        least=60,
+        least=10,
     ),
     Key(
         "max_runtime",
         "duration",
         "168h",
         "How long a container may run before it is stopped",
-        least=60,
+        least=10,
     ),
     Key(
         "gpu_hold_after_stop",

@@ -171,14 +171,14 @@ LIFECYCLE_KEYS: tuple[Key, ...] = (
         "30m",
         "Least idle_timeout that demand_factor leaves",
         nullable=False,
-        least=60,
+        least=10,
     ),
     Key(
         "created_timeout",
         "duration",
         "30m",
         "How long a container that was never started keeps its GPUs and is kept",
-        least=60,
+        least=10,
         null_means="for ever",
     ),
     Key(

@@ -224,7 +224,7 @@ def test_null_section_is_refused(load: Load) -> None:
         ("defaults: {max_cpus: 0}\n", "4: defaults.max_cpus: '0' is less than 0.01"),
         ("defaults: {max_cpus: .inf}\n", "4: defaults.max_cpus: '.inf' is not a number"),
         ("defaults: {memory: 1m}\n", "4: defaults.memory: '1m' is less than 6m"),
-        ("defaults: {idle_timeout: 0s}\n", "4: defaults.idle_timeout: '0s' is less than 1m"),
+        ("defaults: {idle_timeout: 0s}\n", "4: defaults.idle_timeout: '0s' is less than 10s"),
         ("defaults: {max_gpus: '2'}\n", "4: defaults.max_gpus: must be written without quotes"),
         ("defaults: {allow_full_gpu: yes}\n", "4: defaults.allow_full_gpu: 'yes' is neither true nor false"),
         ("defaults: {network: none}\n", "4: defaults.network: 'none' is none of host, bridge"),
