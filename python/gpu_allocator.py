@@ -69,7 +69,10 @@ class Allocator:
         owner = owner or owner_of(os.getpid())
         self.desk.effective(user)  # a broken policy is said before anything is locked
         with self.desk.work() as work:
-            world = self.desk.observe(work, devices=request.kind != "none")
+            # Without NVML nothing comes free: what an earlier container of the name had
+            # would be in the way of one without GPU.
+            had = work.document.grant_of(container) is not None
+            world = self.desk.observe(work, devices=request.kind != "none" or had)
             self._clear_name(work, world, container, owner)
             chosen = choose(
                 self.desk, work, world, user, request, container, wait_ticket

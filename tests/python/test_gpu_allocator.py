@@ -127,6 +127,14 @@ def test_a_container_without_gpu_leaves_nothing_behind(single: World) -> None:
     assert document.grants == ()
 
 
+def test_a_name_that_had_a_gpu_is_free_for_a_container_without(single: World) -> None:
+    single.run("a", 7, "1")
+    single.remove("a")
+    grant = single.allocator().reserve(user(7), parse_request("none"), "a", me())
+    assert grant.devices == ()
+    assert single.states() == {gpu(0).uuid: "free"}
+
+
 def test_two_at_once_cannot_pass_the_limit_of_containers(world: World) -> None:
     world.policy = make_policy(
         world.paths.etc,
