@@ -34,7 +34,13 @@ _HASHES = re.compile(rf"(?:\s+{_HASH})+\Z")
 _NAMED_URL = re.compile(
     rf"({NAME})(\s*\[[A-Za-z0-9._,\s-]*\])?\s*@\s*(\S+)(.*)", re.ASCII
 )
-_PLAIN = re.compile(rf"({NAME})(?:\[{NAME}(?:,{NAME})*\])?==[A-Za-z0-9.!+]+", re.ASCII)
+# What most words are: these need no full parser, which is slow to load.
+_NUMBER = r"[0-9]+(?:\.[0-9]+)*"
+_VERSION = rf"{_NUMBER}(?:(?:a|b|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"
+_PIN = rf"(?:(?:==|!=|<=|>=|<|>) ?{_VERSION}|(?:==|!=) ?{_NUMBER}\.\*)"
+_PLAIN = re.compile(
+    rf"({NAME})(?:\[{NAME}(?:,{NAME})*\])? ?(?:{_PIN}(?: ?, ?{_PIN})*)?", re.ASCII
+)
 _VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}", re.ASCII)
 _URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!&()*+,;=%-]+", re.ASCII)
 _SECRET_KEY = re.compile(
@@ -81,7 +87,7 @@ def parse_word(text: str) -> Word:
     """Return one requirement; raises ValueError saying what is wrong and what to do."""
     word = text.strip(" ")
     plain = _PLAIN.fullmatch(word)
-    if plain:
+    if plain and not word.endswith(ARCHIVES):
         return Word("index", word, normal_name(plain[1]))
     try:
         return _parsed(word)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
 import requirement_words as words
+from requirement_words import normal_name
 
 SHA = "a" * 64
 
@@ -175,6 +177,12 @@ def test_a_word_is_one_line_of_a_requirements_file(text: str) -> None:
     assert not set(found.text) & set("\\`$")
     # What was read is read the same again, so a file can be written and read for ever.
     assert words.parse_word(found.text) == found
+
+
+@given(st.one_of(REQUIREMENT, st.from_regex(words._PLAIN, fullmatch=True)))
+def test_the_short_way_takes_what_the_full_parser_takes(text: str) -> None:
+    if words._PLAIN.fullmatch(text) and not text.endswith(words.ARCHIVES):
+        assert normal_name(Requirement(text).name) == words.parse_word(text).name
 
 
 @given(st.text(max_size=30))
