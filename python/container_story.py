@@ -86,14 +86,14 @@ def find(name: str, uid: int, known: Sequence[Known]) -> Known:
             return item
     others = [item for item in known if name in {item.container, item.name}]
     if uid == 0 and others:
-        if len(others) > 1:
-            names = ", ".join(item.container for item in others)
+        names = ", ".join(dict.fromkeys(item.container for item in others))
+        if "," in names:
             raise HelperError(
                 Exit.USAGE,
                 f"there are several containers '{name}': {names}",
                 f"run '{program_name(PROGRAM)} {others[0].container}'",
             )
-        return others[0]
+        return others[-1]
     if any(name == item.container for item in others) and SEPARATOR in name:
         raise HelperError(
             Exit.REFUSED,
@@ -115,31 +115,30 @@ def remembered(
     paths: Paths, records: Iterable[Mapping[str, Any]], seen: Iterable[Known]
 ) -> list[Known]:
     """Return every container of the engine, the records and the lifecycle, once."""
-    found: dict[str, Known] = {item.container: item for item in seen}
+    found = dict.fromkeys(seen)
     for record in records:
         _add(found, record)
     for outlook in outlooks(paths).values():
-        known = Known(outlook.container, outlook.uid, outlook.user)
-        found.setdefault(outlook.container, known)
-    return list(found.values())
+        found[Known(outlook.container, outlook.uid, outlook.user)] = None
+    return list(found)
 
 
 def logged(paths: Paths) -> list[Known]:
     """Return every container that the logs name, also those that were only refused."""
-    found: dict[str, Known] = {}
+    found: dict[Known, None] = {}
     for log in LOGS:
         for event in read_lines(log_path(paths, log), wanted=(b'"container":"',)):
             _add(found, event)
-    return list(found.values())
+    return list(found)
 
 
-def _add(found: dict[str, Known], source: Mapping[str, Any]) -> None:
+def _add(found: dict[Known, None], source: Mapping[str, Any]) -> None:
     container, uid = str(source.get("container") or ""), source.get("uid")
     if container:
         known = Known(
             container, uid if type(uid) is int else None, str(source.get("user") or "")
         )
-        found.setdefault(container, known)
+        found[known] = None
 
 
 def look_at_engine() -> tuple[list[Mapping[str, Any]], str | None]:

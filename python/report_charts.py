@@ -172,11 +172,6 @@ def _course(axes: Any, report: Report) -> None:
     axes.set_ylim(bottom=0)
     axes.set_ylabel("GPUs")
     axes.grid(axis="y")
-    from matplotlib import dates  # noqa: PLC0415
-
-    locator = dates.AutoDateLocator(minticks=4, maxticks=10)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
     axes.figure.legend(loc="outside upper left", ncols=6)
 
 

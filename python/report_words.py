@@ -44,6 +44,11 @@ def hours(seconds: float | None) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def percent(part: float | None, whole: float = 1.0) -> str:
     """Return a part in percent; empty where there is no whole."""
     if part is None or whole <= 0:
@@ -107,12 +112,12 @@ def summary(report: Report) -> Iterator[tuple[str, str]]:
         rules = ", ".join(
             f"{count} {rule}" for rule, count in sorted(back.stops.items())
         )
-        text = f"{sum(back.stops.values())} containers stopped"
+        text = f"{counted(sum(back.stops.values()), 'container')} stopped"
         text += f" ({rules})" if rules else ""
         text += f" after {hours(back.idle)} GPU-hours idle"
         yield "taken back", f"{text}; {back.returned:.2f} GPUs returned after a stop"
-    made = f"{total.created} containers made, {total.removed} removed"
-    builds = f"{total.builds} images built, {total.failed_builds} builds failed"
+    made = f"{counted(total.created, 'container')} made, {total.removed} removed"
+    builds = f"{counted(total.builds, 'image')} built, {total.failed_builds} failed"
     yield "made", f"{made}; {builds}"
     if report.capacity:
         whole = report.capacity * (report.end - report.begin).total_seconds()

@@ -21,6 +21,7 @@ from event_reader import EVENTS, GPUS, log_path, read_lines
 from gpu_reconcile import HOLD_EXPIRED
 from gpu_state import Grant, parse_time
 from policy import Policy, find_group, identify_user, load_policy
+from process_owner import user_name
 from usage_days import Use
 from usage_intervals import (
     LONGEST_WAIT,
@@ -241,7 +242,7 @@ def user_rows(books: Books, groups: Mapping[int, str]) -> list[Row]:
         sums.setdefault(uid, Counter()).update(counts)
     rows = [
         Row(
-            books.names.get(uid, str(uid)),
+            books.names.get(uid) or user_name(uid),
             groups.get(uid, UNKNOWN_GROUP),
             uid,
             use=uses.get(uid, Use()),
