@@ -23,6 +23,11 @@ MOVED = "ds01-moved"
 ALIASES = "ds01-untagged/"
 MANAGED = "ds01.managed"
 IMAGE_UID = "ds01.image.uid"
+BUILDER = "ds01.build.by"
+_MADE = "ds01.image.created"
+# The longest that a build may take; an image that came later is one of a user's own,
+# made from ours: it has our labels too.
+_BUILD_TIME = timedelta(hours=6)
 _PREPARED = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\._\.(\d{1,10})", re.ASCII)
 
 
@@ -33,6 +38,7 @@ class Image:
     id: str
     tags: tuple[str, ...]
     labels: Mapping[str, str]
+    made: datetime
     used: datetime
 
 
@@ -109,15 +115,25 @@ def images(
             if container in in_use.names or image.id in in_use.images:
                 continue
             if repository(name) == MOVED:
-                if MANAGED in image.labels:
+                if MANAGED in image.labels and _is_owners(container, image):
                     yield _of_container(image, "moved-image", name)
             elif _is_prepared(name, image, records.get(container), now, keep):
                 yield _of_container(image, "prepared-image", name)
 
 
 def _is_built(image: Image) -> bool:
-    """Was an untagged image built or committed by DS01?"""
-    return IMAGE_UID in image.labels or MANAGED in image.labels
+    """Was an untagged image built by DS01, and is none that a user made from one?"""
+    labels = image.labels
+    if IMAGE_UID not in labels or BUILDER not in labels or MANAGED in labels:
+        return False
+    begun = _moment(labels.get(_MADE))
+    return begun is not None and image.made <= begun + _BUILD_TIME
+
+
+def _is_owners(container: str, image: Image) -> bool:
+    """Do name and label agree whose it is?"""
+    match = _PREPARED.fullmatch(container)
+    return match is None or image.labels.get("ds01.uid") == match[1]
 
 
 def _is_prepared(
@@ -131,7 +147,7 @@ def _is_prepared(
     match = _PREPARED.fullmatch(tag_of(name))
     if not match:
         return False
-    if MANAGED in image.labels and image.labels.get("ds01.uid") == match[1]:
+    if MANAGED in image.labels and _is_owners(match[0], image):
         return True
     if record is None or now - last_change(record) < timedelta(seconds=keep):
         return False

@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -129,10 +130,11 @@ def _images(engine: Engine) -> Iterator[Image]:
             continue
         details = engine.image(image.id)
         if details is not None:
-            yield Image(image.id, image.tags, image.labels, _named(details, image.used))
+            yield replace(image, used=_named(details, image.made))
 
 
 def _image(summary: Mapping[str, Any]) -> Image:
+    made = datetime.fromtimestamp(int(summary.get("Created") or 0), timezone.utc)
     return Image(
         str(summary["Id"]),
         tuple(
@@ -141,13 +143,14 @@ def _image(summary: Mapping[str, Any]) -> Image:
             if not str(tag).startswith("<none>")
         ),
         summary.get("Labels") or {},
-        datetime.fromtimestamp(int(summary.get("Created") or 0), timezone.utc),
+        made,
+        made,
     )
 
 
 def _is_candidate(image: Image) -> bool:
     if not image.tags:
-        return rules.IMAGE_UID in image.labels or rules.MANAGED in image.labels
+        return rules.BUILDER in image.labels
     return any(
         "._." in tag or tag.startswith((rules.ALIASES, f"{rules.MOVED}:"))
         for tag in image.tags

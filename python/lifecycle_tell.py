@@ -12,16 +12,20 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import notices
 import terminals
-from _common import Paths, say
+from _common import HelperError, Paths, say
 
 if TYPE_CHECKING:
     import subprocess
 
 PROGRAM = "lifecycle"
+# What has happened, and is as true when the owner comes.
+_LASTING = frozenset({"stopped", "found-stopped"})
 _SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 # Together, for all programs that are told.
 _PATIENCE_SECONDS = 10.0
@@ -53,13 +57,23 @@ class Message:
 def tell(paths: Paths, messages: Sequence[Message], *, mail: bool) -> None:
     """Tell the messages everywhere."""
     for message in messages:
-        to_terminals(message)
+        if not to_terminals(message) and message.kind in _LASTING:
+            _leave(paths, message)
     children = [
         child
         for message in messages
         for child in _start_programs(paths, message, mail=mail)
     ]
     _wait(children)
+
+
+def _leave(paths: Paths, message: Message) -> None:
+    """Leave the message for the owner's next login or command."""
+    try:
+        now = datetime.now(timezone.utc)
+        notices.leave(paths, message.uid, message.text, now)
+    except HelperError as error:
+        say("warning", f"not left for {message.user}: {error.message}", PROGRAM)
 
 
 def screen_text(message: Message) -> str:
