@@ -38,6 +38,8 @@ FILE = "leftovers.json"
 EVERY_SECONDS = 3600
 # The engine takes seconds for a large image; the rest waits for the next time.
 MOST_IMAGES = 20
+# Where commands that root does not know the TMPDIR of make their folders.
+TEMPORARY = Path("/tmp")  # noqa: S108
 _RUN_FOLDER = re.compile(r"ds01-(?:run\.|gateway-)(\d+)[.-][A-Za-z0-9_]+", re.ASCII)
 _LOCK = re.compile(r"(.+?)(?:\.move)?\.lock", re.ASCII)
 _CORRUPT = re.compile(r".+\.json\.corrupt-[0-9TZ-]+", re.ASCII)
@@ -182,7 +184,7 @@ def _listed(folder: Path) -> list[Path]:
 
 def _folders() -> Iterator[File]:
     """Yield temporary folders of commands that were killed; root sees everybody's."""
-    for path in _listed(Path("/tmp")):  # noqa: S108 - where the commands make theirs
+    for path in _listed(TEMPORARY):
         match = _RUN_FOLDER.fullmatch(path.name)
         if not match or Path("/proc", match[1]).exists():
             continue
