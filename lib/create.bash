@@ -8,7 +8,8 @@
 
 # What flags and menus fill.
 declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [gpus]='' [workspace]='' [data]=''
-    [models]='' [dry_run]='' [yes]='' [gpu_mem]='' [waits]='' [wait]='' [gpu_request]='' [start_request]='')
+    [models]='' [dry_run]='' [yes]='' [gpu_mem]='' [waits]='' [wait]='' [gpu_request]='' [start_request]=''
+    [asked_image]='' [asked_gpus]='')
 CREATE_TAKEN=0
 # The status of a create that mlc failed at.
 CREATE_FAILURE="${EXIT_BUG}"
@@ -38,6 +39,7 @@ create::option() { # <word>...
         -w | --workspace) create::_set workspace "$@" ;;
         -d | --data) create::_set data "$@" ;;
         -m | --models) create::_set models "$@" ;;
+        --guided) guide::on && CREATE_TAKEN=1 ;;
         --dry-run) CREATE[dry_run]=yes CREATE_TAKEN=1 ;;
         -y | --yes) CREATE[yes]=yes CREATE_TAKEN=1 ;;
         -q | --quiet) core::be_quiet && CREATE_TAKEN=1 ;;
@@ -84,48 +86,6 @@ create::find_own_image() {
     [[ -n "${word}" || "$(jq -r .mine <<< "${json}")" == true ]] || return 0
     CREATE[image]="$(jq -r .reference <<< "${json}")"
     [[ -n "${word}" ]] || core::info "taking your image '${CREATE[name]}', which is called like the container"
-}
-
-# Ask for what is needed and missing, or say which words are missing where nobody can be asked.
-create::ask_missing() {
-    local missing=()
-    create::find_own_image
-    [[ -n "${CREATE[name]}" ]] || missing+=(NAME)
-    [[ -n "${CREATE[framework]}" || -n "${CREATE[image]}" ]] || missing+=("FRAMEWORK (or '--image')")
-    ((${#missing[@]} > 0)) || return 0
-    core::is_interactive || core::missing "$(core::join ' and ' "${missing[@]}")"
-    [[ -n "${CREATE[name]}" ]] || create::ask_name
-    [[ -n "${CREATE[framework]}" || -n "${CREATE[image]}" ]] || create::ask_framework
-}
-
-# Ask for the name, where a person can be asked.
-create::ask_name() {
-    local status=0
-    CREATE[name]="$(menu::input "New container" "A name for the container (letters, digits, _ and -):" \
-        "${CREATE[name]}")" || status=$?
-    ((status == 0)) || menu::left
-    [[ -n "${CREATE[name]}" ]] || menu::left
-}
-
-# Ask for an own or shared image, or for framework and version out of the catalog.
-create::ask_framework() {
-    local json rows=() items=() status=0 choice
-    image::offers items
-    json="$(core::helper catalog list ${CREATE[arch]:+--arch "${CREATE[arch]}"})" || exit
-    mapfile -t rows <<< "$(jq -r '.images[] | [.framework + " " + .version, .image] | .[]' <<< "${json}")"
-    items+=("${rows[@]}")
-    ((${#items[@]} > 1)) || core::die "${EXIT_NOT_FOUND}" "the catalog has no image for this host" \
-        "give the image with '--image'"
-    choice="$(menu::select "New container" "Which framework should '${CREATE[name]}' have?" "${items[@]}")" || status=$?
-    ((status == 0)) || menu::left
-    # A framework's entry has its version behind a blank, which no image's name has.
-    if [[ "${choice}" != *' '* ]]; then
-        CREATE[image]="${choice}"
-        create::find_own_image
-        return
-    fi
-    CREATE[framework]="${choice%% *}"
-    CREATE[version]="${choice#* }"
 }
 
 # A policy that is broken is told before anything is done, and not by the engine in the middle of it.

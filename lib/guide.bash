@@ -17,7 +17,7 @@ guide::say() { # <topic> [<word>]
     text="$(< "${file}")"
     text="${text//NAME/${2:-NAME}}"
     if [[ "$1" == next-* ]] || ! core::is_interactive; then
-        printf '\n%s\n' "${text}" >&2
+        fold -s -w 78 <<< $'\n'"${text}" >&2
     else
         menu::message "$(sed -n 1p <<< "${text}")" "$(sed 1,2d <<< "${text}")" || true
     fi

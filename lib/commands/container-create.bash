@@ -28,4 +28,6 @@ main() {
     elif [[ -z "${CORE_QUIET}" ]]; then
         create::summary
     fi
+    create::tell_line
+    guide::say next-container "${CREATE[name]}"
 }

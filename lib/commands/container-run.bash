@@ -26,6 +26,7 @@ main() {
 
     # The command's own output is the result, so all else that is said goes to stderr.
     container-run::_ensure "${engine_name}" >&2
+    create::tell_line
     core::run_pre_hooks name "${CREATE[name]}"
     if ((${#command[@]} > 0)); then
         session::run "${CREATE[name]}" "${engine_name}" "${command[@]}"
@@ -43,9 +44,12 @@ container-run::_ask_name() {
     if ((${#items[@]} > 0)); then
         choice="$(menu::select "Run" "Which container?" "${items[@]}")" || status=$?
         ((status == 0)) || menu::left
-        [[ "${choice}" == NEW ]] || CREATE[name]="${choice}"
+        if [[ "${choice}" != NEW ]]; then
+            CREATE[name]="${choice}"
+            create::set_line
+        fi
     fi
-    [[ -n "${CREATE[name]}" ]] || create::ask_name
+    [[ -n "${CREATE[name]}" ]] || create::ask_all
 }
 
 # Make the container unless it is there.

@@ -2,6 +2,7 @@
 # container-create, from the words to the container in the engine.
 
 load helper
+load gpu_helper
 
 setup() {
     setup_ds01
@@ -10,6 +11,7 @@ setup() {
 teardown() {
     terminal_stop
     teardown_engine
+    teardown_gpus
 }
 
 @test "container-create: names the missing words where nobody can be asked" {
@@ -256,15 +258,82 @@ os.execv(sys.argv[1], sys.argv[1:])' "${BIN}/container-create" c12 Debian > "${B
 }
 
 # bats test_tags=engine
-@test "container-create: asks by whiptail for what is missing" {
-    terminal_start "${BIN}/container-create"
+@test "container-create: asks by whiptail for what is missing, with a way back, and shows the same in one line" {
+    setup_gpus a100-40 a100-40:3g.20gb,1g.5gb
+    mkdir "${HOME}/corpus"
+    terminal_start_and_stay "${BIN}/container-create"
+    wait_for 20 terminal_shows 'A name for the container'
+    terminal_matches container-create-name
+    terminal_keys 'not a name' Enter
+    wait_for 20 terminal_shows "'not a name' cannot be a name"
+    terminal_keys Enter
     wait_for 20 terminal_shows 'A name for the container'
     terminal_keys menu-made Enter
     wait_for 20 terminal_shows 'Which framework'
-    terminal_shows 'Debian bookworm'
+    terminal_matches container-create-image
+    # Back to the name, which is kept.
+    terminal_keys Tab Tab Enter
+    wait_for 20 terminal_shows 'A name for the container'
+    terminal_shows menu-made
     terminal_keys Enter
+    wait_for 20 terminal_shows 'Which framework'
+    terminal_keys Enter
+    wait_for 20 terminal_shows 'Which GPU'
+    terminal_matches container-create-gpus
+    terminal_keys Down Down Enter
+    wait_for 20 terminal_shows 'This will run:'
+    terminal_shows 'container-create menu-made Debian bookworm --gpus 1g.5gb'
+    # A folder for /data, by walking to it.
+    terminal_keys Down Down Enter
+    wait_for 20 terminal_shows 'corpus/'
+    terminal_keys Down Down Enter
+    wait_for 20 terminal_shows '/corpus'
+    terminal_keys Enter
+    wait_for 20 terminal_shows 'corpus'
+    terminal_shows '--data'
+    terminal_keys Home Enter
+    wait_for 30 terminal_shows 'the same in one line: container-create menu-made'
     [[ "$(terminal_status)" == 0 ]]
-    inspect "menu-made._.${UID}" '{{.Id}}'
+    [[ "$(inspect "menu-made._.${UID}" '{{index .Config.Labels "aime.mlc.DATA_MOUNT"}}')" == */corpus ]]
+    [[ "$(inspect "menu-made._.${UID}" '{{index .Config.Labels "ds01.gpu.profiles"}}')" == 1g.5gb ]]
+}
+
+# bats test_tags=engine
+@test "container-create: the bare form without whiptail asks the same in plain lines" {
+    mkdir -p "${BATS_TEST_TMPDIR}/bin"
+    local program
+    for program in /usr/bin/* /bin/* /usr/local/bin/* "$(dirname "$(type -P docker)")"/*; do
+        [[ "${program##*/}" == whiptail ]] || ln -sf "${program}" "${BATS_TEST_TMPDIR}/bin/${program##*/}"
+    done
+    terminal_start_and_stay env "PATH=${BATS_TEST_TMPDIR}/bin" "${BIN}/container-create"
+    wait_for 20 terminal_shows 'A name for the container'
+    terminal_keys plain-made Enter
+    wait_for 20 terminal_shows '1) Debian bookworm'
+    terminal_matches container-create-plain
+    terminal_keys 1 Enter
+    wait_for 20 terminal_shows 'This will run:'
+    terminal_keys 1 Enter
+    [[ "$(terminal_status)" == 0 ]]
+    inspect "plain-made._.${UID}" '{{.Id}}'
+}
+
+# bats test_tags=engine
+@test "container-create: --guided explains container, image and workspace, and says what to do next" {
+    terminal_start_and_stay "${BIN}/container-create" --guided
+    wait_for 20 terminal_shows 'What a container is'
+    terminal_keys Enter
+    wait_for 20 terminal_shows 'A name for the container'
+    terminal_keys guided Enter
+    wait_for 20 terminal_shows 'What an image is'
+    terminal_keys Enter
+    wait_for 20 terminal_shows 'Which framework'
+    terminal_keys Enter
+    wait_for 20 terminal_shows 'What the workspace is'
+    terminal_keys Enter
+    wait_for 20 terminal_shows 'This will run:'
+    terminal_keys Enter
+    wait_for 30 terminal_shows "Your container 'guided' is there."
+    [[ "$(terminal_status)" == 0 ]]
 }
 
 # bats test_tags=engine

@@ -90,6 +90,18 @@ terminal_shows() { # <text>
     terminal_screen | grep -qF -- "$1"
 }
 
+# Is the screen the one that is kept in tests/screens? DS01_KEEP_SCREENS=1 keeps it anew, for a look at the difference.
+terminal_matches() { # <name>
+    local kept="${ROOT}/tests/screens/$1.txt" screen
+    # Whiptail draws in steps: the screen is looked at once it stands still.
+    screen="$(terminal_screen)"
+    until sleep 0.2 && [[ "$(terminal_screen)" == "${screen}" ]]; do
+        screen="$(terminal_screen)"
+    done
+    [[ -z "${DS01_KEEP_SCREENS:-}" ]] || printf '%s\n' "${screen}" > "${kept}"
+    diff -u "${kept}" - <<< "${screen}"
+}
+
 # The status of the command that ran in the terminal, once it has ended.
 terminal_status() {
     wait_for 60 test -s "${BATS_TEST_TMPDIR}/terminal-status" || return 1

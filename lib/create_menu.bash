@@ -1,0 +1,137 @@
+# shellcheck shell=bash
+# The questions by which container-create and container-run fill what their flags fill, with a way back.
+# shellcheck disable=SC2154 # the keys of CREATE are no variables
+: "${PROJECT_ROOT:?set by lib/run-command}" "${COMMAND_NAME:?}" "${CREATE[name]?set by lib}" "${EXIT_NOT_FOUND:?}" "${MLC_DATA_DIR?set by lib}" \
+    "${MLC_MODELS_DIR?set by lib}" "${MLC_WORKSPACE_DIR?set by lib}"
+
+# What the answers amount to, as words to type; empty where nobody was asked.
+CREATE_LINE=()
+
+# Ask for what is needed and missing, or say which words are missing where nobody can be asked.
+create::ask_missing() {
+    local missing=()
+    create::find_own_image
+    [[ -n "${CREATE[name]}" ]] || missing+=(NAME)
+    [[ -n "${CREATE[framework]}" || -n "${CREATE[image]}" ]] || missing+=("FRAMEWORK (or '--image')")
+    ((${#missing[@]} > 0)) || return 0
+    core::is_interactive || core::missing "$(core::join ' and ' "${missing[@]}")"
+    if [[ -z "${CREATE[name]}" ]]; then
+        create::ask_all
+    else
+        menu::walk create::_step_image || menu::left
+        create::set_line
+    fi
+}
+
+# Ask for everything that a new container needs.
+create::ask_all() {
+    mlc::load
+    menu::walk create::_step_name create::_step_image create::_step_gpus create::_step_ready || menu::left
+    create::set_line
+}
+
+# Say what could have been typed instead of the answers.
+create::tell_line() {
+    ((${#CREATE_LINE[@]} == 0)) || core::same_in_words "${CREATE_LINE[@]}"
+}
+
+create::_step_name() {
+    local answer
+    guide::say container
+    while true; do
+        answer="$(menu::input "New container" "A name for the container (letters, digits, _ and -):" "${CREATE[name]}")" \
+            || return
+        [[ -n "${answer}" ]] || return 1
+        if ! (create::check_name "${answer}") 2> /dev/null; then
+            menu::message "New container" "'${answer}' cannot be a name: use letters, digits, '_' and '-', at most 63,\
+ beginning with a letter or digit." || return
+        elif mlc::container_json "${answer}" > /dev/null 2>&1; then
+            menu::message "New container" "You already have a container '${answer}'." || return
+        else
+            CREATE[name]="${answer}"
+            return 0
+        fi
+    done
+}
+
+# An own or shared image, or framework and version out of the catalog.
+create::_step_image() {
+    local json rows=() items=() choice known=''
+    [[ -z "${CREATE[asked_image]}" ]] && [[ -n "${CREATE[framework]}${CREATE[image]}" ]] && return 2
+    guide::say image
+    image::offers items
+    json="$(core::helper catalog list ${CREATE[arch]:+--arch "${CREATE[arch]}"})" || exit
+    mapfile -t rows <<< "$(jq -r '.images[] | [.framework + " " + .version, .image] | .[]' <<< "${json}")"
+    items+=("${rows[@]}")
+    ((${#items[@]} > 1)) || core::die "${EXIT_NOT_FOUND}" "the catalog has no image for this host" \
+        "give the image with '--image'"
+    known="${CREATE[asked_image]}"
+    choice="$(menu::select ${known:+--default "${known}"} "New container" \
+        "Which framework or image should '${CREATE[name]}' have?" "${items[@]}")" || return
+    CREATE[asked_image]="${choice}" CREATE[framework]='' CREATE[version]='' CREATE[image]=''
+    # A framework's entry has its version behind a blank, which no image's name has.
+    if [[ "${choice}" == *' '* ]]; then
+        CREATE[framework]="${choice%% *}"
+        CREATE[version]="${choice#* }"
+    else
+        CREATE[image]="${choice}"
+        create::find_own_image
+    fi
+}
+
+create::_step_gpus() {
+    local json items=() choice text
+    [[ -z "${CREATE[gpu_mem]}" && (-z "${CREATE[gpus]}" || -n "${CREATE[asked_gpus]}") ]] || return 2
+    json="$(core::helper gpu_offers)" || exit
+    mapfile -t items < <(jq -r '.offers[] | .request, .text' <<< "${json}")
+    ((${#items[@]} > 0)) || return 2
+    guide::say gpus
+    items=(default "as the policy gives for this image" none "no GPU" "${items[@]}")
+    choice="$(menu::select --default "${CREATE[asked_gpus]:-default}" "New container" \
+        "Which GPU should '${CREATE[name]}' have?" "${items[@]}")" || return
+    CREATE[asked_gpus]="${choice}" CREATE[gpus]="${choice}" CREATE[waits]=''
+    [[ "${choice}" != default ]] || CREATE[gpus]=''
+    text="$(jq -r --arg kind "${choice}" '.offers[] | select(.request == $kind) | .text' <<< "${json}")"
+    if [[ "${text}" == *' queue' ]]; then
+        menu::confirm "New container" "Of '${choice}': ${text}.
+
+Shall the command wait in the queue until it is free? Ctrl-C leaves the queue." || return
+        CREATE[waits]=yes
+    fi
+}
+
+# The last look, and the place to change the folders.
+create::_step_ready() {
+    local choice folder key text
+    guide::say workspace
+    [[ -n "${CREATE[workspace]}" ]] || CREATE[workspace]="${MLC_WORKSPACE_DIR:-${HOME}/workspace}"
+    [[ -n "${CREATE[data]}" ]] || CREATE[data]="${MLC_DATA_DIR}"
+    [[ -n "${CREATE[models]}" ]] || CREATE[models]="${MLC_MODELS_DIR}"
+    while true; do
+        create::set_line
+        text="$(core::print_words "${CREATE_LINE[@]}")"
+        choice="$(menu::select --default create "New container" "This will run:
+${text}" create "make '${CREATE[name]}'" workspace "/workspace is ${CREATE[workspace]}" \
+            data "/data is ${CREATE[data]:-nothing}" models "/models is ${CREATE[models]:-nothing}")" || return
+        [[ "${choice}" != create ]] || return 0
+        key="${choice}" folder="${CREATE[${choice}]}"
+        [[ -d "${folder}" ]] || folder="${HOME}"
+        folder="$(menu::folder "Folder for /${key}" "${folder}")" || continue
+        CREATE["${key}"]="${folder}"
+    done
+}
+
+# Put what was answered into words. Sets: CREATE_LINE.
+create::set_line() {
+    CREATE_LINE=("${COMMAND_NAME}" "${CREATE[name]}")
+    [[ -z "${CREATE[framework]}" ]] || CREATE_LINE+=("${CREATE[framework]}")
+    [[ -z "${CREATE[version]}" ]] || CREATE_LINE+=("${CREATE[version]}")
+    [[ -z "${CREATE[image]}" ]] || CREATE_LINE+=(--image "${CREATE[image]}")
+    [[ -z "${CREATE[gpus]}" ]] || CREATE_LINE+=(--gpus "${CREATE[gpus]}")
+    [[ -z "${CREATE[waits]}" ]] || CREATE_LINE+=(--wait)
+    [[ -z "${CREATE[workspace]}" || "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR:-${HOME}/workspace}" ]] \
+        || CREATE_LINE+=(--workspace "${CREATE[workspace]}")
+    [[ -z "${CREATE[data]}" || "${CREATE[data]}" == "${MLC_DATA_DIR}" ]] || CREATE_LINE+=(--data "${CREATE[data]}")
+    [[ -z "${CREATE[models]}" || "${CREATE[models]}" == "${MLC_MODELS_DIR}" ]] \
+        || CREATE_LINE+=(--models "${CREATE[models]}")
+}
