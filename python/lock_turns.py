@@ -36,11 +36,11 @@ def take(
     that is interrupted or killed. Who has to wait is given the time to `prepare` while
     the one before is at work; it must not rely on that.
     """
-    if _oldest(file) is None and _try_lock(file):
+    if _any_ticket(file) is None and _try_lock(file):
         return True
     with _Ticket(file) as ticket:
         while True:
-            is_first = _oldest(file, ticket.number) is None
+            is_first = _any_ticket(file, before=ticket.number) is None
             if is_first and _try_lock(file):
                 return True
             left = deadline - time.monotonic()
@@ -144,8 +144,21 @@ def _try_lock(file: int) -> bool:
 _FLOCK = struct.Struct("hhqqi4x")
 
 
-def _oldest(file: int, before: int = 0, after: int = _TICKETS - 1) -> int | None:
-    """Return a ticket of others between two numbers, the oldest as a rule."""
+def _oldest(file: int, after: int = _TICKETS - 1) -> int | None:
+    """Return the lowest ticket of others above a number."""
+    found = _any_ticket(file, after)
+    oldest = found
+    # The kernel tells the one that was set first, as a rule that is it.
+    while found is not None:
+        oldest = found
+        found = _any_ticket(file, after, before=oldest)
+    return oldest
+
+
+def _any_ticket(file: int, after: int = _TICKETS - 1, before: int = 0) -> int | None:
+    """Return a ticket of others between two numbers."""
+    if before == after + 1:
+        return None
     start = after + 1
     length = before - start if before else 0
     asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)

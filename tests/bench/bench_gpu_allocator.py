@@ -6,8 +6,8 @@ and NVML are pretended: what they take is theirs.
 
 `call` is a single call, which holds the lock once. In `contended` 32 processes make
 cycles without a pause: each call waits for 31 others. In `paced` they make 100 cycles a
-second in all, at random moments. Each process has made one cycle before the time runs:
-the first one after a fork is about copying memory.
+second in all, at random moments. Each process has made one cycle before the time runs,
+and none ends before all are done: a fork's first cycle and its end are about memory.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ def worker(folder: str, number: int, seconds: float, pause: float, out: Any) -> 
         if pause:
             time.sleep(random.expovariate(1 / pause))
         times.append(cycle(world, allocator, f"new{number}", uid))
+    out[0].wait()
     out[1].put(times)
 
 

@@ -253,3 +253,22 @@ def test_who_does_not_wait_does_not_prepare(tmp_path: Path) -> None:
     ):
         pass
     assert order == []
+
+
+def test_the_lowest_ticket_is_told_whatever_the_order_of_setting(
+    tmp_path: Path,
+) -> None:
+    import fcntl
+
+    path = tmp_path / "x.lock"
+    with opened(path) as late, opened(path) as early, opened(path) as looks:
+        low = (1 << 60) + 5
+        assert lock_turns._oldest(looks) is None
+        assert lock_turns._set(late, fcntl.F_WRLCK, low + 1)
+        assert lock_turns._set(early, fcntl.F_WRLCK, low)
+        assert lock_turns._oldest(looks) == low
+        assert lock_turns._oldest(looks, after=low) == low + 1
+        assert lock_turns._oldest(looks, after=low + 1) is None
+        assert lock_turns._any_ticket(late, before=low + 1) == low
+        assert lock_turns._any_ticket(early, before=low) is None
+        assert not lock_turns._set(looks, fcntl.F_WRLCK, low)
