@@ -16,7 +16,7 @@ from usage_report import Report
 STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1c1f24; --soft: #5b6470;
   --grid: #d9dde3; --line: #b3261e; --s1: #1f6fb2; --s2: #d4691a; --s3: #14866d;
-  --s4: #b0498f; --s5: #9a7400; --s6: #5a9bd5; --s7: #7462c4; --s8: #7a828c; }
+  --s4: #b0498f; --s5: #9a7400; --s6: #3f86c9; --s7: #7462c4; --s8: #7a828c; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14171c; --ink: #e8eaed;
   --soft: #a3acb8; --grid: #343a43; --line: #ff8a80; --s1: #6db3f2; --s2: #f0a060;
   --s3: #4cc9a7; --s4: #e18cc8; --s5: #d9b44a; --s6: #a8d0f5; --s7: #b0a2f0;

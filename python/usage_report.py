@@ -383,7 +383,8 @@ def for_user(report: Report, uid: int) -> Report:
     others = [row for row in report.users if row.uid != uid]
     if not others:
         return report
-    total = sum_rows(others, f"{len(others)} others")
+    name = "1 other" if len(others) == 1 else f"{len(others)} others"
+    total = sum_rows(others, name)
     return replace(report, users=(*own, total))
 
 

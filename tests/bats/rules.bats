@@ -78,6 +78,7 @@ shell_files() {
             catalog.py) ;;                     # writes the overlay, in a temporary folder
             project_files.py) ;;               # makes a project's folder
             docker_gateway.py) ;;              # writes the report that its caller asked for
+            report_show.py) ;;                 # writes the page that its caller asked for
             *)
                 printf 'writes files: %s\n' "${file}"
                 return 1
