@@ -38,7 +38,7 @@ from engine import Engine, reason
 from event_log import append_event
 from image_builder import find_client
 from image_labels import BUILDER, Labels, decode, encode
-from image_progress import failure_of, last_lines, step_of
+from image_progress import failure_of, gone_versions, last_lines, step_of
 from image_stage import UV_REPOSITORY, Plan, read_stage
 from image_usage import containers_of
 from process_owner import Owner, is_alive, owner_of
@@ -100,7 +100,8 @@ class Build:
 
     def __init__(self, stage: Path, plan: Plan, words: argparse.Namespace) -> None:
         self._stage = stage
-        self._plan = plan
+        # Changes where Debian has not the locked versions any more.
+        self.plan = plan
         self._words = words
         self._lines: list[str] = []
 
@@ -111,11 +112,11 @@ class Build:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         folder = state_folder() / "logs"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder / f"build-{self._plan.name}-{stamp}-{os.getpid()}.log"
+        return folder / f"build-{self.plan.name}-{stamp}-{os.getpid()}.log"
 
     def labels(self) -> dict[str, str]:
         """Return the labels of the image to be."""
-        plan = self._plan
+        plan = self.plan
         me = owner_of(os.getpid())
         values = Labels(
             uid=str(os.getuid()),
@@ -137,7 +138,7 @@ class Build:
 
     def words(self, docker: str, iid: Path, *, no_cache: bool) -> list[str]:
         """Return the words of docker's build."""
-        plan = self._plan
+        plan = self.plan
         context = self._stage / "context"
         words = [docker, "build", "--file", str(context / "Dockerfile")]
         words += ["--network", "default" if plan.tools.network == "bridge" else "host"]
@@ -156,7 +157,7 @@ class Build:
 
     def run(self, engine: Engine) -> Built:
         """Have the image built; raises HelperError with the reason of a failure."""
-        plan = self._plan
+        plan = self.plan
         client = find_client()
         if client.builder != plan.tools.builder:
             raise HelperError(
@@ -174,10 +175,32 @@ class Build:
         words = self.words(client.path, iid, no_cache=self._words.no_cache)
         env = {**os.environ, **image_workshop.proxies(), **client.environment}
         status = self._follow(words, env, log)
+        if status != 0 and self._relax():
+            status = self._follow(words, env, log)
         seconds = time.monotonic() - begun
         if status == 0 and iid.exists():
             return Built(iid.read_text(encoding="ascii").strip(), log, seconds)
         raise self._failure(status, log)
+
+    def _relax(self) -> bool:
+        """Take any version of Debian packages whose version is gone; is there any?
+
+        Not of those whose version the user asked for.
+        """
+        gone = [
+            (name, version)
+            for name, version in gone_versions(self._lines)
+            if f"{name}={version}" not in self.plan.fixed_apt
+        ]
+        if not gone or _refusal():
+            return False
+        for name, version in gone:
+            say("info", f"'{name}' {version} is gone, a newer one is taken", PROGRAM)
+        self.plan = self.plan.without(gone)
+        file = self._stage / "context/Dockerfile"
+        file.write_text(self.plan.dockerfile, encoding="utf-8")
+        self._lines.clear()
+        return True
 
     def _follow(self, words: Sequence[str], env: dict[str, str], log: Path) -> int:
         """Run docker, and tell its steps; a signal ends it before this ends."""
@@ -232,7 +255,7 @@ class Build:
         del status
         return HelperError(
             found.code,
-            f"image '{self._plan.name}' was not built: {text}{named}",
+            f"image '{self.plan.name}' was not built: {text}{named}",
             f"all that was said is in '{log}'",
         )
 
@@ -375,6 +398,7 @@ def build(stage: Path, plan: Plan, words: argparse.Namespace) -> dict[str, Any]:
         is_named = False
         try:
             built = job.run(engine)
+            plan = job.plan
             lock = look_into(engine, plan, built)
             name_it(engine, plan, built.id)
             is_named = True

@@ -243,6 +243,7 @@ class Planner:
             is_first=self.image is None and lock is None,
             secrets=render_dockerfile.secrets(layers),
             pip_layers=tuple(layer.name for layer in layers if layer.pip),
+            fixed_apt=tuple(n for layer in layers for n in layer.apt if "=" in n),
         )
         write_stage(Path(words.stage), plan, layers, (self.extras, folder))
         print_json(self._told(plan, state, layers, lock, outcome, old_text))

@@ -30,6 +30,7 @@ _PACKAGE = (
     re.compile(r"The following packages have unmet dependencies:\s+(?P<name>\S+)"),
     re.compile(r"dpkg: error processing package (?P<name>\S+)"),
 )
+_GONE = re.compile(r"E: Version '([^']+)' for '([^']+)' was not found")
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _NETWORK = re.compile(
     r"Failed to fetch|error sending request|Temporary failure (?:in name )?resolving|"
@@ -64,7 +65,7 @@ class Failure:
 def step_of(line: str) -> Step | None:
     """Return the step that begins with a line, or None."""
     match = _CLASSIC.match(line) or _BUILDKIT.match(line)
-    if not match:
+    if not match or match[3].startswith("LABEL ds01."):
         return None
     return Step(int(match[1]), int(match[2]), _text(match[3]))
 
@@ -78,6 +79,12 @@ def _text(instruction: str) -> str:
         names = re.findall(r"([a-z0-9][a-z0-9+.-]*)(?:=\S+)?", debian[1])
         return f"Debian packages {' '.join(dict.fromkeys(names))}"[:70]
     return " ".join(instruction.split())[:70]
+
+
+def gone_versions(lines: Sequence[str]) -> list[tuple[str, str]]:
+    """Return name and version of Debian packages that are not there any more."""
+    found = [(m[2], m[1]) for line in lines if (m := _GONE.search(plain(line)))]
+    return list(dict.fromkeys(found))
 
 
 def plain(line: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import image_lock
 import image_probe
+import image_resolve_pip
 import requirement_options as options
 import requirement_words as words
 from _common import Exit, HelperError, nearest
@@ -152,25 +153,48 @@ class Resolver:
             "limits.txt": [*limits, *bounds],
             "out.txt": [f"{n}=={v}" for n, v in sorted(preferred.items())],
         }
-        folder = self._workshop
-        folder.put({n: _text(lines) for n, lines in files.items()}, _CONTEXT)
+        self._workshop.put({n: _text(lines) for n, lines in files.items()}, _CONTEXT)
         secret = secrets((*every_option, *wanted))
-        line = [self._workshop.uv(), "pip", "compile", "--no-config", "--no-header"]
-        line += ["--no-annotate", "--no-progress", "--color", "never"]
-        line += ["--python", asked.found.interpreter, "--cache-dir", f"{CACHE}/uv"]
-        line += ["--find-links", _BASE, "--constraints", "limits.txt"]
-        line += [f for f in options.uv_flags(every_option) if f != "--require-hashes"]
-        if "--require-hashes" in every_option or any("--hash=" in w for w in wanted):
-            line.append("--generate-hashes")
-        line += ["--upgrade"] if asked.upgrade else ["--output-file", "out.txt"]
-        line += ["in.txt", "prior.txt"]
-        env = {"UV_HTTP_RETRIES": "2", "UV_HTTP_TIMEOUT": "30", **secret}
-        done = self._workshop.run(line, folder=_CONTEXT, env=env)
+        if asked.found.has_uv:
+            done = self._uv(every_option, wanted, files, secret)
+        else:
+            done = self._pip(every_option, files)
         done = Done(done.status, _hidden(done.out, secret), _hidden(done.err, secret))
         if done.status != 0:
             raise explain(done.err or done.out, asked, layers)
         self._warnings += re.findall(r"^warning: (.*)$", done.err, re.MULTILINE)
         return done
+
+    def _uv(
+        self,
+        every: Sequence[str],
+        wanted: Sequence[str],
+        files: Mapping[str, Sequence[str]],
+        secret: Mapping[str, str],
+    ) -> Done:
+        line = [self._workshop.uv(), "pip", "compile", "--no-config", "--no-header"]
+        line += ["--no-annotate", "--no-progress", "--color", "never"]
+        line += ["--python", self._asked.found.interpreter]
+        line += ["--cache-dir", f"{CACHE}/uv", "--find-links", _BASE]
+        line += ["--constraints", "limits.txt"] if files["limits.txt"] else []
+        line += [f for f in options.uv_flags(every) if f != "--require-hashes"]
+        if "--require-hashes" in every or any("--hash=" in w for w in wanted):
+            line.append("--generate-hashes")
+        is_new = self._asked.upgrade
+        line += ["--upgrade"] if is_new else ["--output-file", "out.txt"]
+        line += [name for name in ("in.txt", "prior.txt") if files[name]]
+        env = {"UV_HTTP_RETRIES": "2", "UV_HTTP_TIMEOUT": "30", **secret}
+        return self._workshop.run(line, folder=_CONTEXT, env=env)
+
+    def _pip(self, every: Sequence[str], files: Mapping[str, Sequence[str]]) -> Done:
+        python = self._asked.found.interpreter
+        names = [name for name in ("in.txt", "prior.txt", "limits.txt") if files[name]]
+        words = image_resolve_pip.words_for(python, every, names)
+        done = image_resolve_pip.run(self._workshop, words, _CONTEXT)
+        if done.status == 0:
+            return done
+        text = image_resolve_pip.in_uvs_words(done.err or done.out)
+        return Done(done.status, "", text)
 
     def _prepare(self) -> None:
         """Bring in what the base has, as stand-ins, and the image's local wheels."""
@@ -301,7 +325,7 @@ def _conflict(cause: str, asked: Asked) -> ConflictError:
     """Return the conflict in words: the resolver's chain, then who asks for what."""
     chain = re.sub(
         r",? ?(?:and )?we can conclude that your requirements are unsatisfiable\.?$",
-        "",
+        ", there is no solution",
         cause,
     )
     chain = re.sub(r"\byou require\b", "the image needs", chain).rstrip(" .,")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets as random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,24 @@ class Plan:
     is_first: bool
     secrets: tuple[str, ...] = ()
     pip_layers: tuple[str, ...] = ()
+    # Debian packages whose version somebody asked for.
+    fixed_apt: tuple[str, ...] = ()
+
+    def without(self, gone: Sequence[tuple[str, str]]) -> Plan:
+        """Return the plan that asks for any version of some Debian packages."""
+        words = {f"{name}={version}": name for name, version in gone}
+        apt = {
+            layer: tuple(words.get(name, name) for name in names)
+            for layer, names in self.lock.apt_layers.items()
+        }
+        text = self.dockerfile
+        managed = image_files.managed_part(text)
+        body = text if managed is None else managed
+        for word, name in words.items():
+            body = re.sub(rf"(?<=\s){re.escape(word)}(?=\s)", name, body)
+        text = body if managed is None else image_files.merge(text, body)
+        lock = replace(self.lock, apt_layers=apt)
+        return replace(self, lock=lock, dockerfile=text)
 
 
 def _cache_name() -> str:
@@ -180,6 +199,7 @@ def read_stage(stage: Path) -> Plan:
                 "tools": _tools(value["tools"]),
                 "secrets": tuple(value["secrets"]),
                 "pip_layers": tuple(value["pip_layers"]),
+                "fixed_apt": tuple(value["fixed_apt"]),
             }
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -233,7 +233,6 @@ def _apt(
     done = workshop.run(["sh", "-c", script, "sh", *names])
     update, _, policy = done.out.partition("\n--\n")
     candidates = _candidates(policy)
-    every = None
     result: dict[str, tuple[str, ...]] = {}
     for layer in layers:
         chosen = []
@@ -247,8 +246,7 @@ def _apt(
                         f"{_first_failure(update)}",
                         "look at the network, then try again: nothing was changed",
                     )
-                every = every or _names(workshop)
-                raise _no_package(name, layer, every)
+                raise _no_package(name, layer, _names(workshop))
             is_plain = version or not candidates[name]
             chosen.append(word if is_plain else f"{name}={candidates[name]}")
         result[layer.name] = tuple(chosen)
@@ -284,7 +282,10 @@ def _no_package(name: str, layer: Layer, every: Sequence[str]) -> HelperError:
             f"Debian package '{name}' of '{layer.name}' in packages.yaml is not known",
             "tell the administrator, who can mend packages.yaml",
         )
-    close = nearest(name, (each for each in every if each[:1] == name[:1]))
+    letters = sorted(name)
+    # Letters in another order are the commonest slip, and difflib's last choice.
+    mixed = [each for each in every if sorted(each) == letters]
+    close = mixed[0] if mixed else nearest(name, (e for e in every if e[0] == name[0]))
     meant = f", did you mean '{close}'?" if close else ""
     return HelperError(
         Exit.NOT_FOUND,
