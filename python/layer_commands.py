@@ -15,6 +15,7 @@ import requirement_words as words
 from _common import Exit, HelperError
 from image_lock import Lock, LockedBase
 from image_types import Layer
+from packages import parse_apt
 
 Builder = Literal["buildkit", "classic"]
 Installer = Literal["uv", "pip"]
@@ -61,9 +62,10 @@ def shown(layer: Layer, lock: Lock | None, tools: Tools) -> Mapping[str, object]
         "asked": textwrap.wrap(
             ", ".join(layer.pip), 84, break_long_words=False, break_on_hyphens=False
         ),
-        "apt": [shlex.quote(name) for name in names],
+        "apt": [parse_apt(name) for name in names],
         "copied": copied,
         "run": [*mounts, " \\\n    && ".join(commands)] if commands else [],
+        "targets": [shlex.quote(target) for _, target in layer.copies],
         "files": [json.dumps(pair, ensure_ascii=False) for pair in layer.copies],
     }
 

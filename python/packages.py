@@ -31,7 +31,10 @@ TIER_KEYS: dict[str, str] = {
 RESERVED = ("own", "added")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
-_APT = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=[A-Za-z0-9.+:~-]+)?", re.ASCII)
+# In no place could a shell take the ~ of a version for a home.
+_APT = re.compile(
+    r"[a-z0-9][a-z0-9+.-]+(?:=(?:[0-9]+:)?[A-Za-z0-9][A-Za-z0-9.+~-]*)?", re.ASCII
+)
 _PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:-?\*)?", re.ASCII)
 _WORD = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _PIN = r"(?:==|!=|<=|>=|<|>|~=)[A-Za-z0-9.*+!-]+"

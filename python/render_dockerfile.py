@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -33,7 +32,7 @@ from image_lock import Lock, LockedBase, load_lock
 from image_names import check_image
 from image_spec import Layer, Spec, layers, load_spec
 from layer_commands import CONTEXT, TARGET, Builder, Installer, Tools, shown
-from packages import load_packages
+from packages import load_packages, parse_apt
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -71,7 +70,7 @@ def render(
     lines = [shown(layer, lock, tools) for layer in found if layer.kind != "added"]
     return _template("Dockerfile.j2").render(
         base_image=check_image(base_image),
-        setup_apt=sorted(map(shlex.quote, tools.setup_apt)),
+        setup_apt=sorted(map(parse_apt, tools.setup_apt)),
         context=CONTEXT,
         target=TARGET,
         certificates=certificates,

@@ -73,7 +73,15 @@ def test_nothing_read_can_leave_its_word_in_a_shell(text: str) -> None:
         assert not found.startswith("-")
 
 
-@pytest.mark.parametrize("text", ["", "Vim", "a", "-y", "vim git", "vim;id", "../x"])
+@pytest.mark.parametrize("text", ["vim", "git=1:2.39.5-0+deb12u2", "g++=4:12~rc1"])
+def test_debian_packages(text: str) -> None:
+    assert packages.parse_apt(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "Vim", "a", "-y", "vim git", "vim;id", "../x", "vim=", "vim=~root", "vim=1:~x"],
+)
 def test_what_is_no_debian_package(text: str) -> None:
     with pytest.raises(ValueError, match="is not the name of a Debian package"):
         packages.parse_apt(text)

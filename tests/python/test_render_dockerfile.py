@@ -286,7 +286,7 @@ def test_no_word_becomes_syntax(
     expected += ["COPY"] * (how[1] == "uv")
     expected += ["RUN"] * bool(own.apt) + ["COPY"]
     expected += ["COPY"] * (len(own.files) if how[0] == "classic" else 0)
-    expected += ["RUN"] + ["COPY"] * len(pairs) + ["USER"]
+    expected += ["RUN"] + ["COPY"] * len(pairs) + ["RUN"] * bool(pairs) + ["USER"]
     read = instructions(text)
     assert [name for name, _ in read] == expected
     runs = [rest for name, rest in read if name == "RUN"]
@@ -302,6 +302,11 @@ def test_no_word_becomes_syntax(
         script = f"printf '%s\\n' {listed}"
         done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
         assert done.stdout.decode().split("\n")[:-1] == list(own.apt)
+    if pairs:
+        listed = runs[-1].removeprefix("find ").rpartition(" ! -perm")[0]
+        script = f"printf '%s\\n' {listed}"
+        done = subprocess.run(["sh", "-c", script], capture_output=True, check=True)
+        assert done.stdout.decode().split("\n")[:-1] == [target for _, target in pairs]
     copied = [rest for name, rest in read if name == "COPY" and rest.startswith("[")]
     assert [tuple(json.loads(rest)) for rest in copied] == list(pairs)
 
