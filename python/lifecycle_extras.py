@@ -1,4 +1,5 @@
-"""What a lifecycle pass does besides: clears left-overs away and writes the metrics."""
+"""What a lifecycle pass does besides: notes how much of the GPUs was used, clears
+left-overs away and writes the metrics."""
 
 from __future__ import annotations
 
@@ -20,8 +21,10 @@ _LEFTOVERS = "leftovers.json"
 
 
 def run_extras(paths: Paths, address: str, found: Report) -> None:
-    """Do both; what goes wrong is a warning, and tried again by a later pass."""
+    """Do all; what goes wrong is a warning, and tried again by a later pass."""
     snapshot = found.snapshot
+    if snapshot is not None and snapshot.document.grants:
+        _note_use(paths, found, snapshot)
     with Engine(address, timeout=60.0) as engine:
         if snapshot is not None and _is_due(paths, found):
             import leftovers  # noqa: PLC0415 - once an hour
@@ -31,6 +34,18 @@ def run_extras(paths: Paths, address: str, found: Report) -> None:
             except HelperError as error:
                 say("warning", f"left-overs stay: {error.message}", PROGRAM)
         _metrics(paths, engine, found)
+
+
+def _note_use(paths: Paths, found: Report, snapshot: Snapshot) -> None:
+    import usage_days  # noqa: PLC0415 - only where there are GPUs
+    from usage_samples import samples  # noqa: PLC0415
+
+    tick = found.memory.last.tick
+    try:
+        seen = samples(found.decisions, snapshot.document, found.at, tick)
+        usage_days.note(paths, seen, found.at)
+    except HelperError as error:
+        say("warning", f"the use of GPUs is not noted: {error.message}", PROGRAM)
 
 
 def _is_due(paths: Paths, found: Report) -> bool:
