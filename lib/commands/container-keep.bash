@@ -21,12 +21,9 @@ main() {
     [[ -z "${off}" ]] || ((${#words[@]} < 2)) || core::usage_error "'--off' takes no duration"
 
     if ((${#words[@]} == 0)) && [[ -z "${list}" ]]; then
-        if core::is_interactive; then
-            mlc::load
-            words[0]="$(choose::one Keep)" || exit
-        elif [[ -n "${off}" ]]; then
-            core::missing NAME
-        fi
+        core::is_interactive || core::missing "NAME (or '--list')"
+        mlc::load
+        words[0]="$(choose::one Keep)" || exit
     fi
 
     core::run_pre_hooks name "${words[0]:-}"
