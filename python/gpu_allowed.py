@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from _common import Exit
 from gpu_refusal import Refusal
@@ -28,7 +29,7 @@ class Allowed:
     note: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def useful(self) -> frozenset[str]:
         """All devices that may be given, free or not."""
         return frozenset(device.uuid for group in self.groups for device in group)

@@ -49,9 +49,11 @@ def survey(inventory: Inventory, exclude: Collection[str]) -> Host:
 
 
 def _withheld(
-    device: Device, divided: Collection[str], excluded: Collection[str]
+    device: Device, divided: Collection[str], excluded: set[str]
 ) -> str:
-    if device.uuid.lower() in excluded or device.parent.lower() in excluded:
+    if excluded and not excluded.isdisjoint(
+        (device.uuid.lower(), device.parent.lower())
+    ):
         return "exclude"
     if not device.is_mig and device.uuid in divided:
         return "mig-parent"
