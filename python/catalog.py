@@ -22,6 +22,7 @@ from pathlib import Path
 import settings
 from _common import Exit, HelperError, nearest, print_json, program_name, run
 from engine import Engine, reason
+from image_names import IMAGE, check_image
 from images import Image, read_images, visible
 
 # Our mlc and DS01 agree on what this host is; where AIME's mlc is used, ours still lies
@@ -34,16 +35,6 @@ from mlc_host import architecture as host_architecture
 
 CUSTOM = "Custom"
 BASE_IMAGE = "ds01/debian:bookworm"
-
-# [HOST[:PORT]/]PATH[:TAG][@DIGEST], https://github.com/distribution/reference
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_HOST = rf"(?:(?:localhost|{_LABEL}(?:\.{_LABEL})+)(?::[0-9]+)?|{_LABEL}:[0-9]+)"
-_IMAGE = re.compile(
-    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*"
-    r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?",
-    re.ASCII,
-)
 
 
 def line(entry: Entry) -> str:
@@ -111,12 +102,7 @@ def custom_entry(image: str, architecture: str) -> Entry:
 
     Raises HelperError(USAGE) for what is not an image name.
     """
-    if not _IMAGE.fullmatch(image):
-        raise HelperError(
-            Exit.USAGE,
-            f"'{image}' is not an image name",
-            "write it as 'docker images' shows it, such as 'ds01/debian:bookworm'",
-        )
+    check_image(image)
     slug = re.sub(r"[^A-Za-z0-9_.-]+", "-", image.partition("@")[0])
     return Entry(CUSTOM, slug, (architecture,), image)
 
@@ -228,7 +214,7 @@ def untagged(engine: Engine, image: str) -> str:
     AIME's mlc names the prepared image IMAGE:NAME._.UID, which is no name where IMAGE
     has a tag already. Raises HelperError(NOT_FOUND) where it cannot be fetched.
     """
-    found = _IMAGE.fullmatch(image)
+    found = IMAGE.fullmatch(image)
     if not found or not (found["tag"] or found["digest"]):
         return image
     if engine.image(image) is None:
