@@ -9,13 +9,19 @@
 IMAGE_PLAN=''
 IMAGE_BUILT=''
 IMAGE_STAGE=''
+IMAGE_ANSWER=''
 
-# Run a helper with the gateway between it and the engine. Leaves with its status; the gateway's own words come first,
-# since docker rewords them.
+# Run a helper with the gateway between it and the engine. Ctrl-C is the helper's: what it still has to do, it does, and
+# this shell goes on when it has ended. Sets: IMAGE_ANSWER. Returns: the helper's status, its reason being told.
 image::governed() { # <job> [<word>...]
-    local status=0 refusal="${CORE_TEMP}/refusal"
-    rm -f -- "${refusal}"
-    core::governed_helper "${refusal}" "$@" || status=$?
+    local status=0
+    core::make_temp
+    trap : INT
+    trap 'exit 143' TERM
+    trap 'exit 129' HUP
+    core::governed_helper "${CORE_TEMP}/refusal" "$@" > "${CORE_TEMP}/answer" || status=$?
+    trap - INT TERM HUP
+    IMAGE_ANSWER="$(< "${CORE_TEMP}/answer")"
     return "${status}"
 }
 
@@ -29,7 +35,8 @@ image::plan() { # <create|update> <word>...
     rm -rf -- "${IMAGE_STAGE}"
     mkdir -m 700 -- "${IMAGE_STAGE}"
     core::info "working out the packages' versions"
-    IMAGE_PLAN="$(image::governed image_plan "${verb}" --stage "${IMAGE_STAGE}" "$@")" || status=$?
+    image::governed image_plan "${verb}" --stage "${IMAGE_STAGE}" "$@" || status=$?
+    IMAGE_PLAN="${IMAGE_ANSWER}"
     return "${status}"
 }
 
@@ -40,9 +47,11 @@ image::build() { # [<word of image_build>...]
     core::on_exit image::_end_line
     exec {progress}> >(image::_progress)
     reader=$!
-    IMAGE_BUILT="$(image::governed image_build --stage "${IMAGE_STAGE}" "$@" 3>&"${progress}" {progress}>&-)" || status=$?
+    image::governed image_build --stage "${IMAGE_STAGE}" "$@" 3>&"${progress}" || status=$?
+    IMAGE_BUILT="${IMAGE_ANSWER}"
     exec {progress}>&-
     wait "${reader}" 2> /dev/null || true
+    ((status != EXIT_LEFT)) || core::info "the build was ended; nothing of it stays"
     ((status == 0)) || exit "${status}"
 }
 
@@ -154,7 +163,7 @@ image::offers() { # <array-name>
     local json
     json="$(core::helper images list --json)" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t image_offers < <(jq -r '.images | (map(select(.mine)) | .[] | .name, "your image, on \(.base)"),
+    mapfile -t image_offers < <(jq -r '.images | (map(select(.mine)) | .[] | .name, "your image, \(if .base == "-" then "a copy of a container" else "on " + .base end)"),
         (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared by \(.user), on \(.base)")' <<< "${json}")
 }
 

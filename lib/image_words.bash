@@ -90,6 +90,7 @@ image::wizard() {
     menu::walk image::_ask_name image::_ask_base image::_ask_tiers image::_ask_types image::_ask_pip image::_ask_system \
         image::_ask_go || status=$?
     ((status == 0)) || menu::left
+    core::info "the same in one line: $(image::command_line)"
 }
 
 image::_load_tiers() {

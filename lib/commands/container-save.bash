@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # container-save: what was installed in a container goes into the source of an image, which is built.
-: "${CORE_QUIET?set by lib}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" "${IMAGE_PLAN?set by lib}"
+: "${CORE_QUIET?set by lib}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" "${IMAGE_ANSWER?set by lib}" \
+    "${IMAGE_PLAN?set by lib}"
 
 # What the container has and its image has not, as JSON.
 SAVE_CHANGES=''
@@ -125,8 +126,8 @@ container-save::_build() { # <image>
 
 # Copy the container's files into an image without a source. Sets: IMAGE_BUILT, IMAGE_PLAN.
 container-save::_commit() { # <container> <image>
-    core::make_temp
     core::info "copying the files of '$1'"
-    IMAGE_BUILT="$(image::governed image_commit -- "$1" "$2")" || exit
+    image::governed image_commit -- "$1" "$2" || exit
+    IMAGE_BUILT="${IMAGE_ANSWER}"
     IMAGE_PLAN="$(jq -c '{name, base: {image: .base}, layers: [], folder: "none: it is a copy of a container"}' <<< "${IMAGE_BUILT}")"
 }
