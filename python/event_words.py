@@ -189,6 +189,11 @@ def _devices(event: Event) -> str:
     return plain(event.get("lost") or event.get("devices") or [])
 
 
+def _asker(event: Event) -> str:
+    by = event.get("by")
+    return f"by {by}" if by and by != event.get("user") else ""
+
+
 def _denied(event: Event) -> str:
     return str(event.get("reason") or event.get("code") or "")
 
@@ -211,20 +216,24 @@ EVENTS: dict[str, Callable[[Event], str] | None] = {
     "started": lambda e: joined(f"GPUs: {kinds(e)}", limits(e)),
     "stopped": _by,
     "removed": _by,
-    "exported": None,
+    "exported": lambda e: f"to {e.get('file')}",
     "moved": lambda e: f"to other GPUs: {plain(e.get('gpus') or [])}",
     "denied": _denied,
     "warned": _warned,
-    "kept": lambda e: f"until {clock(e.get('until'))}",
+    "kept": lambda e: joined(f"until {clock(e.get('until'))}", _asker(e)),
+    "keep-ended": _asker,
+    "not-stopped": lambda e: joined(rule(e), str(e.get("why") or "")),
+    "not-removed": lambda e: joined(rule(e), str(e.get("why") or "")),
     "gpus-returned": lambda e: joined(rule(e), plain(e.get("gpus") or []), figures(e)),
     "removal-announced": lambda e: joined(f"due {clock(e.get('due'))}", rule(e)),
     "archived": lambda e: f"in {e.get('file')}",
     "found-stopped": lambda e: str(e.get("why") or "it ended"),
     "pass-skipped": lambda e: str(e.get("reason")),
-    "leftover-removed": None,
+    "leftover-removed": lambda e: joined(str(e.get("what")), str(e.get("why") or "")),
     "state-corrupt": lambda e: joined(str(e.get("file")), str(e.get("reason"))),
     "image-built": _image,
     "image-failed": _image,
+    "image-deleted": _image,
 }
 
 # In the log of GPU allocations.

@@ -36,8 +36,9 @@ main() {
     core::run_pre_hooks name "${words[0]}" file "${target}"
     container-export::_write "${words[0]}" "${target}" "${flags[@]}" || core::die "${EXIT_BUG}" \
         "container '${words[0]}' was not exported" "look at the lines above for the reason"
-    core::helper state event exported --json "$(jq -cn --arg name "${words[0]}" --arg file "${target}" '$ARGS.named')" \
-        > /dev/null || core::warn "the export is not in the event log"
+    core::helper state event exported --json "$(jq -cn --arg container "$(create::engine_name "${words[0]}")" \
+        --arg name "${words[0]}" --arg file "${target}" '$ARGS.named')" > /dev/null \
+        || core::warn "the export is not in the event log"
     [[ "${target}" == - ]] || core::info "container '${words[0]}' is saved in '${target}'"
 }
 
