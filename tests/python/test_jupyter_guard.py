@@ -55,11 +55,18 @@ def jupyter(folder: Path, *words: str, system: str = "") -> Iterator[tuple[str, 
 
 def status(port: str, token: str = "") -> int:
     url = f"http://127.0.0.1:{port}/api/contents?token={token}"
-    try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code
+    until = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except urllib.error.URLError:
+            # It tells the address a moment before it listens.
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def test_without_the_guard_it_can_be_open_to_everybody(tmp_path: Path) -> None:
