@@ -10,7 +10,8 @@ from lifecycle_memory import Memory, PassInfo
 
 # A clock that differs by more from the time since boot was set.
 _JUMP_SECONDS = 30.0
-_USUAL_TICK = 60.0
+# What is not known yet must not make warnings early.
+_SHORTEST_TICK = 1.0
 _LONGEST_TICK = 300.0
 
 
@@ -34,8 +35,8 @@ class ClockError(HelperError):
 def tick_of(last: PassInfo, gap: float) -> float:
     """Return the usual seconds between passes; one that was late does not count."""
     known = [value for value in (last.tick, gap) if value > 0]
-    tick = min(known) if known else _USUAL_TICK
-    return min(max(tick, 1.0), _LONGEST_TICK)
+    tick = min(known, default=_SHORTEST_TICK)
+    return min(max(tick, _SHORTEST_TICK), _LONGEST_TICK)
 
 
 def drift_of(last: PassInfo, now: PassInfo) -> timedelta | None:

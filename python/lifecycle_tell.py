@@ -98,7 +98,8 @@ def to_terminals(message: Message) -> int:
         inside = terminals.write_inside(message.pid, message.id, text)
     outside = 0
     for terminal in terminals.of_user(message.uid, message.user):
-        if terminal.is_divided or (inside and terminal.shows(message.container)):
+        shows = terminal.shows(message.container, message.id)
+        if terminal.is_divided or (inside and shows):
             continue
         outside += terminals.write(terminal, text)
     return inside + outside

@@ -107,10 +107,10 @@ class Terminal:
     path: Path
     programs: Mapping[str, str]
 
-    def shows(self, container: str) -> bool:
+    def shows(self, container: str, identity: str) -> bool:
         """Does it show a container's terminal, by way of the docker command?"""
         return any(
-            name == "docker" and container in words.split("\0")
+            name == "docker" and {container, identity} & set(words.split("\0"))
             for name, words in self.programs.items()
         )
 
