@@ -17,31 +17,29 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import image_lock
-import image_probe
 import image_source as source
 import image_workshop
 import settings
 from _common import Exit, HelperError, print_json, program_name, run, say
-from engine import Engine, reason
+from engine import Engine
 from event_log import append_event
 from image_builder import find_client
-from image_labels import BUILDER, Labels, decode, encode
+from image_finish import ensure_uv, look_into, name_it, sweep, warnings_of
+from image_labels import BUILDER, Labels, encode
 from image_progress import failure_of, gone_versions, last_lines, step_of
-from image_stage import UV_REPOSITORY, Plan, read_stage
+from image_stage import Plan, context_checksum, read_stage
 from image_usage import containers_of
-from process_owner import Owner, is_alive, owner_of
+from process_owner import owner_of
 from units import utc_stamp
 
 PROGRAM = "image_build"
@@ -49,7 +47,6 @@ _PROGRESS = 3
 _GRACE_SECONDS = 20
 _PR_SET_PDEATHSIG = 1
 _MADE_BY = ("image-create", "image-update", "container-save")
-_OWNER = re.compile(r"(\d+)\.(\d+)\.(\S+)")
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ def state_folder() -> Path:
 
 @contextlib.contextmanager
 def alone(plan: Plan) -> Iterator[None]:
-    """Hold the lock of an image's builds; raises HelperError(REFUSED) if it is taken."""
+    """Hold the lock of an image's builds; raises HelperError(REFUSED) if taken."""
     folder = state_folder() / "builds"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = os.open(folder / f"{plan.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -126,6 +123,7 @@ class Build:
             base_digest=plan.ground.digest,
             spec=_checksum(plan.spec),
             lock=_checksum(image_lock.dump_lock(plan.lock)),
+            context=context_checksum(self._stage),
             created=utc_stamp(),
             shared="1" if plan.shared else "0",
             architecture=plan.ground.architecture,
@@ -297,85 +295,6 @@ def _refusal() -> HelperError | None:
     return None
 
 
-def ensure_uv(engine: Engine, reference: str) -> None:
-    """Make the image that holds uv, if it is not here."""
-    if engine.image(reference) is not None:
-        return
-    binary = image_workshop.uv_binary()
-    if binary is None:
-        raise HelperError(
-            Exit.PREREQUISITE,
-            "the installer 'uv' is missing from DS01's own Python",
-            "run install.sh again",
-        )
-    data = image_workshop.tar_of({"uv": binary.read_bytes()}, 0o755)
-    tag = reference.rpartition(":")[2]
-    path = f"/images/create?fromSrc=-&repo={quote(UV_REPOSITORY, safe='')}&tag={tag}"
-    status, answer = engine.send("POST", path, data, "application/x-tar")
-    if status != 200 or b'"error"' in answer:
-        raise HelperError(
-            Exit.BUG,
-            f"cannot make image '{reference}': {answer.decode()[-300:].strip()}",
-        )
-
-
-# Afterwards ---------------------------------------------------------------------------
-
-
-def look_into(engine: Engine, plan: Plan, built: Built) -> image_lock.Lock:
-    """Return the lock with what is really installed in the image."""
-    with image_workshop.opened(engine, built.id, plan.tools.network) as workshop:
-        found = image_probe.look(workshop)
-    pip = {name: package.version for name, package in found.packages.items()}
-    return replace(plan.lock, pip=pip, apt=dict(found.apt))
-
-
-def warnings_of(lock: image_lock.Lock) -> list[str]:
-    """Return what is not installed as the lock asked for it."""
-    told = []
-    for name, version in image_lock.pinned_pip(lock).items():
-        there = lock.pip.get(name)
-        if there != version and re.fullmatch(r"[0-9][\w.!+]*", version):
-            told.append(f"'{name}' is {there or 'missing'} in the image, not {version}")
-    for name, version in image_lock.pinned_apt(lock).items():
-        there = lock.apt.get(name)
-        if version != "any" and there and there != version:
-            told.append(
-                f"Debian's '{name}' is {there} in the image: {version} is not there "
-                "any more"
-            )
-    return told
-
-
-def name_it(engine: Engine, plan: Plan, identity: str) -> None:
-    """Give the image its name; the older one goes if nothing uses it."""
-    old = engine.image(plan.reference)
-    repository, _, tag = plan.reference.rpartition(":")
-    query = {"repo": repository, "tag": tag}
-    status, answer = engine.call("POST", f"/images/{identity}/tag", query)
-    if status != 201:
-        raise HelperError(
-            Exit.BUG, f"image '{plan.name}' cannot be named: {reason(answer)}"
-        )
-    if old and old["Id"] != identity:
-        # Refused while a container or another image needs it: then it stays.
-        engine.call("DELETE", f"/images/{old['Id']}")
-
-
-def sweep(engine: Engine) -> None:
-    """Remove what builds of the caller left that were killed: images without a name."""
-    filters = {"dangling": ["true"], "label": [f"ds01.image.uid={os.getuid()}"]}
-    with contextlib.suppress(HelperError):
-        query = {"filters": json.dumps(filters)}
-        for found in engine.get("/images/json", query) or []:
-            labels = found.get("Labels") or {}
-            match = _OWNER.fullmatch(labels.get(BUILDER, ""))
-            if match is None or decode(labels) is None:
-                continue
-            if not is_alive(Owner(int(match[1]), int(match[2]), match[3])):
-                engine.call("DELETE", f"/images/{found['Id']}")
-
-
 def _log_event(event: str, plan: Plan, **fields: Any) -> None:
     with contextlib.suppress(HelperError):
         append_event(event, image=plan.reference, name=plan.name, **fields)
@@ -399,7 +318,7 @@ def build(stage: Path, plan: Plan, words: argparse.Namespace) -> dict[str, Any]:
         try:
             built = job.run(engine)
             plan = job.plan
-            lock = look_into(engine, plan, built)
+            lock = look_into(engine, plan, built.id)
             name_it(engine, plan, built.id)
             is_named = True
         finally:

@@ -20,7 +20,8 @@ _SAFE = " !#$&'()*+/:;=?@[]~"
 class Labels:
     """What an image says of itself; the field `base_digest` is the label `base.digest`.
 
-    `spec` and `lock` are checksums, `created` the time of the build in UTC.
+    `spec`, `lock` and `context` (all that went to the builder) are checksums, `created`
+    is the time of the build in UTC.
     """
 
     uid: str = "-"
@@ -30,6 +31,7 @@ class Labels:
     base_digest: str = "-"
     spec: str = "-"
     lock: str = "-"
+    context: str = "-"
     created: str = "-"
     shared: str = "0"
     architecture: str = "-"

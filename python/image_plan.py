@@ -31,7 +31,7 @@ from image_files import State
 from image_labels import decode
 from image_lock import Lock, diff, load_lock
 from image_names import check_name, reference
-from image_stage import Plan, Tools, rendered, write_stage
+from image_stage import Plan, Tools, context_checksum, rendered, write_stage
 from image_types import Base, Layer, Spec
 from image_versions import Asking, Outcome, work_out
 from image_workshop import opened
@@ -284,7 +284,15 @@ class Planner:
         notes = [note for layer in layers for note in layer.notes]
         previous = None
         if self.image:
-            previous = {"id": self.image["Id"], "created": self.image.get("Created")}
+            before = decode((self.image.get("Config") or {}).get("Labels"))
+            same = before is not None and before.context == context_checksum(
+                Path(self.words.stage)
+            )
+            previous = {
+                "id": self.image["Id"],
+                "created": self.image.get("Created"),
+                "is_same": same,
+            }
         return {
             "name": plan.name,
             "reference": plan.reference,

@@ -6,6 +6,7 @@ with the command line and belong into the image's source.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -183,6 +184,18 @@ def _write(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     # Not the caller's umask: the builder's cache goes by modes, for all users alike.
     path.chmod(0o644)
+
+
+def context_checksum(stage: Path) -> str:
+    """Return a checksum of all that goes to the builder: names, modes and contents."""
+    total = hashlib.sha256()
+    context = stage / "context"
+    for path in sorted(context.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(context).as_posix()
+            data = hashlib.sha256(path.read_bytes()).hexdigest()
+            total.update(f"{name}\0{path.stat().st_mode & 0o777:o}\0{data}\n".encode())
+    return total.hexdigest()[:32]
 
 
 def read_stage(stage: Path) -> Plan:

@@ -49,7 +49,7 @@ main() {
     image::tell_warnings
     image-update::_show
     [[ -z "${UPDATE_DRY_RUN}" ]] || exit "${EXIT_OK}"
-    if ! image::has_changes && ((${#UPDATE_BUILD[@]} == 0)) && image-update::_is_built; then
+    if ((${#UPDATE_BUILD[@]} == 0)) && image-update::_is_up_to_date; then
         core::info "image '${words[0]}' is as its source says; '--rebuild' builds it all the same"
         exit "${EXIT_OK}"
     fi
@@ -154,8 +154,9 @@ image-update::_show() {
     fi
 }
 
-image-update::_is_built() {
-    jq -e '.previous != null' <<< "${IMAGE_PLAN}" > /dev/null
+# Was the image built from this very source, with these versions?
+image-update::_is_up_to_date() {
+    ! image::has_changes && jq -e '.previous.is_same == true' <<< "${IMAGE_PLAN}" > /dev/null
 }
 
 # Ask before the build, where a person can be asked; a script was told what to do.
