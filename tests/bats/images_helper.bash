@@ -20,6 +20,23 @@ make_image() { # <name> [<word>...]
     "${BIN}/image-create" "$1" --framework Debian --type colour --packages iniconfig --quiet "${@:2}"
 }
 
+# The image `demo`, built once in a run of the tests; its source in this test's home.
+demo_image() {
+    local kept="${BATS_RUN_TMPDIR}/demo-source"
+    small_tiers
+    if [[ -d "${kept}" ]] && docker image inspect ds01t-kept/demo > /dev/null 2>&1; then
+        docker tag ds01t-kept/demo ds01/root/demo
+    else
+        make_image demo
+        docker tag ds01/root/demo ds01t-kept/demo
+        rm -rf "${kept}"
+        cp -a "${HOME}/ds01/images/demo" "${kept}"
+    fi
+    mkdir -p "${HOME}/ds01/images"
+    rm -rf "${HOME}/ds01/images/demo"
+    cp -a "${kept}" "${HOME}/ds01/images/demo"
+}
+
 # Remove the images of the tests' users, and their containers first.
 teardown_images() {
     local found
