@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ import image_layers
 import image_spec
 import image_words
 import render_dockerfile
+import requirement_files
 from _common import PROJECT_ROOT, Exit, HelperError
 from image_lock import Lock, LockedBase, load_lock
 from image_spec import Added, Base, Layer, Spec
@@ -372,3 +374,28 @@ def test_added_layer_is_not_in_the_managed_part() -> None:
     assert [layer.kind for layer in found] == ["added"]
     text = render_dockerfile.render(spec, found, None, "a:b", uv_image=UV)
     assert "added" not in text
+
+
+def test_rendering_is_quick() -> None:
+    """CPU time, so that a busy machine does not matter; the bench has the clock."""
+    times = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cli(GOLDEN / "plain/image.yaml", "--packages", GOLDEN / "packages.yaml")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(
+            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        )
+    assert min(times) < 0.150
+
+
+@given(st.lists(REQUIREMENTS, max_size=5))
+def test_a_file_of_pins_is_read_as_it_was_meant(texts: list[str]) -> None:
+    pins = accepted(image_words.parse_pip, texts)
+    layer = Layer("own", "Own", "own", pip=("x",), options=("--pre", "--no-index"))
+    text = render_dockerfile.pins_text(layer, replace(LOCK, layers={"own": pins}))
+    found = requirement_files.Found()
+    for _, line in requirement_files.logical_lines(text, "own.txt"):
+        requirement_files.take_line(found, Path("/nonexistent"), PurePosixPath(), line)
+    assert tuple(word.text for word in found.words) == pins
+    assert found.options == ["--no-index"]
