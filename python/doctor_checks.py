@@ -187,7 +187,8 @@ def driver(facts: Facts) -> Finding:
             "cannot use the GPUs",
             "sudo reboot",
         )
-    return ok(f"version {found.module or found.library or 'unknown'}")
+    version = found.module or found.library
+    return ok(f"version {version}" if version else "the NVIDIA driver answers")
 
 
 def devices(facts: Facts) -> Finding:

@@ -198,7 +198,7 @@ def catalog(facts: Facts) -> Finding:
             f"the catalog has no image for '{architecture}'",
             "ds01-config show",
         )
-    return ok(f"{count} images for {architecture}")
+    return ok(f"{count} image{'s' if count > 1 else ''} for {architecture}")
 
 
 def mlc(facts: Facts) -> Finding:
@@ -253,7 +253,7 @@ def uv(facts: Facts) -> Finding:
         return Finding(
             "error",
             "uv is not in DS01's Python environment: no image can be built",
-            f"sudo {facts.installer}",
+            "sudo ./install.sh",
         )
     return ok(
         f"uv {version}"
