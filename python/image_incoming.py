@@ -87,7 +87,8 @@ def take_dockerfile(name: str | None, extras: Path) -> str | None:
         return None
     path = Path(name).expanduser()
     try:
-        text = path.read_text(encoding="utf-8")
+        # As bytes: line ends are the user's too.
+        text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise HelperError(
             Exit.NOT_FOUND, f"file '{name}' not found", "look with 'ls'"
