@@ -40,6 +40,12 @@ METRICS: tuple[Metric, ...] = (
         "gauge",
         "1 if the last pass did nothing, because something was not known.",
     ),
+    Metric(
+        "ds01_lifecycle_pass_skipped_info",
+        "gauge",
+        "1 with the reason, where the last pass did nothing.",
+        ("reason",),
+    ),
     Metric("ds01_engine_up", "gauge", "1 if the Docker engine answered the last pass."),
     Metric("ds01_nvml_up", "gauge", "1 if the NVIDIA driver answered the last pass."),
     Metric(

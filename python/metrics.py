@@ -136,6 +136,8 @@ def put_pass(samples: Samples, figures: Pass) -> None:
     samples.put("ds01_lifecycle_pass_timestamp_seconds", figures.now.timestamp())
     samples.put("ds01_lifecycle_pass_duration_seconds", figures.seconds)
     samples.put("ds01_lifecycle_pass_skipped", int(figures.skipped is not None))
+    if figures.skipped:
+        samples.put("ds01_lifecycle_pass_skipped_info", 1, figures.skipped[:120])
     if status is not None:
         samples.put("ds01_engine_up", int(status.engine is None))
         samples.put("ds01_nvml_up", int(status.nvml is None))

@@ -120,9 +120,9 @@ login() { # <shell>
 @test "login notice: what happened meanwhile is told once" {
     local now
     now="$(date +%s)"
-    printf '%s container a was stopped\n' "$((now - 60))" > "${state}/notices/${UID}"
+    printf '%s container ä was \e[2Jstopped\n' "$((now - 60))" > "${state}/notices/${UID}"
     run -0 login dash
-    [[ "${lines[0]}" == 'DS01: container a was stopped' ]]
+    [[ "${lines[0]}" == 'DS01: container ä was [2Jstopped' ]]
     run -0 login zsh
     [[ "${output}" == 'status=0' ]]
     printf '%s container b was stopped\n' "${now}" >> "${state}/notices/${UID}"

@@ -127,6 +127,8 @@ def test_what_is_not_known_is_left_out(world: World) -> None:
     _, text = write(world, skipped="the driver does not answer")
     assert values(text)["ds01_nvml_up"] == 0
     assert values(text)["ds01_lifecycle_pass_skipped"] == 1
+    reason = 'reason="the driver does not answer"'
+    assert values(text)[f"ds01_lifecycle_pass_skipped_info{{{reason}}}"] == 1
     world.engine_up = False
     _, text = write(world)
     assert values(text)["ds01_engine_up"] == 0
