@@ -132,11 +132,14 @@ image-update::_plan() { # <name>
     if ((status != EXIT_CONFIG)) || [[ "$(jq -r '.source_state? // ""' <<< "${IMAGE_PLAN:-null}")" != edited ]]; then
         exit "${status}"
     fi
-    jq -r .dockerfile_diff <<< "${IMAGE_PLAN}" >&2
     if [[ -n "${UPDATE_YES}" ]] || ! core::is_interactive; then
+        jq -r .dockerfile_diff <<< "${IMAGE_PLAN}" >&2
         exit "${status}"
     fi
-    answer="$(menu::select Update "The managed part of the Dockerfile was edited by hand (the difference is above)." \
+    menu::message Update "The rendered part of the Dockerfile was edited by hand:
+
+$(jq -r .dockerfile_diff <<< "${IMAGE_PLAN}")" || menu::left
+    answer="$(menu::select Update "What shall become of the edit?" \
         adopt "keep the whole file as my own; DS01 renders no more of it" \
         render-again "drop the edit, render it from image.yaml again")" || menu::left
     UPDATE_DECISION="--${answer}"
@@ -161,10 +164,12 @@ image-update::_is_up_to_date() {
 
 # Ask before the build, where a person can be asked; a script was told what to do.
 image-update::_confirm() { # <name>
-    local status=0
-    [[ -z "${UPDATE_YES}" ]] && core::is_interactive || return 0
-    menu::confirm Update "Build '$1' with these changes?
+    local status=0 text="Build '$1' anew, as its source is now? Nothing else changes."
+    [[ -z "${UPDATE_YES}" ]] || return 0
+    core::is_interactive || return 0
+    ! image::has_changes || text="Build '$1' with these changes?
 
-$(image::print_changes)" || status=$?
+$(image::print_changes)"
+    menu::confirm Update "${text}" || status=$?
     ((status == 0)) || menu::left
 }

@@ -2,6 +2,7 @@
 # image-update: what changes is shown, then built.
 
 load helper
+load images_helper
 
 setup() {
     setup_ds01
@@ -9,6 +10,7 @@ setup() {
 
 teardown() {
     terminal_stop
+    teardown_images
 }
 
 @test "image-update: names the missing word where nobody can be asked" {
@@ -27,4 +29,111 @@ teardown() {
     [[ "${stderr_lines[0]}" == *"'--edit' needs a terminal" ]]
     run -2 --separate-stderr "${BIN}/image-update" 'X y' --rebuild
     [[ "${stderr_lines[0]}" == *"'X y' is not a name for an image" ]]
+}
+
+@test "image-update: says so when no engine answers" {
+    export DOCKER_HOST="unix://${BATS_TEST_TMPDIR}/none.sock"
+    run -7 --separate-stderr "${BIN}/image-update" demo --rebuild
+    [[ "${stderr}" == *'image-update: error: '*'Docker engine'*'image-update: hint: '* ]]
+}
+
+# bats test_tags=engine
+@test "image-update: shows the change, builds its own layer only, and names the containers of the older build" {
+    demo_image
+    run -0 "${BIN}/container-create" old --image demo
+    run -0 --separate-stderr "${BIN}/image-update" demo --add 'toolz' --remove iniconfig < /dev/null
+    [[ "${stderr}" == *'Dockerfile:'*'-#   iniconfig'*'+#   toolz'*'Versions:'*'  - iniconfig '*'  + toolz '* ]]
+    [[ "${stderr}" == *"made of an older build: old"* ]]
+    [[ "${stderr}" == *"hint: "*"'container-save old'"*"'container-create old --image demo'"* ]]
+    [[ "${lines[0]}" == 'image      demo (ds01/root/demo:latest, '* ]]
+    [[ "$(image_id demo)" != "$(docker image inspect --format '{{.Id}}' ds01t-kept/demo)" ]]
+    # All layers up to the image's own came from the cache.
+    grep -qi 'cache' "$(find "${HOME}/.local/state/ds01/logs" -name 'build-demo-*' -newer "${HOME}/workspace")"
+    run -0 docker run --rm --network none ds01/root/demo python3 -c 'import toolz, six; print("imported")'
+    [[ "${lines[-1]}" == imported ]]
+    jq -e '.pip.toolz and (.pip.iniconfig | not)' "${HOME}/ds01/images/demo/image.lock"
+    run -0 --separate-stderr "${BIN}/image-list"
+    [[ "${output}" == *'demo '*'old*'* ]]
+    # Once more, and nothing is to be done.
+    run -0 --separate-stderr "${BIN}/image-update" demo
+    [[ -z "${output}" && "${stderr}" == *"image 'demo' is as its source says"* ]]
+}
+
+# bats test_tags=engine
+@test "image-update: --dry-run shows and does nothing; what is not there is named" {
+    demo_image
+    local before
+    before="$(cat "${HOME}/ds01/images/demo/"*)"
+    run -0 --separate-stderr "${BIN}/image-update" demo --add toolz --dry-run
+    [[ "${output}" == *'+#   iniconfig, toolz'*'  + toolz '* ]]
+    run -0 --separate-stderr "${BIN}/image-update" demo --add toolz --dry-run --json
+    jq -e '.source_state == "clean" and any(.lock_changes[]; .name == "toolz" and .old == null)' <<< "${output}"
+    run -3 --separate-stderr "${BIN}/image-update" demo --remove inicomfig
+    [[ "${stderr}" == *"'inicomfig' is not among the packages of image 'demo'"*"iniconfig"* ]]
+    run -3 --separate-stderr "${BIN}/image-update" dmo --add toolz
+    [[ "${stderr_lines[-1]}" == 'image-update: hint: '* ]]
+    run -3 --separate-stderr "${BIN}/image-update" demo --base nonsense
+    [[ "$(cat "${HOME}/ds01/images/demo/"*)" == "${before}" ]]
+    [[ "$(image_id demo)" == "$(docker image inspect --format '{{.Id}}' ds01t-kept/demo)" ]]
+}
+
+# bats test_tags=engine
+@test "image-update: a build that fails leaves image and source as they were" {
+    demo_image
+    local lock
+    lock="$(cat "${HOME}/ds01/images/demo/image.lock")"
+    printf 'RUN echo here it ends && false\n' >> "${HOME}/ds01/images/demo/Dockerfile"
+    run --separate-stderr "${BIN}/image-update" demo --add toolz
+    [[ "${status}" -ne 0 && "${stderr}" == *'here it ends'*"image 'demo' was not built"* ]]
+    [[ "$(cat "${HOME}/ds01/images/demo/image.lock")" == "${lock}" ]]
+    run ! grep -q toolz "${HOME}/ds01/images/demo/image.yaml"
+    [[ "$(image_id demo)" == "$(docker image inspect --format '{{.Id}}' ds01t-kept/demo)" ]]
+}
+
+# bats test_tags=engine
+@test "image-update: an edit in the rendered part is shown and decided, in a script by a flag" {
+    demo_image
+    local file="${HOME}/ds01/images/demo/Dockerfile"
+    sed -i 's/^FROM .*/&\nRUN echo mine > \/mine/' "${file}"
+    run -6 --separate-stderr "${BIN}/image-update" demo --add toolz < /dev/null
+    [[ "${stderr}" == *'was edited by hand'*"'image-update demo --adopt'"*'+RUN echo mine > /mine'* ]]
+    grep -q '^RUN echo mine' "${file}"
+    run -0 --separate-stderr "${BIN}/image-update" demo --render-again --dry-run
+    [[ "${output}" == *'-RUN echo mine > /mine'* ]]
+    # A person is asked; Esc leaves all as it is.
+    terminal_start "${BIN}/image-update" demo
+    wait_for 30 terminal_shows '+RUN echo mine > /mine'
+    terminal_keys Enter
+    wait_for 30 terminal_shows 'keep the whole file as my own'
+    terminal_keys Escape
+    [[ "$(terminal_status)" == 130 ]]
+    grep -q '^RUN echo mine' "${file}"
+    run -0 --separate-stderr "${BIN}/image-update" demo --adopt --add toolz --quiet
+    grep -q '^RUN echo mine' "${file}"
+    run -0 docker run --rm --network none ds01/root/demo sh -c 'cat /mine && python3 -c "import toolz, iniconfig"'
+    [[ "${lines[0]}" == mine ]]
+}
+
+# bats test_tags=engine
+@test "image-update: --edit opens the editor; the build is asked for, with No as the default" {
+    demo_image
+    printf '#!/bin/sh\nprintf "RUN echo edited > /edited\\n" >> "$2"\n' > "${BATS_TEST_TMPDIR}/editor"
+    chmod +x "${BATS_TEST_TMPDIR}/editor"
+    export EDITOR="${BATS_TEST_TMPDIR}/editor --wait"
+    unset VISUAL
+    terminal_start "${BIN}/image-update" demo --edit
+    wait_for 30 terminal_shows "Build 'demo'"
+    terminal_matches image-update-ask
+    terminal_keys Enter
+    [[ "$(terminal_status)" == 130 ]]
+    [[ "$(image_id demo)" == "$(docker image inspect --format '{{.Id}}' ds01t-kept/demo)" ]]
+    # The edit is there; a second look builds it.
+    terminal_stop
+    rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+    terminal_start "${BIN}/image-update" demo
+    wait_for 30 terminal_shows "Build 'demo'"
+    terminal_keys Left Enter
+    [[ "$(terminal_status)" == 0 ]]
+    run -0 docker run --rm --network none ds01/root/demo cat /edited
+    [[ "${lines[0]}" == edited ]]
 }
