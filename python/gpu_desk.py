@@ -23,7 +23,7 @@ from _common import HelperError, Paths, say
 from event_log import log_lock
 from gpu_engine_view import View, read_view
 from gpu_reconcile import Event, World, reconcile
-from gpu_rules import Refusal
+from gpu_refusal import Refusal
 from gpu_state import Document
 from gpu_types import Inventory
 from policy import (

@@ -22,6 +22,10 @@ MANAGED = "ds01.managed"
 GPUS_LABEL = "ds01.gpus"
 REQUEST_LABEL = "ds01.gpu.request"
 PROFILES_LABEL = "ds01.gpu.profiles"
+# Of a container that was made anew on other GPUs (gpu_rehome.py), and what the one it
+# was made from is called meanwhile.
+MOVED_FROM = "ds01.moved.from"
+ASIDE = "-moving"
 
 # A container that is not in one of these has no processes.
 _ACTIVE = frozenset({"running", "paused", "restarting"})

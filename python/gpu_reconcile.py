@@ -16,7 +16,7 @@ from typing import Any
 import gpu_use
 from _common import HelperError
 from gpu_engine_view import Container, View, resolve
-from gpu_rules import GrantedDevice
+from gpu_refusal import GrantedDevice
 from gpu_state import Dirty, Document, Grant
 from gpu_types import FULL, Device, Inventory
 from process_owner import Owner

@@ -13,14 +13,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+import gpu_engine_view
 from _common import Exit, HelperError, program_name, say
 from engine import Engine, reason
 from gateway_confine import put_gpus
 from gateway_types import Gpus
 
-ASIDE = "-moving"
-# Written by DS01 only: the gateway takes ds01.* labels out of requests.
-MOVED_FROM = "ds01.moved.from"
+# The labels are written by DS01 only: the gateway takes ds01.* out of requests.
+ASIDE = gpu_engine_view.ASIDE
+MOVED_FROM = gpu_engine_view.MOVED_FROM
 _PROGRAM = "gpu_rehome"
 
 

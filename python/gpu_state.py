@@ -20,7 +20,7 @@ import gpu_state_text
 import locked_files
 import state
 from _common import Exit, HelperError, Paths
-from gpu_rules import GrantedDevice
+from gpu_refusal import GrantedDevice
 from gpu_state_text import Lines, Parts
 from process_owner import Owner, owner_dict, owner_from
 from units import read_stamp, utc_stamp

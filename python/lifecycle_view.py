@@ -16,9 +16,8 @@ from activity_reader import Target
 from containers import from_summary
 from engine import Engine
 from gpu_desk import Desk
-from gpu_engine_view import MANAGED
+from gpu_engine_view import ASIDE, MANAGED, MOVED_FROM
 from gpu_reconcile import HOLD_EXPIRED
-from gpu_rehome import ASIDE, MOVED_FROM
 from gpu_state import Document, Grant
 from lifecycle_clock import whole
 from lifecycle_types import Holding, Subject, Term, Terms
