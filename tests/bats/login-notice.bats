@@ -58,6 +58,7 @@ login() { # <shell>
     "$1" -i -c ". '${BATS_TEST_TMPDIR}/profile.sh'; echo status=\$?" < /dev/null 2> "${BATS_TEST_TMPDIR}/stderr"
 }
 
+# bats test_tags=engine
 @test "login notice: one line for each container, in every shell" {
     local shell
     remember_three 60
@@ -117,6 +118,7 @@ login() { # <shell>
     [[ "${lines[0]}" == 'DS01: x?[2Jy  running' ]]
 }
 
+# bats test_tags=engine
 @test "login notice: what happened meanwhile is told once" {
     local now
     now="$(date +%s)"
@@ -130,6 +132,7 @@ login() { # <shell>
     [[ "${lines[0]}" == 'DS01: container b was stopped' && "${#lines[@]}" == 2 ]]
 }
 
+# bats test_tags=engine
 @test "login notice: the next command on a terminal tells it too, and only there" {
     printf '%s container a was stopped by a restart\n' "$(date +%s)" > "${state}/notices/${UID}"
     run --separate-stderr "${BIN}/container-list"

@@ -608,6 +608,8 @@ def test_parts_of_the_system(tmp_path: Path) -> None:
     assert states[own] == "differs"
 
 
+# Only root may make device nodes.
+@pytest.mark.engine
 def test_links_to_device_nodes(tmp_path: Path) -> None:
     (tmp_path / "char").mkdir()
     (tmp_path / "nvidia-caps").mkdir()
