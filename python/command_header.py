@@ -208,14 +208,16 @@ def _verbs(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def usage_words(header: Header, line: str) -> list[str]:
-    """Return the words of a usage line after the command, options and brackets left
-    out: `NAME`, `FRAMEWORK`, `check`, `NAME...`; `--` stays."""
+    """Return the words of a usage line after the command: `NAME`, `check`, `NAME...`.
+
+    Brackets and options are left out, and `words`, which stand for anything; `--` stays.
+    """
     words = [word for word in _USAGE_WORD.findall(line) if word not in "[]"]
     count = len(header.name.split())
     return [
         word
         for word in words[count:]
-        if word == "--" or (word != "options" and not word.startswith("-"))
+        if word == "--" or not (word in {"options", "words"} or word.startswith("-"))
     ]
 
 

@@ -172,7 +172,8 @@ def answer(header: Header, words: Sequence[str]) -> Iterator[str]:
     from completion_words import FILES, candidates  # noqa: PLC0415
 
     for name in slot.names:
-        if name in FILES:
+        # Where it does not stand behind `--` it is no program of the user's.
+        if name in FILES and (name != "COMMAND" or typed.past_options):
             yield FILES[name]
     given = typed.values
     found = candidates(header.name, slot.names, given)

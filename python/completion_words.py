@@ -181,6 +181,13 @@ def use_cases(_: str, given: Given) -> Iterator[Candidate]:
             yield each.name, each.title
 
 
+def event_types(_: str, given: Given) -> Iterator[Candidate]:
+    """Yield the types of events."""
+    from event_words import WORDS as EVENT_WORDS  # noqa: PLC0415
+
+    yield from ((name, "") for name in sorted(EVENT_WORDS))
+
+
 def project_types(command: str, given: Given) -> Iterator[Candidate]:
     """Yield what a project can be of."""
     yield "general", "nothing special"
@@ -204,6 +211,7 @@ WORDS: Mapping[str, Source] = {
     "TIER": tiers,
     "image-TYPE": use_cases,
     "project-TYPE": project_types,
+    "ds01-TYPE": event_types,
 }
 
 
