@@ -1,0 +1,102 @@
+"""What surrounds the build of an image: the installer before it, the name after it.
+
+`ensure_uv` brings the installer into the engine, `look_into` reads what was installed,
+`name_it` gives the image its name, and `sweep` removes what killed builds left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from dataclasses import replace
+from urllib.parse import quote
+
+import image_lock
+import image_probe
+import image_workshop
+from _common import Exit, HelperError
+from engine import Engine, reason
+from image_labels import BUILDER, decode
+from image_lock import Lock
+from image_stage import UV_REPOSITORY, Plan
+from process_owner import Owner, is_alive
+
+_OWNER = re.compile(r"(\d+)\.(\d+)\.(\S+)")
+
+
+def ensure_uv(engine: Engine, reference: str) -> None:
+    """Make the image that holds uv, if it is not here."""
+    if engine.image(reference) is not None:
+        return
+    binary = image_workshop.uv_binary()
+    if binary is None:
+        raise HelperError(
+            Exit.PREREQUISITE,
+            "the installer 'uv' is missing from DS01's own Python",
+            "run install.sh again",
+        )
+    data = image_workshop.tar_of({"uv": binary.read_bytes()}, 0o755)
+    tag = reference.rpartition(":")[2]
+    path = f"/images/create?fromSrc=-&repo={quote(UV_REPOSITORY, safe='')}&tag={tag}"
+    status, answer = engine.send("POST", path, data, "application/x-tar")
+    if status != 200 or b'"error"' in answer:
+        raise HelperError(
+            Exit.BUG,
+            f"cannot make image '{reference}': {answer.decode()[-300:].strip()}",
+        )
+
+
+def look_into(engine: Engine, plan: Plan, identity: str) -> Lock:
+    """Return the lock with what is really installed in the image."""
+    with image_workshop.opened(engine, identity, plan.tools.network) as workshop:
+        found = image_probe.look(workshop)
+    pip = {name: package.version for name, package in found.packages.items()}
+    return replace(plan.lock, pip=pip, apt=dict(found.apt))
+
+
+def warnings_of(lock: Lock) -> list[str]:
+    """Return what is not installed as the lock asked for it."""
+    told = []
+    for name, version in image_lock.pinned_pip(lock).items():
+        there = lock.pip.get(name)
+        if there != version and re.fullmatch(r"[0-9][\w.!+]*", version):
+            told.append(f"'{name}' is {there or 'missing'} in the image, not {version}")
+    for name, version in image_lock.pinned_apt(lock).items():
+        there = lock.apt.get(name)
+        if version != "any" and there and there != version:
+            told.append(
+                f"Debian's '{name}' is {there} in the image: {version} is not there "
+                "any more"
+            )
+    return told
+
+
+def name_it(engine: Engine, plan: Plan, identity: str) -> None:
+    """Give the image its name; the older one goes if nothing uses it."""
+    old = engine.image(plan.reference)
+    repository, _, tag = plan.reference.rpartition(":")
+    query = {"repo": repository, "tag": tag}
+    status, answer = engine.call("POST", f"/images/{identity}/tag", query)
+    if status != 201:
+        raise HelperError(
+            Exit.BUG, f"image '{plan.name}' cannot be named: {reason(answer)}"
+        )
+    if old and old["Id"] != identity:
+        # Refused while a container or another image needs it: then it stays.
+        engine.call("DELETE", f"/images/{old['Id']}")
+
+
+def sweep(engine: Engine) -> None:
+    """Remove what builds of the caller left that were killed: images without a name."""
+    filters = {"dangling": ["true"], "label": [f"ds01.image.uid={os.getuid()}"]}
+    with contextlib.suppress(HelperError):
+        query = {"filters": json.dumps(filters)}
+        for found in engine.get("/images/json", query) or []:
+            labels = found.get("Labels") or {}
+            match = _OWNER.fullmatch(labels.get(BUILDER, ""))
+            if match is None or decode(labels) is None:
+                continue
+            if not is_alive(Owner(int(match[1]), int(match[2]), match[3])):
+                engine.call("DELETE", f"/images/{found['Id']}")
