@@ -210,7 +210,7 @@ def _verbs(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
 def usage_words(header: Header, line: str) -> list[str]:
     """Return the words of a usage line after the command: `NAME`, `check`, `NAME...`.
 
-    Brackets and options are left out, and `words`, which stand for anything; `--` stays.
+    Left out are brackets, options and `words`, which stand for anything; `--` stays.
     """
     words = [word for word in _USAGE_WORD.findall(line) if word not in "[]"]
     count = len(header.name.split())
