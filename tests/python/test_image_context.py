@@ -1,0 +1,55 @@
+"""image_context: what of a folder goes to the builder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from image_context import base_of, gather, sources
+
+TEXT = """\
+# syntax=docker/dockerfile:1
+ARG X=1
+FROM debian:12 AS first
+FROM --platform=linux/amd64 first
+COPY --from=first /a /b
+COPY --chown=1:1 one "two words" /there/
+COPY ["j son", "/x"]
+ADD https://example.org/x.tar /x
+ADD part \\
+    # a comment in between
+    more /y/
+RUN --mount=type=bind,source=bound,target=/z \\
+    --mount=type=cache,target=/c true
+RUN echo COPY no /no
+copy ../outside .ds01/own.txt /o/
+"""
+
+
+def test_what_a_dockerfile_names() -> None:
+    assert sources(TEXT) == (
+        *("one", "two words", "j son", "part", "more", "bound"),
+        *("../outside", ".ds01/own.txt"),
+    )
+
+
+def test_the_base_is_the_last_stages() -> None:
+    assert base_of(TEXT) == "debian:12"
+    assert base_of("FROM a\nFROM b:${X}\n") is None
+    assert base_of("RUN true\n") is None
+
+
+def test_only_what_is_named_is_taken(tmp_path: Path) -> None:
+    folder, target = tmp_path / "from", tmp_path / "to"
+    (folder / "sub/deep").mkdir(parents=True)
+    target.mkdir()
+    for name in ("a.txt", "b.txt", "data.bin", "sub/deep/x", ".git", ".dockerignore"):
+        (folder / name).write_text(name)
+    (folder / "sub/link").symlink_to("/etc/passwd")
+    gather(folder, ["*.txt", "sub", "../../etc", "missing", "/sub/deep"], target)
+    found = sorted(str(p.relative_to(target)) for p in target.rglob("*"))
+    wanted = [".dockerignore", "a.txt", "b.txt", "sub", "sub/deep", "sub/deep/x"]
+    assert found == [*wanted, "sub/link"]
+    assert (target / "sub/link").is_symlink()
+    gather(folder, ["."], target)
+    assert (target / "data.bin").exists()
+    assert not (target / ".git").exists()
