@@ -93,7 +93,9 @@ image::print_changes() {
         def line: (if .kind == "base" then "base" else .name end) as $what
             | if .old == null then "  + \($what) \(.new | short)" elif .new == null then "  - \($what) \(.old | short)"
             else "  ~ \($what) \(.old | short) -> \(.new | short)" end;
-        (if .dockerfile_diff == "" then empty else "Dockerfile:", .dockerfile_diff end),
+        # The checksum in the marker line changes with every change.
+        def plain: split("\n") | map(select(test("^[-+]# >>> DS01 renders") | not)) | join("\n");
+        (if .dockerfile_diff == "" then empty else "Dockerfile:", (.dockerfile_diff | plain) end),
         (if (.lock_changes | length) == 0 then empty else "Versions:", (.lock_changes[] | line) end)' <<< "${IMAGE_PLAN}"
 }
 
@@ -136,14 +138,16 @@ image::print_summary() {
 }
 
 # Say which containers still run an older build of the image, and how to move one.
-image::tell_outdated() {
-    local names name
+image::tell_outdated() { # [<container whose packages are in the image now>]
+    local names name keep="keep what you installed in it with 'container-save"
     mapfile -t names < <(jq -r '.outdated[]' <<< "${IMAGE_BUILT}")
     ((${#names[@]} > 0)) || return 0
     name="$(jq -r .name <<< "${IMAGE_PLAN}")"
     core::warn "made of an older build: $(core::join ', ' "${names[@]}")"
-    core::hint "to move one, keep what you installed in it with 'container-save ${names[0]}', then run \
-'container-remove ${names[0]}' and 'container-create ${names[0]} --image ${name}'; its workspace stays"
+    keep+=" ${names[0]}', then run "
+    [[ "${names[0]}" != "${1:-}" ]] || keep='run '
+    core::hint "to move one, ${keep}'container-remove ${names[0]}' and 'container-create ${names[0]} --image ${name}'; \
+its workspace stays"
 }
 
 # The user's own images as tag and description, for a menu. Sets: the array named.

@@ -244,10 +244,12 @@ class Files:
 
 def describe(found: Found, read: Callable[[str], str | None]) -> dict[str, Any]:
     """Return the packages and notes; `read` gives the files of the container."""
-    needs = {
-        name: needs_of(read(f"{dist.folder}/METADATA") or "")
-        for name, dist in found.added.items()
-    }
+    needs = {}
+    for name, dist in found.added.items():
+        needs[name] = needs_of(read(f"{dist.folder}/METADATA") or "")
+        # uv marks all that it installs as requested.
+        if dist.requested and (read(f"{dist.folder}/INSTALLER") or "").strip() == "uv":
+            dist.requested = False
     pip, notes = [], []
     for name in roots(found.added, needs):
         dist = found.added[name]

@@ -55,7 +55,7 @@ main() {
     elif [[ -z "${CORE_QUIET}" ]]; then
         image::print_summary
     fi
-    [[ -n "${commit}" ]] || image::tell_outdated
+    [[ -n "${commit}" ]] || image::tell_outdated "${words[0]}"
 }
 
 # Ask for the image's name where neither the words nor the container tell it.

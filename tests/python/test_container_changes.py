@@ -230,3 +230,54 @@ def test_an_imported_container_has_no_base() -> None:
     record = {"image": "mlc-import:c._.1000"}
     assert changes.base_words(item("Debian-bookworm"), record, None) is None
     assert changes.base_words(item("Custom-x"), {}, None) is None
+
+
+def test_what_uv_brought_along_does_not_stand_for_itself() -> None:
+    files = {
+        f"{SITE}/polars-1.0.dist-info/METADATA": "Requires-Dist: runtime==1.0\n\n",
+        f"{SITE}/polars-1.0.dist-info/INSTALLER": "uv",
+        f"{SITE}/runtime-1.0.dist-info/METADATA": "Name: runtime\n\n",
+        f"{SITE}/runtime-1.0.dist-info/INSTALLER": "uv\n",
+    }
+    found = changes.read_changes(
+        [
+            *installed("polars", "1.0", asked=True),
+            *installed("runtime", "1.0", asked=True),
+        ]
+    )
+    told = changes.describe(found, files.get)
+    assert [item["word"] for item in told["pip"]] == ["polars==1.0"]
+    # pip marks only what was asked for, and then it counts.
+    files[f"{SITE}/runtime-1.0.dist-info/INSTALLER"] = "pip\n"
+    found.added["runtime"].requested = True
+    told = changes.describe(found, files.get)
+    assert [item["word"] for item in told["pip"]] == ["polars==1.0", "runtime==1.0"]
+
+
+def test_what_is_described_is_new_or_gone_or_said() -> None:
+    found = changes.read_changes(
+        [
+            (f"{SITE}/six-1.16.0.dist-info", DELETED),
+            (f"{SITE}/toolz-1.0.dist-info", DELETED),
+            *installed("six", "1.17.0", asked=True),
+            *installed("local", "1", asked=True),
+            (f"{SITE}/local-1.dist-info/direct_url.json", ADDED),
+            ("/home/a/env/pyvenv.cfg", ADDED),
+            ("/var/lib/dpkg/info/tree.list", ADDED),
+        ]
+    )
+    files = {
+        f"{SITE}/local-1.dist-info/direct_url.json": '{"url": "file:///x/local-1.whl"}',
+        "/var/lib/dpkg/status": STATUS,
+    }
+    assert changes.describe(found, files.get) == {
+        "pip": [
+            {"name": "six", "version": "1.17.0", "old": "1.16.0", "word": "six==1.17.0"}
+        ],
+        "apt": [{"name": "tree", "version": "2.1.0-1", "word": "tree"}],
+        "removed": {"pip": ["toolz"], "apt": []},
+        "notes": [
+            "'local' came from '/x/local-1.whl': put it beside image.yaml",
+            "the environment in '/home/a/env' stays in the container",
+        ],
+    }
