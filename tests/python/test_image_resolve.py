@@ -48,7 +48,7 @@ def test_a_conflict_says_who_wants_what() -> None:
     text = (
         "error: No solution found when resolving dependencies\n  cause: Because pandas"
         ">=3 depends on numpy>=2 and you require numpy==1.26.4, we can conclude "
-        "that pandas>=3 cannot be used.\n         And because you require pandas>=3, we "
+        "that pandas>=3 cannot be used.\n And because you require pandas>=3, we "
         "can conclude that your requirements are unsatisfiable."
     )
     error = explained(text)
