@@ -205,16 +205,21 @@ def gpu_use(device: Device | None, uuid: str, container: str) -> GpuUse:
 def keep_files(targets: Iterable[Target]) -> dict[str, datetime | None]:
     """Return the times of the containers' /workspace/.keep-alive, by id, None for none.
 
-    A container is missing where its workspace does not answer in time. Root looks with
-    the owner's rights: a home on a network may be closed to root.
+    A container is missing where its workspace does not answer in time. Where root may
+    not look, as into homes on a network, the owner's rights are taken.
     """
     found: dict[str, datetime | None] = {}
     looked = [target for target in targets if target.workspace]
 
     def look() -> None:
         for target in looked:
-            with _rights_of(target.uid):
-                found[target.id] = _time_of(Path(target.workspace) / KEEP_FILE)
+            path = Path(target.workspace) / KEEP_FILE
+            try:
+                found[target.id] = _time_of(path)
+            except PermissionError:
+                with _rights_of(target.uid), contextlib.suppress(PermissionError):
+                    found[target.id] = _time_of(path)
+                found.setdefault(target.id, None)
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -239,6 +244,8 @@ def _rights_of(uid: int) -> Iterator[None]:
 def _time_of(path: Path) -> datetime | None:
     try:
         return datetime.fromtimestamp(path.lstat().st_mtime, timezone.utc)
+    except PermissionError:
+        raise
     except (OSError, ValueError, OverflowError):
         return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from _common import Exit, HelperError
 from containers import (
     age,
     applied_limits,
+    coming,
     from_summary,
     is_idle,
     is_removable,
@@ -21,6 +24,7 @@ from containers import (
     summary_lines,
 )
 from engine import Engine
+from lifecycle_memory import Outlook
 
 
 def entry(name: str, uid: int, **more: Any) -> dict[str, Any]:
@@ -101,11 +105,40 @@ def test_size_text(size: float | None, text: str) -> None:
 
 
 def test_rows_hold_the_extra_columns_in_order() -> None:
-    header, rows = list_rows([from_summary(entry("a", 1))], 4600, ["user", "data"])
-    assert header[-2:] == ["USER", "DATA"]
+    now = datetime.fromtimestamp(4600, timezone.utc)
+    item = from_summary(entry("a", 1))
+    header, rows = list_rows([item], now, ["user", "data"], {})
+    assert header[-4:] == ["IDLE", "NEXT", "USER", "DATA"]
     assert rows == [
-        ["a", "Debian-bookworm", "running", "1h", "", "", "all", "alice", "-"]
+        ["a", "Debian-bookworm", "running", "1h", "", "", "all", "", "", "alice", "-"]
     ]
+
+
+def test_what_comes_next_is_that_of_the_same_state() -> None:
+    now = datetime.fromtimestamp(4600, timezone.utc)
+    item = from_summary(entry("a", 1))
+    known = Outlook(
+        container=item.container,
+        name="a",
+        uid=1,
+        user="alice",
+        state="running",
+        last_active=now - timedelta(hours=1),
+        idle_seconds=3600.0,
+        active_because="CPU 40%",
+        action="stop",
+        rule="idle_timeout",
+        at=now + timedelta(minutes=42),
+        why="idle",
+        kept_until=None,
+        kept_by="",
+        warned=(),
+    )
+    assert coming(item, {item.container: known}, now) == ("1h", "stops in 42m: idle")
+    # Stopped since the last pass: what was foreseen does not come.
+    stopped = replace(item, state="exited")
+    assert coming(stopped, {item.container: known}, now) == ("", "")
+    assert coming(item, {}, now) == ("", "")
 
 
 def test_applied_limits_know_both_ways_to_say_cpus() -> None:

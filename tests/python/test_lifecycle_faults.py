@@ -223,7 +223,7 @@ def test_a_pass_while_another_one_is_at_work(bench: Bench) -> None:
 
 def test_many_passes_at_once_warn_once(bench: Bench) -> None:
     bench.go(14)
-    words = [sys.executable, DRIVER, "--offset", str(bench.offset + 180)]
+    words = [sys.executable, str(DRIVER), "--offset", str(bench.offset + 180)]
     children = [
         subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(6)
     ]

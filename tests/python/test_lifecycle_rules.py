@@ -453,9 +453,7 @@ def test_what_comes_next() -> None:
 def lives(
     draw: st.DrawFn,
 ) -> tuple[list[tuple[float, Doing]], float, float, tuple[int, ...]]:
-    kinds = st.sampled_from(
-        [TRAINS, LOADS, WAITS, IDLE, IDLE, JUPYTER, TYPES]
-    )
+    kinds = st.sampled_from([TRAINS, LOADS, WAITS, IDLE, IDLE, JUPYTER, TYPES])
     parts = draw(
         st.lists(
             st.tuples(st.integers(1, 200).map(lambda n: n * MINUTE), kinds),
