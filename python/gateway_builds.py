@@ -17,13 +17,14 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import gateway_policy as policy
 import units
 from _common import Exit, HelperError, find_paths
+from gateway_http import Gate
 from gateway_proxy import Exchange
 from gateway_types import Caller, Create, HostFacts, Limits, Note, RefusalError, Site
 from image_names import PREFIX, owner_part
@@ -36,6 +37,13 @@ _LOOK_SECONDS = 0.2
 _GUARD_SECONDS = 1.0
 # What a client may give as the place of its context: its own session, or its upload.
 _OWN_CONTEXTS = frozenset({"", "client-session", "upload-request"})
+# How buildx asks BuildKit for a build, in HTTP/2: the path of the call as it is, and
+# as HPACK writes it. Once sent, a header may come as a number: but only the first asks
+# for a place.
+_SOLVE = (
+    b"/moby.buildkit.v1.Control/Solve",
+    bytes.fromhex("6293c7e978ed3512753257ee15ef1ea4d87a18dc7a3b97"),
+)
 _NUMBERS = {
     "memory": "Memory",
     "memswap": "MemorySwap",
@@ -253,19 +261,53 @@ class BuildDesk:
             if failure:
                 raise failure
             stream = asyncio.ensure_future(exchange.stream(target))
-            guard = asyncio.ensure_future(self._guard(rules, host))
-            try:
-                await asyncio.wait({stream, guard}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (stream, guard):
-                    if not task.done():
-                        task.cancel()
-                        with contextlib.suppress(asyncio.CancelledError):
-                            await task
-            if not stream.cancelled():
+            return await self._guarded(stream, rules, host)
+
+    async def run_grpc(
+        self,
+        exchange: Exchange,
+        prepare: Callable[[], Awaitable[tuple[Rules, HostFacts]]],
+    ) -> HelperError | None:
+        """Stream a connection to BuildKit; return why it was ended, if so.
+
+        Only one on which a build is asked for needs a place: it waits at that request.
+        """
+        gate = Gate(_SOLVE)
+        stream = asyncio.ensure_future(exchange.stream(gate=gate))
+        try:
+            first: set[asyncio.Future[Any]] = {stream, gate.reached}
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            if stream.done():
                 stream.result()
                 return None
-            return guard.result()
+            self._process = await asyncio.to_thread(_engine_process, self._engine)
+            rules, host = await prepare()
+            with contextlib.ExitStack() as held:
+                with exchange.until_client_leaves():
+                    await self._take_place(rules, held)
+                failure = too_little(self._free(host), rules, is_before=True)
+                if failure:
+                    return failure
+                gate.opened.set_result(None)
+                return await self._guarded(stream, rules, host)
+        except HelperError as error:
+            return error
+        finally:
+            await _stop(stream)
+
+    async def _guarded(
+        self, stream: asyncio.Future[Any], rules: Rules, host: HostFacts
+    ) -> HelperError | None:
+        guard = asyncio.ensure_future(self._guard(rules, host))
+        try:
+            await asyncio.wait({stream, guard}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _stop(stream)
+            await _stop(guard)
+        if not stream.cancelled():
+            stream.result()
+            return None
+        return guard.result()
 
     async def _take_place(self, rules: Rules, held: contextlib.ExitStack) -> None:
         if rules.max_builds is None:
@@ -315,6 +357,13 @@ class BuildDesk:
                     f"{units.format_duration(limit)}, the limit of this server",
                     "build in smaller steps, or ask the administrator for more time",
                 )
+
+
+async def _stop(task: asyncio.Future[Any]) -> None:
+    if not task.done():
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def _engine_process(engine: str) -> int | None:

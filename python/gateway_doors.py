@@ -296,12 +296,24 @@ class Doors:
         for note in notes:
             self._tell(note.level, note.text)
         target = f"{exchange.route.path}?{urlencode(query)}"
-        ended = await self._builds.run(exchange, target, self._images, host)
-        if ended:
-            # Its answer has begun: what the client shows cannot be said any more.
-            self._log("denied", code="build", reason=ended.message, container="")
-            self._refused(ended.code, ended.message, ended.hint)
-            self._tell("error", ended.message)
+        self._ended(await self._builds.run(exchange, target, self._images, host))
+
+    async def _grpc(self, exchange: Exchange) -> None:
+        async def prepare() -> tuple[Images, HostFacts]:
+            await self._policy()
+            return self._images, await self._facts(exchange)
+
+        self._ended(await self._builds.run_grpc(exchange, prepare))
+
+    def _ended(self, failure: HelperError | None) -> None:
+        """Say why a build was ended, if one was.
+
+        Its answer has begun: what the client shows cannot be said any more.
+        """
+        if failure:
+            self._log("denied", code="build", reason=failure.message, container="")
+            self._refused(failure.code, failure.message, failure.hint)
+            self._tell("error", failure.message)
 
     async def _name(self, exchange: Exchange) -> None:
         """Let an image get or lose a name, but not one that says another user's."""
@@ -375,6 +387,7 @@ class Doors:
         Rule.START: _start,
         Rule.VOLUME: _volume,
         Rule.BUILD: _build,
+        Rule.GRPC: _grpc,
         Rule.PULL: _pull,
         Rule.NAME: _name,
         Rule.REFUSE: _refuse,

@@ -369,6 +369,31 @@ async def drain(client: socket.socket) -> None:
         return
 
 
+class Gate:
+    """Holds a stream from the piece in which one of some byte strings first ends.
+
+    `reached` is set then; the piece, and all after it, go on with `opened`.
+    """
+
+    def __init__(self, marks: tuple[bytes, ...]) -> None:
+        loop = asyncio.get_running_loop()
+        self.reached: asyncio.Future[None] = loop.create_future()
+        self.opened: asyncio.Future[None] = loop.create_future()
+        self._marks = marks
+        self._tail = b""
+
+    def closes_at(self, data: memoryview) -> bool:
+        """Is this the piece? Only one ever is."""
+        if self.reached.done():
+            return False
+        seen = self._tail + bytes(data)
+        if any(mark in seen for mark in self._marks):
+            self.reached.set_result(None)
+            return True
+        self._tail = seen[-max(map(len, self._marks)) :]
+        return False
+
+
 class Pump:
     """One direction of a stream: reads when the other side can take it, not before."""
 
@@ -376,8 +401,13 @@ class Pump:
     _buffer = memoryview(bytearray(_CHUNK))
 
     def __init__(
-        self, source: socket.socket, sink: socket.socket, begin: bytes
+        self,
+        source: socket.socket,
+        sink: socket.socket,
+        begin: bytes,
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate
         self._loop = asyncio.get_running_loop()
         self._source, self._sink = source, sink
         self._pending = memoryview(begin)
@@ -402,6 +432,11 @@ class Pump:
                 self._loop.remove_reader(self._source)
                 self._end()
                 return
+            if self._gate is not None and self._gate.closes_at(self._buffer[:count]):
+                self._pending = memoryview(bytes(self._buffer[:count]))
+                self._loop.remove_reader(self._source)
+                self._gate.opened.add_done_callback(self._go_on)
+                return
             sent = self._send(self._buffer[:count])
             if self.broken:
                 return
@@ -410,6 +445,10 @@ class Pump:
                 self._loop.remove_reader(self._source)
                 self._loop.add_writer(self._sink, self._write)
                 return
+
+    def _go_on(self, opened: asyncio.Future[None]) -> None:
+        if not opened.cancelled() and not self.done.done():
+            self._loop.add_writer(self._sink, self._write)
 
     def _send(self, data: memoryview) -> int:
         try:

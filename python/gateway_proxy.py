@@ -101,11 +101,13 @@ class Exchange:
         self,
         target: str | None = None,
         until: Callable[[int], bool] = lambda status: True,
+        gate: http.Gate | None = None,
     ) -> http.Answer | None:
         """Stream the request to the engine, and the engine's answer back.
 
         Where `until` is false for the status of the answer, nothing has been sent to
-        the client, and the answer is returned for the caller to decide.
+        the client, and the answer is returned for the caller to decide. What the
+        client sends waits at `gate`.
         """
         request = self.request
         target = target or self.route.target
@@ -113,12 +115,12 @@ class Exchange:
             request.method,
             target,
             request.headers,
-            upgrade=self.route.rule is Rule.HIJACK,
+            upgrade=self.route.rule in {Rule.HIJACK, Rule.GRPC},
         )
         engine = await http.connect(self.engine)
         up: http.Pump | None = None
         try:
-            up = http.Pump(self.client, engine, head + request.rest)
+            up = http.Pump(self.client, engine, head + request.rest, gate)
             begin = b""
             if self.route.rule is Rule.PULL:
                 answer, begin = await http.read_answer(

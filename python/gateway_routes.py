@@ -26,6 +26,7 @@ class Rule(Enum):
     EXEC = auto()  # no privileged processes
     START = auto()  # no host configuration in the body
     BUILD = auto()  # the classic builder's containers
+    GRPC = auto()  # builds of buildx, which speaks to BuildKit itself
     VOLUME = auto()  # no mounts of the host by way of a volume
     PULL = auto()  # images that exist only here
     NAME = auto()  # no image gets or loses a name of another user
@@ -61,7 +62,6 @@ _HIJACK = (
     re.compile(r"/containers/(?P<name>[^/]+)/attach"),
     re.compile(r"/exec/(?P<name>[^/]+)/start"),
     re.compile(r"/session"),
-    re.compile(r"/grpc"),
 )
 _HIJACK_GET = (re.compile(r"/containers/(?P<name>[^/]+)/attach/ws"),)
 _POST: tuple[tuple[re.Pattern[str], Rule], ...] = (
@@ -71,6 +71,7 @@ _POST: tuple[tuple[re.Pattern[str], Rule], ...] = (
     (re.compile(r"/containers/(?P<name>[^/]+)/exec"), Rule.EXEC),
     (re.compile(r"/containers/(?P<name>[^/]+)/start"), Rule.START),
     (re.compile(r"/build"), Rule.BUILD),
+    (re.compile(r"/grpc"), Rule.GRPC),
     (re.compile(r"/volumes/create"), Rule.VOLUME),
     (re.compile(r"/images/create"), Rule.PULL),
     (re.compile(r"/images/(?P<name>.+)/tag"), Rule.NAME),

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 import gateway_builds as gb
-from _common import Exit
+from _common import Exit, find_paths
+from gateway_bench import FakeEngine, dial, proxy, read_until, short_folder
+from gateway_doors import Doors
+from gateway_proxy import Exchange
 from gateway_types import Caller, HostFacts, RefusalError, Site
+from image_bench import wait_for
 from policy_server import Images
 from test_gateway_policy import LIMITS
 
@@ -102,6 +109,63 @@ def test_only_what_ends_by_itself_counts_as_a_helper() -> None:
         assert not gb.is_helper({**HELPER, **change}), change
     sent = {"Labels": {"ds01.managed": "1", "ds01.uid": "1000"}}
     assert gb.helper_labels(HELPER, sent) == {"ds01.uid": "1000", gb.HELPER: "1.2.3"}
+
+
+def test_buildx_waits_for_a_place_when_it_builds(ds01_root: Path) -> None:
+    policy = "version: 1\ndefault_group: a\ngroups: {a: {members: []}}\n"
+    policy += "images: {max_builds: 1, min_free_disk: null}\n"
+    (ds01_root / "etc/ds01/resource-limits.yaml").write_text(policy)
+    seen = bytearray()
+
+    def play(sock: socket.socket, rest: bytes) -> None:
+        head = engine.heads[-1]
+        if b"/info" in head:
+            sock.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"NCPU": 2}')
+            return
+        sock.sendall(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: h2c\r\n\r\n")
+        while more := sock.recv(65536):
+            seen.extend(more)
+            sock.sendall(b"+")
+
+    told: list[str] = []
+    with short_folder() as folder:
+        engine = FakeEngine(str(folder / "e.sock"), play)
+        doors: list[Doors] = []
+
+        async def judge(exchange: Exchange) -> None:
+            if not doors:
+                doors.append(
+                    Doors(ALICE, engine.path, lambda _, text: told.append(text))
+                )
+            await doors[0].judge(exchange)
+
+        with proxy(engine.path, judge) as path, contextlib.ExitStack() as held:
+            assert gb._try_lock(find_paths().state / "builds/place-0.lock", held)
+            head = b"POST /grpc HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+            with contextlib.closing(dial(path)) as sock:
+                sock.sendall(head + b"Upgrade: h2c\r\n\r\n")
+                read_until(sock, b"\r\n\r\n")
+                # Calls that build nothing pass.
+                sock.sendall(b"ListWorkers")
+                read_until(sock, b"+")
+                half = len(gb._SOLVE[1]) // 2
+                sock.sendall(b"x" + gb._SOLVE[1][:half])
+                read_until(sock, b"+")
+                sock.sendall(gb._SOLVE[1][half:] + b"after")
+                wait_for(lambda: told)
+                assert "1 build runs on this server" in told[0]
+                time.sleep(0.3)
+                assert not seen.endswith(b"after")
+                held.close()
+                read_until(sock, b"+")
+                assert seen.endswith(b"after")
+                # Its own place is taken now, until the connection ends.
+                other = contextlib.ExitStack()
+                place = find_paths().state / "builds/place-0.lock"
+                assert not gb._try_lock(place, other)
+            wait_for(lambda: gb._try_lock(place, other))
+            other.close()
+        engine.close()
 
 
 def test_too_little_space() -> None:

@@ -42,7 +42,7 @@ def test_every_spelling_of_create_is_judged(target: str) -> None:
         ("GET", "/v1.41/containers/a/attach/ws", Rule.HIJACK),
         ("POST", "/v1.41/exec/0123/start", Rule.HIJACK),
         ("POST", "/session", Rule.HIJACK),
-        ("POST", "/grpc", Rule.HIJACK),
+        ("POST", "/grpc", Rule.GRPC),
         ("POST", "/v1.41/containers/a%20/update", Rule.PASS),
         ("POST", "/v1.41/containers/a/update", Rule.UPDATE),
         ("POST", "/v1.41/containers/a/rename?name=b", Rule.RENAME),
