@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What a new image should be, in words: the options of image-create, and the wizard that asks for the same.
-: "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_USAGE:?}" "${EXIT_OK:?}"
+# What a new image should be, in words: the options of image-create, which its questions (image_menu.bash) fill as well.
+: "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_USAGE:?}"
 
 # What flags and menus fill. What may be given several times is in arrays of its own.
 declare -A IMAGE=([name]='' [framework]='' [version]='' [from]='' [arch]='' [dockerfile]='' [project]='' [no_tiers]=''
@@ -8,8 +8,6 @@ declare -A IMAGE=([name]='' [framework]='' [version]='' [from]='' [arch]='' [doc
 IMAGE_TIERS=() IMAGE_TYPES=() IMAGE_PIP=() IMAGE_SYSTEM=() IMAGE_REQUIREMENTS=() IMAGE_PIP_OPTIONS=()
 # The words of image_plan create, set by image::set_words.
 IMAGE_WORDS=("")
-# The tiers and use cases of this server, as JSON.
-IMAGE_TIERS_JSON=''
 
 # Take an option that holds one value.
 image::set() { # <option> [<value>...]
@@ -71,136 +69,6 @@ image::is_name() { # <name>
     ((${#1} <= 63)) && [[ "$1" =~ ^[a-z0-9]+([._-][a-z0-9]+)*$ ]]
 }
 
-# Ask for what is needed and missing, or say which words are missing where nobody can be asked.
-image::ask_missing() {
-    local missing=() steps=() status=0
-    [[ -n "${IMAGE[name]}" ]] || missing+=(NAME) steps+=(image::_ask_name)
-    [[ -n "${IMAGE[framework]}${IMAGE[from]}${IMAGE[dockerfile]}" ]] \
-        || missing+=("'--framework' (or '--from')") steps+=(image::_ask_base)
-    ((${#missing[@]} > 0)) || return 0
-    core::is_interactive || core::missing "$(core::join ' and ' "${missing[@]}")"
-    menu::walk "${steps[@]}" || status=$?
-    ((status == 0)) || menu::left
-}
-
-# Ask for everything, step by step.
-image::wizard() {
-    local status=0
-    image::_load_tiers
-    menu::walk image::_ask_name image::_ask_base image::_ask_tiers image::_ask_types image::_ask_pip image::_ask_system \
-        image::_ask_go || status=$?
-    ((status == 0)) || menu::left
-    core::info "the same in one line: $(image::command_line)"
-}
-
-image::_load_tiers() {
-    [[ -n "${IMAGE_TIERS_JSON}" ]] || IMAGE_TIERS_JSON="$(core::helper package_tiers)" || exit
-}
-
-image::_ask_name() {
-    local answer status=0
-    while true; do
-        answer="$(menu::input "New image" "A name for the image (lower-case letters, digits, . _ -):" "${IMAGE[name]}")" \
-            || return
-        IMAGE[name]="${answer}"
-        ! image::is_name "${answer}" || return 0
-        menu::message "New image" "'${answer}' is not a name for an image.
-
-Use lower-case letters and digits, parts joined by single '-', '.' or '_'." || return
-    done
-}
-
-image::_ask_base() {
-    local json rows=() items=() answer status=0 default="${IMAGE[from]:-}"
-    json="$(core::helper catalog list ${IMAGE[arch]:+--arch "${IMAGE[arch]}"})" || exit
-    mapfile -t rows < <(jq -r '.images[] | (.framework + " " + .version), .image' <<< "${json}")
-    items=("${rows[@]}" other "any other image, by its name")
-    [[ -z "${IMAGE[framework]}" ]] || default="${IMAGE[framework]} ${IMAGE[version]}"
-    [[ -z "${IMAGE[from]}" ]] || default=other
-    answer="$(menu::select --default "${default}" "New image" "What should '${IMAGE[name]}' be built on?" "${items[@]}")" \
-        || return
-    if [[ "${answer}" == other ]]; then
-        answer="$(menu::input "New image" "The image, as 'docker images' shows it:" "${IMAGE[from]}")" || status=$?
-        # Back from here is back to the list.
-        ((status != 1)) || { image::_ask_base && return || return; }
-        ((status == 0)) || return "${status}"
-        IMAGE[from]="${answer}" IMAGE[framework]='' IMAGE[version]=''
-    else
-        IMAGE[from]='' IMAGE[framework]="${answer%% *}" IMAGE[version]="${answer#* }"
-    fi
-}
-
-# A check list out of tiers or use cases. Prints: the chosen names, a line each.
-image::_choose_layers() { # <key> <text> <chosen>...
-    local key="$1" text="$2" rows=() items=() i
-    mapfile -t rows < <(jq -r --arg key "${key}" '.[$key][] | .name, "\(.pip + .apt | join(" ")) - \(.title)"' \
-        <<< "${IMAGE_TIERS_JSON}")
-    ((${#rows[@]} > 1)) || return 2
-    for ((i = 0; i < ${#rows[@]}; i += 2)); do
-        items+=("${rows[i]}" "${rows[i + 1]}" off)
-        [[ " ${*:3} " != *" ${rows[i]} "* ]] || items[-1]=on
-    done
-    menu::checklist "New image" "${text}" "${items[@]}"
-}
-
-image::_ask_tiers() {
-    local answer names=()
-    mapfile -t names < <(jq -r '.tiers[].name' <<< "${IMAGE_TIERS_JSON}")
-    [[ -n "${IMAGE[no_tiers]}" || ${#IMAGE_TIERS[@]} -gt 0 ]] || IMAGE_TIERS=("${names[@]}")
-    answer="$(image::_choose_layers tiers "Which tiers should it have? (space marks)" "${IMAGE_TIERS[@]}")" || return
-    IMAGE_TIERS=() IMAGE[no_tiers]=''
-    [[ -n "${answer}" ]] || IMAGE[no_tiers]=yes
-    [[ -z "${answer}" ]] || mapfile -t IMAGE_TIERS <<< "${answer}"
-}
-
-image::_ask_types() {
-    local answer
-    answer="$(image::_choose_layers use_cases "Which field is it for? (space marks; any number)" "${IMAGE_TYPES[@]}")" || return
-    IMAGE_TYPES=()
-    [[ -z "${answer}" ]] || mapfile -t IMAGE_TYPES <<< "${answer}"
-}
-
-image::_ask_pip() {
-    local answer
-    answer="$(menu::input "New image" "Python packages of your own, such as: rich polars>=1 (empty for none)" \
-        "${IMAGE_PIP[*]}")" || return
-    IMAGE_PIP=()
-    image::split IMAGE_PIP "${answer}"
-}
-
-image::_ask_system() {
-    local answer
-    answer="$(menu::input "New image" "Debian packages of your own, such as: graphviz tree (empty for none)" \
-        "${IMAGE_SYSTEM[*]}")" || return
-    IMAGE_SYSTEM=()
-    image::split IMAGE_SYSTEM "${answer}"
-}
-
-# The summary, and the last word.
-image::_ask_go() {
-    local answer text names=()
-    mapfile -t names < <(jq -r '.tiers[].name' <<< "${IMAGE_TIERS_JSON}")
-    # All tiers is what a command line without the option means.
-    [[ "${IMAGE_TIERS[*]}" != "${names[*]}" ]] || IMAGE_TIERS=()
-    image::set_words
-    text="$(image::_summary)"
-    answer="$(menu::select "New image" "${text}" build "build the image now" source "write the source, build it later" \
-        show "print the Dockerfile and leave")" || return
-    [[ "${answer}" != source ]] || IMAGE[no_build]=yes
-    [[ "${answer}" != show ]] || IMAGE[dry_run]=yes
-}
-
-# Print what was chosen, for a person.
-image::_summary() {
-    local base="${IMAGE[from]}"
-    [[ -n "${base}" ]] || base="${IMAGE[framework]} ${IMAGE[version]}"
-    local tiers="${IMAGE_TIERS[*]:-all}"
-    [[ -z "${IMAGE[no_tiers]}" ]] || tiers=none
-    printf 'name    %s\nbase    %s\ntiers   %s\nfields  %s\npython  %s\ndebian  %s\n\nThe same in one line:\n%s\n' \
-        "${IMAGE[name]}" "${base}" "${tiers}" "${IMAGE_TYPES[*]:-none}" "${IMAGE_PIP[*]:-none}" \
-        "${IMAGE_SYSTEM[*]:-none}" "$(image::command_line)"
-}
-
 # Print the command line that asks for the same.
 image::command_line() {
     local words=(image-create "${IMAGE[name]}") line=() key item
@@ -212,6 +80,7 @@ image::command_line() {
     for item in "${IMAGE_TYPES[@]}"; do words+=(--type "${item}"); done
     ((${#IMAGE_PIP[@]} == 0)) || words+=(--packages "${IMAGE_PIP[*]}")
     ((${#IMAGE_SYSTEM[@]} == 0)) || words+=(--system "${IMAGE_SYSTEM[*]}")
+    [[ -z "${IMAGE[shared]}" ]] || words+=(--shared)
     for item in "${words[@]}"; do
         [[ "${item}" =~ ^[A-Za-z0-9_.,:/@%+=-]+$ ]] || item="${item@Q}"
         line+=("${item}")

@@ -20,7 +20,7 @@ from typing import Any
 
 import image_source
 import settings
-from _common import Exit, HelperError, nearest, print_json, program_name, run
+from _common import Exit, HelperError, nearest, print_json, program_name, run, say
 from _table import render
 from engine import Engine, reason
 from event_log import append_event
@@ -201,7 +201,7 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
     elif found:
         sys.stdout.write(table(found, datetime.now(timezone.utc)))
     else:
-        print("no images yet; 'image-create' makes one")
+        say("info", "no images yet; 'image-create' makes one", PROGRAM)
     return Exit.OK
 
 

@@ -3,18 +3,29 @@
 : "${EXIT_OK:?}"
 
 main() {
-    local flags=()
+    local flags=() asks=''
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             -a | --all) flags+=(--all) && shift ;;
+            -i | --interactive) asks=yes && shift ;;
             --json) flags+=(--json) && shift ;;
             -*) core::unknown_option "$1" ;;
             *) core::usage_error "unexpected word '$1'" ;;
         esac
     done
 
+    [[ -z "${asks}" ]] || core::is_interactive \
+        || core::usage_error "nobody can be asked: '--interactive' needs a terminal"
     mlc::load
+    [[ -z "${asks}" ]] || image-list::_pick
     core::run_pre_hooks
     core::helper images list "${flags[@]}"
+}
+
+# Pick one of the user's images and act on it.
+image-list::_pick() {
+    local name
+    name="$(image::choose_one Images)" || exit
+    choose::act Images "${name}" image-show image-update image-delete
 }

@@ -134,7 +134,7 @@ prepare() { # <example>
         'container-remove my-project') screen='will be removed' ;;
         'image-delete vision') screen='vision' ;;
         'image-create') screen='<Ok>' ;;
-        'image-update vision --edit') screen='with these changes' ;;
+        'image-update vision --edit') screen="Build 'vision' anew" ;;
         # A healthy server is not what the bench is; what is found there is for these commands' own tests.
         *ds01*doctor*) accepted='0 6 7' ;;
         'user-setup --check') accepted='0 7' ;;
