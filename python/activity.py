@@ -160,7 +160,8 @@ def _gpu_signs(sample: Sample, before: Before, limits: Lifecycle) -> Iterator[st
         if gpu.percent is not None:
             if gpu.percent >= limits.idle_gpu_percent and gpu.percent > 0:
                 yield f"GPU {gpu.percent:.0f}%"
-            continue
+            if not (gpu.is_mig and gpu.processes):
+                continue
         if gpu.processes is None:
             yield "what runs on its GPU is not known"
         elif gpu.processes and not gpu.is_mig:

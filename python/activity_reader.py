@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import re
 import threading
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+import gpu_dcgm
 import gpu_processes
 import terminals
 from activity import GpuUse, Sample
@@ -165,12 +167,26 @@ class Watcher:
         if not self._nvml_answers:
             return None
         return tuple(
-            gpu_use(self._devices.get(uuid), uuid, target.id) for uuid in target.gpus
+            gpu_use(self._devices.get(uuid), uuid, target.id, self._figures)
+            for uuid in target.gpus
         )
 
+    @functools.cached_property
+    def _figures(self) -> Mapping[str, float]:
+        """DCGM's figures for MIG devices, asked for once and where needed only."""
+        return gpu_dcgm.read_use(self._devices.values())
 
-def gpu_use(device: Device | None, uuid: str, container: str) -> GpuUse:
+
+def gpu_use(
+    device: Device | None,
+    uuid: str,
+    container: str,
+    figures: Mapping[str, float] | None = None,
+) -> GpuUse:
     """Return how a container uses a device; other processes on it are not its own.
+
+    `figures` are DCGM's for MIG devices: they count where they show work. None or 0
+    says nothing, since DCGM may just have begun to look.
 
     One that is gone, or does not tell, is not known.
     """
@@ -199,6 +215,8 @@ def gpu_use(device: Device | None, uuid: str, container: str) -> GpuUse:
         percent = float(sum(load for load in loads if load is not None))
     elif percent is not None:
         percent = max([percent, *(load for load in loads if load is not None)])
+    if device.is_mig and own:
+        percent = (figures or {}).get(uuid) or None
     return GpuUse(uuid, percent, pids, device.memory_used, device.is_mig)
 
 

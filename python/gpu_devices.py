@@ -85,6 +85,7 @@ def _instance(raw: RawInstance, whole: Device, describe: Describe) -> Device:
         memory_used=None if isinstance(raw.memory, Fault) else raw.memory.used,
         # The sensor is the GPU's; utilisation NVML does not tell for instances.
         temperature=whole.temperature,
+        instance=_or_none(raw.number),
     )
 
 

@@ -251,6 +251,9 @@ class Reader:
             placement=placement,
             profile=profile,
             attributes=NOT_ASKED if known else self._attributes(handle),
+            number=self.ask("nvmlDeviceGetGpuInstanceId", handle)
+            if self._detail
+            else NOT_ASKED,
         )
 
     def _gpu_instance(self, gpu: Any, handle: Any) -> Any:

@@ -82,7 +82,8 @@ class Attributes:
 
 @dataclass(frozen=True)
 class RawInstance:
-    """The answers about a MIG device; `placement` is start and size."""
+    """The answers about a MIG device; `placement` is start and size, `number` that of
+    its GPU instance."""
 
     index: int
     uuid: Answer[str]
@@ -92,6 +93,7 @@ class RawInstance:
     placement: Answer[tuple[int, int]] = NOT_ASKED
     profile: Answer[str] = NOT_ASKED
     attributes: Answer[Attributes] = NOT_ASKED
+    number: Answer[int] = NOT_ASKED
 
 
 @dataclass(frozen=True)

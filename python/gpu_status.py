@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 import _table
@@ -21,6 +21,7 @@ from gpu_device_states import DeviceState
 from gpu_inventory import read_inventory
 from gpu_report import Status, name_of, state_json, status
 from gpu_types import Device
+from lifecycle_memory import Outlook, present
 
 PROGRAM = "gpu_status"
 HEADER = (
@@ -53,10 +54,13 @@ def processes(device: Device) -> str:
     return ",".join(names[:2]) + more
 
 
-def row(state: DeviceState, now: datetime) -> list[str]:
+def row(
+    state: DeviceState, now: datetime, outlooks: Mapping[str, Outlook] | None = None
+) -> list[str]:
     """Return one line of the table.
 
-    IDLE is known of held devices only: since their container stopped.
+    IDLE is since when the container of a held device is stopped, or how long one that
+    runs has been idle; UNTIL is when the device comes back, if nothing changes.
     """
     device, grant = state.device, state.grant
     cells = [device.index or device.uuid, device.profile, state.state]
@@ -72,8 +76,14 @@ def row(state: DeviceState, now: datetime) -> list[str]:
     def ago(moment: datetime | None) -> str:
         return "" if moment is None else age((now - moment).total_seconds())
 
-    until = "" if grant.until is None else age((grant.until - now).total_seconds())
-    return [*cells, ago(grant.since), ago(grant.stopped), until and f"in {until}"]
+    idle, ends = ago(grant.stopped), [grant.until, grant.ends]
+    known = (outlooks or {}).get(grant.container)
+    if known is not None and known.state == "running" and grant.stopped is None:
+        idle = age(known.idle_seconds or 0)
+        ends.append(known.at if known.action == "stop" else None)
+    end = min((moment for moment in ends if moment is not None), default=None)
+    until = "" if end is None else f"in {age((end - now).total_seconds())}"
+    return [*cells, ago(grant.since), idle, until]
 
 
 def notes(found: Status, states: Sequence[DeviceState]) -> list[str]:
@@ -127,7 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.OK
     if states:
         now = datetime.now(timezone.utc)
-        rows = [row(state, now) for state in states]
+        outlooks, _ = present(find_paths(), now)
+        rows = [row(state, now, outlooks) for state in states]
         sys.stdout.write(_table.render(HEADER, rows))
     elif not found.nvml:
         what = "none of your containers has a GPU" if found.devices else "no GPU here"

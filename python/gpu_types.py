@@ -53,6 +53,7 @@ class Device:
     (None for a whole GPU, or where NVML does not tell). `index` is for display only:
     `0`, or `0:2` for the third instance of GPU 0. `sick` is why it must not be handed
     out. A GPU in MIG mode is listed itself (`mig_mode`), and is never handed out.
+    `instance` is the number of a MIG device's GPU instance.
     """
 
     uuid: str
@@ -72,6 +73,7 @@ class Device:
     utilisation: int | None = None
     memory_used: int | None = None
     temperature: int | None = None
+    instance: int | None = None
 
     @property
     def is_mig(self) -> bool:

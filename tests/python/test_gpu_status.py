@@ -12,6 +12,7 @@ from gpu_report import Status, name_of
 from gpu_state import Grant
 from gpu_status import HEADER, memory, notes, processes, row
 from gpu_types import Device, Inventory, Process
+from lifecycle_memory import Outlook
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 GPU = Device("GPU-1", "GPU-1", "full", 40 * 10**9, index="0")
@@ -43,6 +44,35 @@ def test_a_running_one_is_not_called_idle() -> None:
     running = replace(GRANT, state="allocated", stopped=None, until=None)
     line = shown(DeviceState(GPU, "allocated", running))
     assert (line["IDLE"], line["UNTIL"]) == ("", "")
+
+
+def test_a_running_one_tells_what_the_lifecycle_foresees() -> None:
+    running = replace(GRANT, state="allocated", stopped=None, until=None)
+    known = Outlook(
+        container="job._.1001",
+        name="job",
+        uid=1001,
+        user="alice",
+        state="running",
+        last_active=NOW - timedelta(hours=38),
+        idle_seconds=38 * 3600.0,
+        active_because="",
+        action="stop",
+        rule="idle_timeout",
+        at=NOW + timedelta(hours=10),
+        why="idle",
+        kept_until=None,
+        kept_by="",
+        warned=(),
+    )
+    state = DeviceState(GPU, "allocated", running)
+    cells = row(state, NOW, {"job._.1001": known})
+    line = dict(zip(HEADER, cells, strict=True))
+    assert (line["IDLE"], line["UNTIL"]) == ("1d", "in 10h")
+    # What a reservation of the policy takes back comes first.
+    ends = replace(running, ends=NOW + timedelta(hours=3))
+    cells = row(replace(state, grant=ends), NOW, {"job._.1001": known})
+    assert dict(zip(HEADER, cells, strict=True))["UNTIL"] == "in 3h"
 
 
 def test_a_free_device_has_nobody() -> None:
