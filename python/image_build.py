@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import ctypes
 import fcntl
-import hashlib
 import json
 import os
 import signal
@@ -37,7 +36,7 @@ from image_builder import find_client
 from image_finish import ensure_uv, look_into, name_it, sweep, warnings_of
 from image_labels import BUILDER, Labels, encode
 from image_progress import failure_of, gone_versions, last_lines, step_of
-from image_stage import Plan, context_checksum, read_stage
+from image_stage import Plan, checksum, context_checksum, read_stage
 from image_usage import containers_of
 from process_owner import owner_of
 from units import utc_stamp
@@ -121,8 +120,8 @@ class Build:
             name=plan.name,
             base=plan.ground.image,
             base_digest=plan.ground.digest,
-            spec=_checksum(plan.spec),
-            lock=_checksum(image_lock.dump_lock(plan.lock)),
+            spec=checksum(plan.spec),
+            lock=checksum(image_lock.dump_lock(plan.lock)),
             context=context_checksum(self._stage),
             created=utc_stamp(),
             shared="1" if plan.shared else "0",
@@ -268,10 +267,6 @@ def _end(process: subprocess.Popen[str]) -> None:
             process.wait(_GRACE_SECONDS / 2)
     if process.stdout:
         process.stdout.close()
-
-
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _check_secrets(plan: Plan) -> None:

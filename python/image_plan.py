@@ -31,7 +31,14 @@ from image_files import State
 from image_labels import decode
 from image_lock import Lock, diff, load_lock
 from image_names import check_name, reference
-from image_stage import Plan, Tools, context_checksum, rendered, write_stage
+from image_stage import (
+    Plan,
+    Tools,
+    checksum,
+    context_checksum,
+    rendered,
+    write_stage,
+)
 from image_types import Base, Layer, Spec
 from image_versions import Asking, Outcome, work_out
 from image_workshop import opened
@@ -285,8 +292,10 @@ class Planner:
         previous = None
         if self.image:
             before = decode((self.image.get("Config") or {}).get("Labels"))
-            same = before is not None and before.context == context_checksum(
-                Path(self.words.stage)
+            same = (
+                before is not None
+                and before.spec == checksum(plan.spec)
+                and before.context == context_checksum(Path(self.words.stage))
             )
             previous = {
                 "id": self.image["Id"],

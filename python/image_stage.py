@@ -186,6 +186,11 @@ def _write(path: Path, data: bytes) -> None:
     path.chmod(0o644)
 
 
+def checksum(text: str) -> str:
+    """Return the checksum of a text that a label holds."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def context_checksum(stage: Path) -> str:
     """Return a checksum of all that goes to the builder: names, modes and contents."""
     total = hashlib.sha256()
