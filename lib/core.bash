@@ -135,6 +135,13 @@ core::helper() { # <job> [<word>...]
     "${CORE_HELPER_WORDS[@]}"
 }
 
+# Become a Python helper, so that signals reach it, unless something is to be done after it.
+core::become_helper() { # <job> [<word>...]
+    core::_set_helper_words "$@"
+    [[ -n "${CORE_HOOKS_RAN}${CORE_ON_EXIT}${CORE_TEMP}" ]] || exec "${CORE_HELPER_WORDS[@]}"
+    "${CORE_HELPER_WORDS[@]}"
+}
+
 # Run a Python helper with the gateway between it and the engine; a refusal is written to the file too.
 core::governed_helper() { # <report-file> <job> [<word>...]
     local report="$1"

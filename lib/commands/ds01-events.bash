@@ -23,7 +23,7 @@ main() {
     done
 
     core::run_pre_hooks
-    core::helper events_show "${words[@]}"
+    core::become_helper events_show "${words[@]}"
 }
 
 # Take an option and its value for the helper. Sets: the caller's words.
