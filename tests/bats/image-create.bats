@@ -180,7 +180,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "${BIN}/image-create" left --dockerfile "${
     [[ -z "$(image_id left)" ]]
     wait_for 20 no_containers
     # Two at once.
-    sed -i 's/60/4/' "${HOME}/Own"
+    sed -i 's/60/3/' "${HOME}/Own"
     "${BIN}/image-create" two --dockerfile "${HOME}/Own" > "${BATS_TEST_TMPDIR}/1" 2>&1 &
     pid=$!
     "${BIN}/image-create" two --dockerfile "${HOME}/Own" > "${BATS_TEST_TMPDIR}/2" 2>&1 || b=$?
