@@ -37,6 +37,7 @@ from event_reader import LOGS, log_path, read_lines
 from event_words import clock, joined, kinds, limits
 from event_words import say as say_event
 from events_show import Wanted, hide_others, hints, may_show_names, merged
+from gpu_state import Grant
 from lifecycle_memory import Outlook, outlooks, pass_info, span
 from units import utc_stamp
 
@@ -66,7 +67,7 @@ class Story:
     state: str
     record: Mapping[str, Any]
     shown: Mapping[str, Any]
-    grant: Mapping[str, Any] | None
+    grant: Grant | None
     outlook: Outlook | None
     life: Life
     earlier: Sequence[Life] = ()
@@ -176,7 +177,7 @@ def gather(paths: Paths, name: str, uid: int) -> Story:
         state=_state(seen_now.state if seen_now else None, record, life, problem),
         record=record,
         shown=as_json(seen_now) if seen_now else {},
-        grant=gpu_state.grant_json(grant) if grant else None,
+        grant=grant,
         outlook=outlook if seen_now or problem else None,
         life=life,
         earlier=[other for other in told if other is not life],
@@ -247,13 +248,15 @@ def heading(story: Story, now: datetime) -> list[str]:
 
 def _gpus(story: Story) -> str:
     grant = story.grant
-    if grant is None or not grant["devices"]:
+    if grant is None or not grant.devices:
         return "none"
-    profiles = [device["profile"] for device in grant["devices"]]
-    text = f"{kinds({'profiles': profiles})}, {grant['state']}"
-    text += f" since {clock(grant['stopped'] or grant['since'])}"
-    if grant["until"]:
-        text += f", until {clock(grant['until'])}"
+    shown = kinds({"profiles": [device.profile for device in grant.devices]})
+    text = f"{shown}, {grant.state}"
+    text += f" since {clock(utc_stamp(grant.stopped or grant.since))}"
+    if grant.until:
+        text += f", until {clock(utc_stamp(grant.until))}"
+    if grant.ends:
+        text += f", reserved for others from {clock(utc_stamp(grant.ends))}"
     return text
 
 
@@ -312,7 +315,7 @@ def as_object(story: Story, now: datetime) -> dict[str, Any]:
         "state": story.state,
         "record": dict(story.record),
         "engine": dict(story.shown) or None,
-        "grant": story.grant,
+        "grant": gpu_state.grant_json(story.grant) if story.grant else None,
         "outlook": outlook and _outlook_json(outlook, now),
         "events": [{**e, "words": say_event(e)} for e in story.life.events],
         "earlier": [

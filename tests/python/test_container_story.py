@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 
 import container_story
+import gpu_state
 import lifecycle_memory
 from _common import Exit, HelperError, find_paths
 from container_lives import lives
 from container_story import Known, find
+from gpu_refusal import GrantedDevice
+from gpu_state import Document, Grant
 from lifecycle_memory import Entry, Memory, Next, PassInfo
 from units import utc_stamp
 
@@ -158,6 +161,33 @@ def test_what_comes_next_and_a_hold(
     coming_line = next(line for line in lines if line.startswith("next"))
     assert coming_line.startswith("next       stops in 42m: idle (")
     assert coming_line.endswith("Z, idle_timeout)")
+
+
+def test_a_hold_and_a_reservation_are_told(
+    write: Callable[..., None], tell: Callable[..., list[str]]
+) -> None:
+    write([event("created", 100, id=ID)], [])
+    device = GrantedDevice("MIG-1", "GPU-1", "1g.5gb", 0, 1, 1 / 7, True)
+    grant = Grant(
+        NAME,
+        1001,
+        "alice",
+        (device,),
+        "1",
+        "held",
+        NOW - timedelta(hours=2),
+        until=NOW + timedelta(hours=3),
+        stopped=NOW - timedelta(hours=1),
+        container_id=ID,
+        ends=NOW + timedelta(hours=9),
+    )
+    gpu_state.save(find_paths(), Document(born="x", grants=(grant,)))
+    line = next(line for line in tell("train") if line.startswith("gpus"))
+    assert line.startswith("gpus       1g.5gb, held since ")
+    assert ", until " in line
+    assert ", reserved for others from " in line
+    shown = json.loads(tell("train", "--json")[0])
+    assert shown["grant"]["state"] == "held"
 
 
 def test_a_container_that_was_only_refused(
