@@ -11,6 +11,8 @@ declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [g
     [models]='' [dry_run]='' [yes]='' [gpu_mem]='' [waits]='' [wait]='' [gpu_request]='' [start_request]=''
     [asked_image]='' [asked_gpus]='')
 CREATE_TAKEN=0
+# The image that a word which is none most likely meant.
+CREATE_CLOSE=''
 # The status of a create that mlc failed at.
 CREATE_FAILURE="${EXIT_BUG}"
 # What the engine made, as JSON.
@@ -82,7 +84,11 @@ create::find_own_image() {
     # A name with a tag, or with more than an owner, is the engine's.
     [[ "${word}" != *:* && "${word}" != */*/* ]] || return 0
     json="$(core::helper images resolve -- "${word:-${CREATE[name]}}")" || exit
-    [[ "$(jq -r .found <<< "${json}")" == true ]] || return 0
+    if [[ "$(jq -r .found <<< "${json}")" != true ]]; then
+        # It may be an image of a registry; where it is none, this one was meant.
+        [[ -z "${word}" ]] || CREATE_CLOSE="$(jq -r '.close // ""' <<< "${json}")"
+        return 0
+    fi
     [[ -n "${word}" || "$(jq -r .mine <<< "${json}")" == true ]] || return 0
     CREATE[image]="$(jq -r .reference <<< "${json}")"
     [[ -n "${word}" ]] || core::info "taking your image '${CREATE[name]}', which is called like the container"
@@ -220,6 +226,8 @@ create::_explain() {
         mapfile -t fields <<< "$(jq -r '.code, .message, .hint // ""' "${refusal}")"
         core::die "${fields[0]}" "${fields[1]}" "${fields[2]:-}"
     fi
+    [[ -z "${CREATE_CLOSE}" ]] || core::die "${EXIT_NOT_FOUND}" \
+        "container '${CREATE[name]}' was not made: there is no image '${CREATE[image]}'" "did you mean your image '${CREATE_CLOSE}'?"
     core::die "${CREATE_FAILURE}" "container '${CREATE[name]}' was not made" "look at the lines above for the reason"
 }
 

@@ -207,9 +207,12 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
 
 def do_resolve(words: argparse.Namespace, engine: Engine) -> int:
     """Print which image a word means, if any."""
-    found = resolve(read_images(engine), words.word)
+    every = read_images(engine)
+    found = resolve(every, words.word)
+    close = None if found else nearest(words.word, [it.shown for it in visible(every)])
     print_json(
         {
+            "close": close,
             "found": found is not None,
             "reference": found.reference if found else None,
             "mine": bool(found and found.mine),

@@ -304,3 +304,14 @@ no_containers() {
     [[ "$(terminal_status)" == 0 ]]
     [[ "$(inspect "third._.${UID}" '{{index .Config.Labels "ds01.image.name"}}')" == demo ]]
 }
+
+# bats test_tags=engine
+@test "image-create: its images are taken by another mlc too, and a mistyped one is named" {
+    demo_image
+    run -3 --separate-stderr "${BIN}/container-create" typo --image demmo
+    [[ "${stderr_lines[-1]}" == "container-create: hint: did you mean your image 'demo'?" ]]
+    run -0 --separate-stderr env DS01_MLC_HOME="${ROOT}/tests/fixtures/other-mlc" "${BIN}/container-run" foreign --image demo -- \
+        python3 -c 'import six; print(six.__name__)'
+    [[ "${output}" == six ]]
+    [[ "$(inspect "foreign._.${UID}" '{{index .Config.Labels "ds01.image.name"}}')" == demo ]]
+}
