@@ -18,7 +18,7 @@ teardown() {
     run -2 --separate-stderr "${BIN}/container-keep" --off a 4h < /dev/null
     [[ "${stderr_lines[0]}" == "container-keep: error: '--off' takes no duration" ]]
     run -2 --separate-stderr "${BIN}/container-keep" --off < /dev/null
-    [[ "${stderr_lines[0]}" == "container-keep: error: missing NAME" ]]
+    [[ "${stderr_lines[0]}" == "container-keep: error: missing NAME (or '--list')" ]]
 }
 
 # bats test_tags=engine
@@ -26,7 +26,7 @@ teardown() {
     run -0 "${BIN}/container-create" k1 Debian
     run -0 --separate-stderr "${BIN}/container-keep" k1 4h
     [[ "${stderr}" == "container-keep: info: container 'k1' is kept for 4h, until 20"*Z ]]
-    run -0 --separate-stderr "${BIN}/container-keep" < /dev/null
+    run -0 --separate-stderr "${BIN}/container-keep" --list
     [[ "${lines[0]}" == 'CONTAINER  USER'*'KEPT UNTIL'* && "${lines[1]}" == k1*'  4h'* ]]
     run -0 --separate-stderr "${BIN}/container-keep" --list --json
     [[ "$(jq -r '.kept[0].name' <<< "${output}")" == k1 ]]
@@ -40,20 +40,20 @@ teardown() {
 
 # bats test_tags=engine
 @test "container-keep: no longer than the policy allows, no container of others, and none that is not there" {
-    run -0 "${BIN}/container-create" k2 Debian
-    run -4 --separate-stderr "${BIN}/container-keep" k2 2d
+    run -0 "${BIN}/container-create" project Debian
+    run -4 --separate-stderr "${BIN}/container-keep" project 2d
     [[ "${stderr}" == *"'2d' is longer than 1d, the policy's keep_alive_max"*hint:* ]]
-    run -2 --separate-stderr "${BIN}/container-keep" k2 4
+    run -2 --separate-stderr "${BIN}/container-keep" project 4
     [[ "${stderr}" == *"'4' has no unit, write 4h"* ]]
-    run -3 --separate-stderr "${BIN}/container-keep" k3
-    [[ "${stderr}" == *"container 'k3' not found"*"did you mean 'k2'?" ]]
+    run -3 --separate-stderr "${BIN}/container-keep" projct
+    [[ "${stderr}" == *"container 'projct' not found"*"did you mean 'project'?" ]]
     open_ds01
-    run -3 --separate-stderr as_user alice "${BIN}/container-keep" k2
-    [[ "${stderr}" == *"container 'k2' not found"* ]]
+    run -3 --separate-stderr as_user alice "${BIN}/container-keep" project
+    [[ "${stderr}" == *"container 'project' not found"* ]]
     # Everybody may see what is kept.
-    run -0 "${BIN}/container-keep" k2
+    run -0 "${BIN}/container-keep" project
     run -0 --separate-stderr as_user alice "${BIN}/container-keep" --list
-    [[ "${lines[1]}" == k2* ]]
+    [[ "${lines[1]}" == project* ]]
 }
 
 # bats test_tags=engine
