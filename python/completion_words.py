@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -31,6 +32,8 @@ _STATES = {
     "stop": ("running", "paused", "restarting"),
     "start": ("created", "exited", "dead"),
 }
+# mlc's prepared images, DS01's own, people's (they have shorter names), and none.
+_NOT_FOR_PEOPLE = re.compile(r"\._\.|^ds01/[^/]+/|^ds01/uv:|^ds01-|<none>")
 # A command of these makes something new: what there is already is no answer.
 _MAKERS = ("create", "import", "init")
 _FIRST_PERSON_UID = 1000
@@ -57,27 +60,16 @@ def containers(command: str, given: Given) -> Iterator[Candidate]:
 
 def own_images(_: str, given: Given) -> Iterator[Candidate]:
     """Yield the user's images by name, then those that others share as USER/NAME."""
-    uid = str(os.getuid())
-    query = {"filters": '{"label":["ds01.image.name"]}'}
-    found: dict[str, str] = {}
-    shared: dict[str, str] = {}
-    for entry in _ask("/images/json", query):
-        label = {
-            key.removeprefix("ds01.image."): value
-            for key, value in (entry.get("Labels") or {}).items()
-        }
-        # An image made on top of one of these has its labels too, under another name.
-        if not any(tag.startswith("ds01/") for tag in entry.get("RepoTags") or ()):
-            continue
-        name, base = label["name"], label.get("base", "")
-        if label.get("uid") == uid:
-            found[name] = base
-        elif label.get("shared") in ("true", "yes", "1"):
-            shared[f"{label.get('user', '')}/{name}"] = base
+    from images import read_images, visible  # noqa: PLC0415 - takes its time to load
+
+    with Engine(settings.engine_address(), _ENGINE_SECONDS) as engine:
+        found = visible(read_images(engine))
     named = {*given.get("NAME", ()), *given.get("IMAGE", ())}
-    for word, base in (*sorted(found.items()), *sorted(shared.items())):
-        if word not in named:
-            yield word, f"on {base}" if base not in ("", "-") else "image"
+    for image in found:
+        name = image.shown.removesuffix(":latest")
+        if name not in named:
+            whose = "yours" if image.mine else f"of {image.user}"
+            yield name, f"image {whose}, on {image.base}"
 
 
 def images(command: str, given: Given) -> Iterator[Candidate]:
@@ -85,8 +77,7 @@ def images(command: str, given: Given) -> Iterator[Candidate]:
     yield from own_images(command, given)
     for entry in _ask("/images/json", {}):
         for tag in entry.get("RepoTags") or ():
-            # mlc's prepared images are not for people, nor is what has no tag.
-            if "._." not in tag and "<none>" not in tag:
+            if not _NOT_FOR_PEOPLE.search(tag):
                 yield tag, "image on this server"
 
 

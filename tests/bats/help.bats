@@ -3,6 +3,8 @@
 # shellcheck disable=SC2154 # ROOT is set by helper.bash, BATS_* by bats
 
 load helper
+load gpu_helper
+load images_helper
 
 setup() {
     setup_ds01
@@ -10,6 +12,8 @@ setup() {
 
 teardown() {
     terminal_stop
+    teardown_images
+    teardown_gpus
 }
 
 # The man pages and completion of an installation in the checkout, in a folder with a blank. Sets: share.
@@ -88,6 +92,45 @@ bash_completes() { # <line>
     [[ "$(sort <<< "${output}")" == $'one dir\none file' ]]
     run -0 bash_completes 'user-setup --only=v'
     [[ "${output}" == vscode ]]
+}
+
+# bats test_tags=engine
+@test "help: completion knows containers, images, frameworks and kinds of GPU" {
+    setup_gpus a100-40 a100-40:3g.20gb,1g.5gb
+    open_ds01
+    make_share
+    "${BIN}/image-create" vision --from ds01/debian:bookworm --no-tiers --shared --quiet
+    "${BIN}/image-create" secret --from ds01/debian:bookworm --no-tiers --quiet
+    as_user alice "${BIN}/container-create" my-project Debian --gpus none --quiet
+    "${BIN}/container-create" my-own Debian --gpus none --quiet
+    "${BIN}/container-create" my-other Debian --gpus none --quiet
+    "${BIN}/container-start" my-other --quiet
+
+    run -0 bash_completes 'container-open my-'
+    [[ "${output}" == $'my-other\nmy-own' ]]
+    run -0 bash_completes 'container stop my-'
+    [[ "${output}" == my-other ]]
+    run -0 bash_completes 'container-remove my-own my-'
+    [[ "${output}" == my-other ]]
+    run -0 bash_completes 'container-create my-'
+    [[ -z "${output}" ]]
+    run -0 bash_completes 'image-show '
+    [[ "${output}" == $'secret\nvision' ]]
+    run -0 bash_completes 'container-run x --image ds01/debian:'
+    [[ "${output}" == bookworm ]]
+    run -0 bash_completes 'container-create x --gpus '
+    [[ "${output}" == $'1g.5gb\n3g.20gb\nfull\nnone' ]]
+    # Another user: own containers, what is shared, and the kinds that the policy lets that user have.
+    local complete=("${ROOT}/venv/bin/python3" -sE "${ROOT}/python/complete.py" --)
+    run -0 as_user alice "${complete[@]}" container run ''
+    [[ "${output}" == my-project$'\t'* && "${#lines[@]}" == 1 ]]
+    run -0 as_user alice "${complete[@]}" container-create x --image root/
+    [[ "${lines[0]}" == root/vision$'\t'* && "${#lines[@]}" == 1 ]]
+    run -0 as_user alice "${complete[@]}" container-create x --gpus ''
+    [[ "${output}" == *3g.20gb* && "${output}" != *full* ]]
+    # Who may not use the engine is told nothing, and no error.
+    run -0 --separate-stderr as_user outsider "${complete[@]}" container run ''
+    [[ -z "${output}${stderr}" ]]
 }
 
 # Type a line and a tab in the terminal, and wait for what must appear.
