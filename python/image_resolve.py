@@ -193,7 +193,7 @@ class Resolver:
         done = image_resolve_pip.run(self._workshop, words, _CONTEXT)
         if done.status == 0:
             return done
-        text = image_resolve_pip.in_uvs_words(done.err or done.out)
+        text = image_resolve_pip.in_uvs_words(done.out + done.err)
         return Done(done.status, "", text)
 
     def _prepare(self) -> None:

@@ -21,7 +21,7 @@ _OLD = re.compile(r"no such option: --(?:dry-run|report)")
 _NONE = re.compile(r"requirement (\S+?)(?:[=<>!~\[;].*?)? \(from versions: none\)")
 _SOME = re.compile(r"requirement (\S+?)([=<>!~]\S*) \(from versions: [^n]")
 _IMPOSSIBLE = re.compile(
-    r"The conflict is caused by:(.*?)(?:To fix this|ERROR:|$)", re.S
+    r"The conflict is caused by:\n(.*?)(?:\n\s*\n|To fix|Additionally|ERROR:|$)", re.S
 )
 
 
@@ -30,7 +30,7 @@ def words_for(
 ) -> list[str]:
     """Return the words that have pip tell what it would install."""
     words = [interpreter, "-m", "pip", "install", "--dry-run", "--report", REPORT]
-    words += ["--no-input", "--quiet", "--disable-pip-version-check"]
+    words += ["--no-input", "--progress-bar", "off", "--disable-pip-version-check"]
     words += ["--cache-dir", f"{CACHE}/pip", "--retries", "2", "--timeout", "20"]
     words += [flag for flag in pip_flags(options) if flag != "--require-hashes"]
     for file in files:
@@ -89,5 +89,5 @@ def in_uvs_words(text: str) -> str:
         told = ", and ".join(
             line.strip() for line in cause[1].splitlines() if line.strip()
         )
-        return f"error: No solution found when resolving dependencies cause: {told}"
+        return f"error: No solution found when resolving dependencies cause: {told}."
     return text

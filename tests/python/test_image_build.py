@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from conftest import BenchUser
-from image_bench import BASE, OLD_CLIENT, Studio, studio_on, wait_for
+from image_bench import BASE, OLD_CLIENT, ROOT, Studio, studio_on, wait_for
+from image_workshop import uv_version
 
 pytestmark = pytest.mark.engine
 
@@ -189,6 +190,54 @@ def test_tiers_are_built_once_for_all_users(
     gone = other.images("delete", "--with-source", "theirs")
     assert gone.status == 0, gone.err
     assert not other.source("theirs").exists()
+
+
+def test_where_uv_does_not_run_pip_does(studio: Studio) -> None:
+    """The image `one` has pip; uv is put out of order in the caller's volume."""
+    volume = f"ds01-packages-{os.getuid()}"
+    path = f"/c/bin-{uv_version()}"
+    script = f"mkdir -p {path}; echo 'exit 127' > {path}/uv; chmod 755 {path}/uv"
+    studio.docker("run", "--rm", "--volume", f"{volume}:/c", BASE, "sh", "-c", script)
+    shutil.rmtree(studio.home / ".cache", ignore_errors=True)
+    words = ["--from=ds01/root/one:latest", "--no-tiers"]
+    try:
+        planned = studio.plan("create", "bypip", *words, "--pip=yarl==1.9.4")
+        assert planned.status == 0, planned.err
+        pins = planned.json["layers"][0]["pip"]
+        assert "yarl==1.9.4" in pins
+        assert any(pin.startswith("idna==") for pin in pins)
+        assert "/usr/bin/python3 -m pip install" in planned.json["dockerfile"]
+        clash = ["--pip=yarl==1.9.4", "--pip=multidict<2"]
+        conflict = studio.plan("create", "bypip", *words, *clash)
+        assert conflict.status == 6
+        assert "yarl 1.9.4 depends on multidict>=4.0" in conflict.err
+    finally:
+        studio.docker("volume", "rm", "--force", volume)
+        shutil.rmtree(studio.home / ".cache", ignore_errors=True)
+
+
+def test_another_mlc_makes_a_container_of_it(studio: Studio) -> None:
+    """A catalog entry is all that an mlc needs which only takes its own images."""
+    overlay = studio.home / "overlay"
+    studio.env["DS01_MLC_HOME"] = str(ROOT / "tests/fixtures/other-mlc")
+    try:
+        words = [*studio.helper("catalog"), "overlay", str(overlay), "--image", "one"]
+        chosen = studio.governed(*words).json
+        assert chosen["framework"] == "Custom"
+        name, version = f"i{os.getpid()}", chosen["version"]
+        words = ["python3", str(overlay / "mlc.py"), "create", name, "Custom", version]
+        words += ["-s", "-arch", chosen["architecture"], "-w", str(studio.home)]
+        made = studio.governed(*words)
+        found = json.loads(studio.docker("inspect", f"{name}._.{os.getuid()}"))[0]
+        assert found["Config"]["Labels"]["ds01.image.name"] == "one", made.err
+        assert found["Config"]["Labels"]["ds01.managed"] == "1"
+        used = studio.images("list", "--json").json["images"]
+        assert next(it for it in used if it["name"] == "one")["containers"] == [name]
+    finally:
+        studio.env.clear()
+        engine_name = f"{name}._.{os.getuid()}"
+        studio.docker("rm", "--force", engine_name, check=False)
+        studio.docker("rmi", f"ds01/root/one:{engine_name}", check=False)
 
 
 # Failures in the build ------------------------------------------------------------------
