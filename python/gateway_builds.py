@@ -1,7 +1,5 @@
-"""The gateway's rules for builds, whichever client asks: docker, compose, the SDK.
+"""How many builds run at once, how long, and how much disk they may take.
 
-Pure: what of a build's parameters goes to the engine (`build_query`), and whose names
-and labels a client may give (`check_reference`, `check_labels`). With the world:
 `BuildDesk` lets so many builds run at once on this server as the policy says, over all
 users and gateways, and ends one that takes too long or too much disk.
 
@@ -14,29 +12,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-import gateway_policy as policy
 import units
 from _common import Exit, HelperError, find_paths
 from gateway_http import Gate
 from gateway_proxy import Exchange
-from gateway_types import Caller, Create, HostFacts, Limits, Note, RefusalError, Site
-from image_names import PREFIX, owner_part
+from gateway_types import HostFacts
 
-# On the container that looks into an image: the process that it serves.
-HELPER = "ds01.build.helper"
-HELPER_SECONDS = "900"
-_BUILD_PERIOD = 100_000
 _LOOK_SECONDS = 0.2
 _GUARD_SECONDS = 1.0
-# What a client may give as the place of its context: its own session, or its upload.
-_OWN_CONTEXTS = frozenset({"", "client-session", "upload-request"})
 # How buildx asks BuildKit for a build, in HTTP/2: the path of the call as it is, and
 # as HPACK writes it. Once sent, a header may come as a number: but only the first asks
 # for a place.
@@ -44,14 +33,6 @@ _SOLVE = (
     b"/moby.buildkit.v1.Control/Solve",
     bytes.fromhex("6293c7e978ed3512753257ee15ef1ea4d87a18dc7a3b97"),
 )
-_NUMBERS = {
-    "memory": "Memory",
-    "memswap": "MemorySwap",
-    "cpuquota": "CpuQuota",
-    "cpuperiod": "CpuPeriod",
-    "cpushares": "CpuShares",
-    "shmsize": "ShmSize",
-}
 
 Tell = Callable[[str, str], None]
 
@@ -65,139 +46,6 @@ class Rules(Protocol):
     def build_timeout(self) -> int | None: ...
     @property
     def min_free_disk(self) -> int | None: ...
-
-
-# What a build may ask for ------------------------------------------------------------
-
-
-def build_query(
-    query: Mapping[str, str],
-    caller: Caller,
-    limits: Limits,
-    host: HostFacts,
-    site: Site,
-) -> tuple[dict[str, str], list[Note]]:
-    """Return a build's parameters within policy. Raises RefusalError.
-
-    The classic builder runs containers with what the parameters say: they get the
-    limits of the caller's containers. BuildKit takes only the network from here.
-    """
-    result = dict(query)
-    notes: list[Note] = []
-    if query.get("remote", "") not in _OWN_CONTEXTS:
-        raise RefusalError(
-            "context",
-            "a build on this server takes its context from you, not from an address",
-            "download it first, then run 'docker build' on the folder",
-        )
-    check_reference(query.get("t", ""), caller)
-    check_labels(query.get("labels", ""), caller)
-    network = query.get("networkmode", "")
-    if network == "host" and limits.network != "host":
-        result["networkmode"] = "default"
-        text = "the build has no host network: policy does not allow it"
-        notes.append(Note("warning", "network", text))
-    if network.startswith("container:") and not caller.private:
-        raise RefusalError("network", f"network '{network}' is not allowed here")
-    if query.get("securityopt"):
-        raise RefusalError("security", "security options are not allowed in a build")
-    parent = policy.cgroup_parent(caller, host, site)
-    result.pop("cgroupparent", None)
-    if parent:
-        result["cgroupparent"] = parent
-    if query.get("version") != "2":
-        _limit_classic(result, limits, host, site)
-    return result, notes
-
-
-def _limit_classic(
-    result: dict[str, str], limits: Limits, host: HostFacts, site: Site
-) -> None:
-    config: dict[str, Any] = {}
-    for key, field in _NUMBERS.items():
-        text = result.pop(key, "")
-        if text.lstrip("-").isdigit() and text.isascii():
-            config[field] = int(text[:20])
-    config = policy.limit_build(config, limits, host, site)
-    if "NanoCpus" in config:
-        result["cpuperiod"] = str(_BUILD_PERIOD)
-        result["cpuquota"] = str(config["NanoCpus"] * _BUILD_PERIOD // 10**9)
-    for key in ("memory", "memswap", "cpushares", "shmsize"):
-        if _NUMBERS[key] in config:
-            result[key] = str(config[_NUMBERS[key]])
-
-
-def check_reference(reference: str, caller: Caller) -> None:
-    """Check a name that an image is to get or to lose. Raises RefusalError.
-
-    `ds01/OWNER/…` says whose an image is: only root gives and takes others' names. What
-    mlc prepares of a shared image for a container has the user's number in its tag.
-    """
-    if reference.endswith(f"._.{caller.uid}"):
-        return
-    parts = reference.removeprefix("docker.io/").split("/")
-    if len(parts) < 3 or parts[0] != PREFIX or not caller.uid:
-        return
-    own = {owner_part(caller.name, caller.uid), str(caller.uid)}
-    if parts[1] not in own:
-        raise RefusalError(
-            "image-name",
-            f"image name '{reference}' is another user's",
-            f"name it '{PREFIX}/{owner_part(caller.name, caller.uid)}/…'",
-        )
-
-
-def check_labels(text: str, caller: Caller) -> None:
-    """Check the labels that a build's parameters give. Raises RefusalError.
-
-    DS01 knows containers and images by its labels: a client gives an image those of
-    its own user only, and none of those that containers are known by.
-    """
-    try:
-        labels = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return  # the engine refuses it itself
-    if not isinstance(labels, dict) or not caller.uid:
-        return
-    for key, value in labels.items():
-        name = str(key).lower()
-        if not name.startswith("ds01.") or name.startswith("ds01.build"):
-            continue
-        is_own = name.startswith("ds01.image.")
-        if name == "ds01.image.uid":
-            is_own = value == str(caller.uid)
-        if not is_own:
-            raise RefusalError(
-                "label",
-                f"label '{key}={value}' is DS01's own: a build cannot give it",
-                f"leave out '--label {key}'",
-            )
-
-
-def is_helper(create: Create) -> bool:
-    """Is this the container in which DS01 looks into an image for a build?
-
-    It has nothing of the host's, ends by itself within minutes, and goes then, so that
-    it counts as a part of the build and not as one of the user's containers.
-    """
-    config = create.get("HostConfig", {})
-    command = create.get("Entrypoint", []), create.get("Cmd", [])
-    return (
-        HELPER in create.get("Labels", {})
-        and config.get("AutoRemove") is True
-        and command == (["sleep"], [HELPER_SECONDS])
-        and not any(config.get(key) for key in ("Binds", "Devices", "DeviceRequests"))
-        and all(mount.get("Type") == "volume" for mount in config.get("Mounts") or [])
-    )
-
-
-def helper_labels(asked: Create, sent: Create) -> dict[str, str]:
-    """Return its labels: whose it is, but not that it is managed."""
-    labels = {k: v for k, v in sent["Labels"].items() if k != "ds01.managed"}
-    return {**labels, HELPER: asked["Labels"][HELPER]}
-
-
-# How many, how long, how large -------------------------------------------------------
 
 
 def free_space(root: str, process: int | None) -> int | None:

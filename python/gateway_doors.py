@@ -20,13 +20,13 @@ import gateway_facts as facts
 import gateway_json as gj
 import gateway_policy as policy
 from _common import Exit, HelperError, find_paths
-from gateway_builds import (
-    BuildDesk,
+from gateway_build_rules import (
     build_query,
     check_reference,
     helper_labels,
     is_helper,
 )
+from gateway_builds import BuildDesk
 from gateway_gpus import GpuDesk, Reserved
 from gateway_http import Answer
 from gateway_proxy import Exchange

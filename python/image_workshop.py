@@ -24,7 +24,7 @@ from urllib.parse import quote
 
 from _common import Exit, HelperError
 from engine import Engine, reason
-from gateway_builds import HELPER, HELPER_SECONDS
+from gateway_build_rules import HELPER, HELPER_SECONDS
 from process_owner import Owner, boot_id, is_alive, owner_of
 
 CACHE = "/ds01-cache"

@@ -1,114 +1,24 @@
-"""gateway_builds: what a build may ask for, and when one must end."""
+"""gateway_builds: when a build may begin, and when it must end."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import tempfile
 import time
 from pathlib import Path
 
-import pytest
-
 import gateway_builds as gb
 from _common import Exit, find_paths
 from gateway_bench import FakeEngine, dial, proxy, read_until, short_folder
 from gateway_doors import Doors
 from gateway_proxy import Exchange
-from gateway_types import Caller, HostFacts, RefusalError, Site
+from gateway_types import Caller
 from image_bench import wait_for
 from policy_server import Images
-from test_gateway_policy import LIMITS
 
 ALICE = Caller(1000, "alice")
-ROOT = Caller(0, "root")
-HOST = HostFacts(cpus=4, memory=64 << 30)
-
-
-def code_of(query: dict[str, str], caller: Caller = ALICE) -> str:
-    try:
-        gb.build_query(query, caller, LIMITS, HOST, Site())
-    except RefusalError as error:
-        return error.code
-    return ""
-
-
-@pytest.mark.parametrize(
-    ("remote", "code"),
-    [
-        ("", ""),
-        ("client-session", ""),
-        ("upload-request", ""),
-        ("https://github.com/a/b.git", "context"),
-        ("git://x", "context"),
-        ("http://x/Dockerfile", "context"),
-    ],
-)
-def test_the_context_is_the_clients_own(remote: str, code: str) -> None:
-    assert code_of({"remote": remote, "version": "2"}) == code
-    assert code_of({"remote": remote}) == code
-
-
-@pytest.mark.parametrize(
-    ("reference", "is_own"),
-    [
-        ("ds01/alice/x:latest", True),
-        ("ds01/1000/x", True),
-        ("ds01/bob/x", False),
-        ("docker.io/ds01/bob/x:1", False),
-        ("ds01/bob/x:job._.1000", True),
-        ("ds01/bob/x:job._.1001", False),
-        ("ds01/debian:bookworm", True),
-        ("bob/x", True),
-    ],
-)
-def test_names_of_others_are_theirs(reference: str, is_own: bool) -> None:
-    assert code_of({"t": reference}) == ("" if is_own else "image-name")
-    assert code_of({"t": reference}, ROOT) == ""
-
-
-@pytest.mark.parametrize(
-    ("labels", "code"),
-    [
-        ({"some": "thing"}, ""),
-        ({"ds01.image.uid": "1000", "ds01.image.name": "x"}, ""),
-        ({"ds01.image.uid": "0"}, "label"),
-        ({"DS01.Image.UID": "0"}, "label"),
-        ({"ds01.managed": "1"}, "label"),
-        ({"ds01.build.by": "1.2.3"}, ""),
-    ],
-)
-def test_labels_of_others_are_theirs(labels: dict[str, str], code: str) -> None:
-    assert code_of({"labels": json.dumps(labels)}) == code
-    assert code_of({"labels": json.dumps(labels)}, ROOT) == ""
-
-
-HELPER = {
-    "Image": "x",
-    "Entrypoint": ["sleep"],
-    "Cmd": ["900"],
-    "Labels": {gb.HELPER: "1.2.3"},
-    "HostConfig": {"AutoRemove": True, "Mounts": [{"Type": "volume"}]},
-}
-
-
-def test_only_what_ends_by_itself_counts_as_a_helper() -> None:
-    assert gb.is_helper(HELPER)
-    changes: tuple[dict[str, object], ...] = (
-        {"Cmd": ["90000"]},
-        {"Entrypoint": ["sh"]},
-        {"Labels": {}},
-        {"HostConfig": {}},
-        {"HostConfig": {"AutoRemove": True, "Binds": ["/a:/a"]}},
-        {"HostConfig": {"AutoRemove": True, "DeviceRequests": [{}]}},
-        {"HostConfig": {"AutoRemove": True, "Mounts": [{"Type": "bind"}]}},
-    )
-    for change in changes:
-        assert not gb.is_helper({**HELPER, **change}), change
-    sent = {"Labels": {"ds01.managed": "1", "ds01.uid": "1000"}}
-    assert gb.helper_labels(HELPER, sent) == {"ds01.uid": "1000", gb.HELPER: "1.2.3"}
 
 
 def test_buildx_waits_for_a_place_when_it_builds(ds01_root: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gateway_bench import FakeEngine, dial, proxy, read_all, short_folder
-from gateway_builds import build_query
+from gateway_build_rules import build_query
 from gateway_doors import Doors
 from gateway_gpus import GpuDesk, Reserved
 from gateway_proxy import Exchange
