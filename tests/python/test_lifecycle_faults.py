@@ -336,6 +336,25 @@ def test_a_state_that_cannot_be_written(bench: Bench, small_disk: Path) -> None:
     assert bench.state() == "exited"
 
 
+def test_after_a_reboot_the_owner_is_told(bench: Bench) -> None:
+    bench.go(3)
+    file = lifecycle_memory.path_of(bench.paths)
+    before = json.loads(file.read_text("utf-8"))
+    before["pass"]["boot"] = "another boot"
+    file.write_text(json.dumps(before), "utf-8")
+    docker("kill", bench.container)
+    bench.a_pass(10 * MINUTE)
+    (event,) = bench.events("found-stopped")
+    assert event["why"] == "the server was restarted"
+    shown = lifecycle_memory.outlooks(bench.paths)[bench.container]
+    assert shown.note == "stopped: the server was restarted"
+    bench.go(2)
+    assert len(bench.events("found-stopped")) == 1
+    docker("start", bench.container)
+    bench.go(1)
+    assert lifecycle_memory.outlooks(bench.paths)[bench.container].note == ""
+
+
 def test_a_broken_memory_is_set_aside(bench: Bench) -> None:
     bench.go(29)
     lifecycle_memory.path_of(bench.paths).write_text('{"version": 1, "pass"', "utf-8")
