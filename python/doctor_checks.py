@@ -59,7 +59,7 @@ def engine(facts: Facts) -> Finding:
 def _engine_fix(facts: Facts, found: Unknown) -> str:
     if "no permission" in found.why:
         return f"sudo usermod -aG {facts.engine_group} {facts.user}"
-    return found.hint or "sudo systemctl start docker"
+    return found.hint or "docker version"
 
 
 def _version(text: str) -> tuple[int, ...]:

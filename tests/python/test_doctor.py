@@ -100,10 +100,21 @@ UNKNOWN = Unknown("no permission to use the Docker engine at 'unix:///x'")
 CASES: tuple[tuple[Check, Facts, str, str, str], ...] = (
     (
         doctor_checks.engine,
-        facts(engine=Unknown("no Docker engine answers at 'unix:///x'")),
+        facts(
+            engine=Unknown(
+                "no Docker engine answers at 'unix:///x'", "sudo systemctl start docker"
+            )
+        ),
         "error",
         "no Docker engine answers",
         "systemctl start docker",
+    ),
+    (
+        doctor_checks.engine,
+        facts(engine=Unknown("the engine says: client version 1.41 is too old")),
+        "error",
+        "client version 1.41 is too old",
+        "docker version",
     ),
     (
         doctor_checks.engine,
