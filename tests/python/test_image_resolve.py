@@ -1,4 +1,4 @@
-"""image_resolve, image_resolve_pip: what the resolvers' words mean."""
+"""image_resolve, image_explain, image_resolve_pip: what the resolvers' words mean."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import image_resolve as ir
 import image_resolve_pip as by_pip
 from _common import Exit, HelperError
+from image_explain import explain
 from image_probe import Found, Package
 from image_types import Layer
 
@@ -19,7 +20,7 @@ ASKED = ir.Asked(FOUND, (TIER, OWN), pinned={"numpy": "1.26.4"}, known=("pandas"
 
 
 def explained(text: str) -> HelperError:
-    return ir.explain(text, ASKED, ASKED.layers)
+    return explain(text, ASKED, ASKED.layers)
 
 
 def test_pins_are_read_with_hashes_and_without_comments() -> None:

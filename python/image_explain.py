@@ -1,0 +1,137 @@
+"""Says in people's words why versions cannot be worked out, and who wants what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import requirement_words as words
+from _common import Exit, HelperError, nearest
+from image_types import Layer
+
+if TYPE_CHECKING:
+    from image_resolve import Asked
+
+_UNKNOWN = re.compile(
+    r"([A-Za-z0-9][\w.-]*) was not found in the p(?:ackage registry|rov)"
+)
+_NO_VERSION = re.compile(
+    r"Because there (?:is|are) no versions? of (\S+?)([=<>!~]\S*) and you require"
+)
+_NETWORK = re.compile(
+    r"Failed to fetch|error sending request|Could not connect|dns error|"
+    r"Request failed after|operation timed out|Connection (?:refused|reset)|"
+    r"Failed to (?:download|resolve host)|HTTP status (?:server )?error|"
+    r"failed to lookup address|Temporary failure in name resolution|NewConnectionError",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(r"https?://([^/\s)`'\"]+)")
+_NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
+
+
+class ConflictError(HelperError):
+    """Packages that do not go together."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(Exit.CONFIG, message, hint)
+
+
+def explain(text: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
+    """Return the failure that a message of the resolver means."""
+    plain = " ".join(text.split())
+    unknown = _UNKNOWN.search(plain)
+    if unknown:
+        return _unknown(unknown[1], asked, layers)
+    if "No solution found" not in plain and _NETWORK.search(plain):
+        place = _ADDRESS.search(plain)
+        where = f" at '{place[1]}'" if place else ""
+        return HelperError(
+            Exit.PREREQUISITE,
+            f"the index of Python packages{where} cannot be reached: {_last(text)}",
+            "look at the network, then try again: nothing was changed",
+        )
+    cause = plain.partition("cause: ")[2] or plain.removeprefix("error: ")
+    cause = cause.partition(" hint: ")[0]
+    missing = _NO_VERSION.match(cause)
+    if missing and cause.count("Because") == 1:
+        return HelperError(
+            Exit.NOT_FOUND,
+            f"package '{missing[1]}' has no version '{missing[2].lstrip('=')}'"
+            f"{_wanted_by(missing[1], asked)}",
+            f"leave the version out, or look at https://pypi.org/project/{missing[1]}",
+        )
+    if "No solution found" in plain:
+        return _conflict(cause, asked)
+    return HelperError(
+        Exit.CONFIG,
+        f"the packages' versions cannot be worked out: {cause}",
+        "look at the words above; 'image-create --help' shows how packages are written",
+    )
+
+
+def _unknown(name: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
+    name = words.normal_name(name)
+    tier = next(
+        (e for e in layers if e.is_shared and name in map(_key, e.pip)),
+        None,
+    )
+    if tier:
+        return HelperError(
+            Exit.NOT_FOUND,
+            f"package '{name}' of '{tier.name}' in packages.yaml is not known",
+            "tell the administrator, who can mend packages.yaml",
+        )
+    close = nearest(name, sorted(set(asked.known) - {name}))
+    meant = f", did you mean '{close}'?" if close else ""
+    return HelperError(
+        Exit.NOT_FOUND,
+        f"there is no Python package '{name}'{meant}",
+        f"look for it with 'https://pypi.org/search/?q={name}', or use "
+        "'--system' if it is a Debian package",
+    )
+
+
+def _key(text: str) -> str:
+    return words.parse_word(text).key
+
+
+def _wanted_by(name: str, asked: Asked) -> str:
+    name = words.normal_name(name)
+    for layer in asked.layers:
+        if layer.is_shared and name in map(_key, layer.pip):
+            return f", which '{layer.name}' in packages.yaml asks for"
+    return ""
+
+
+def _conflict(cause: str, asked: Asked) -> ConflictError:
+    """Return the conflict in words: the resolver's chain, then who asks for what."""
+    chain = re.sub(
+        r",? ?(?:and )?we can conclude that your requirements are unsatisfiable\.?$",
+        ", there is no solution",
+        cause,
+    )
+    chain = re.sub(r"\byou require\b", "the image needs", chain).rstrip(" .,")
+    named = {words.normal_name(word) for word in _NAMES.findall(cause)}
+    wants: list[str] = []
+    from_base = sorted(name for name in asked.pinned if name in named)
+    if from_base:
+        has = ", ".join(f"{name} {asked.pinned[name]}" for name in from_base)
+        wants.append(f"the base has {has}, which stays")
+    for layer in asked.layers:
+        texts = [text for text in layer.pip if _key(text) in named]
+        if texts:
+            who = f"'{layer.name}'" if layer.is_shared else "you"
+            wants.append(f"{who} asked for {', '.join(texts)}")
+    told = f" ({'; '.join(wants)})" if wants else ""
+    hint = "choose other versions, or leave one of them out"
+    if from_base:
+        hint = f"ask for a version that goes with {from_base[0]} "
+        hint += f"{asked.pinned[from_base[0]]}, or choose another base with '--version'"
+    return ConflictError(f"the packages do not go together{told}: {chain}", hint)
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    causes = [line.partition("cause: ")[2] for line in lines if "cause: " in line]
+    return (causes or lines or ["no reason given"])[-1]
