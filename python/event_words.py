@@ -155,7 +155,7 @@ def _grant(event: Event) -> str:
     what = f"{kinds(event)} for the request '{event.get('request')}'"
     waited = f"from the queue, ticket {event['ticket']}" if event.get("ticket") else ""
     quotas = [
-        f"{key} {number(used)} of {number(most)}"
+        f"{key} before: {number(used)} of {number(most)}"
         for key, (used, most) in (event.get("quotas") or {}).items()
         if key == "max_gpus"
     ]

@@ -6,18 +6,19 @@ again from the releases in gpu-allocations.log.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+from _common import HelperError
+from event_reader import read_lines
 from gpu_state import Grant, Use, parse_time
 
 HALF_LIFE = 7 * 86400.0
 # After this many half-lives a use is worth a thousandth.
 _FORGET = 10
-_LARGEST_LOG = 64 << 20
 
 
 def faded(use: Use | None, now: datetime, half_life: float = HALF_LIFE) -> float:
@@ -72,30 +73,27 @@ def of_user(
 def from_log(path: Path, now: datetime) -> dict[int, Use]:
     """Return all users' use as the log's releases tell it; lines that do not are left.
 
-    Reads the log and the one before it, at most the last 64 MiB of each.
+    Reads files that were rotated away too, as far back as use is not forgotten.
     """
     totals: dict[int, float] = {}
     oldest = now - timedelta(seconds=_FORGET * HALF_LIFE)
-    for file in (path.with_name(path.name + ".1"), path):
-        for line in _tail(file):
-            if b'"type":"release"' not in line:
-                continue
-            try:
-                entry = json.loads(line)
-                uid, share = entry["uid"], float(entry["share"])
-                begin, end = parse_time(entry["begin"]), parse_time(entry["end"])
-            except (ValueError, KeyError, TypeError):
-                continue
-            if type(uid) is int and 0 <= share < 1e6 and end > oldest:
-                totals[uid] = totals.get(uid, 0.0) + worth(share, begin, end, now)
+    try:
+        for entry in read_lines(path, oldest, wanted=(b'"release"',)):
+            _add_release(totals, entry, now, oldest)
+    except HelperError:
+        return {}  # no log, no use
     return {uid: Use(seconds, now) for uid, seconds in totals.items()}
 
 
-def _tail(path: Path) -> list[bytes]:
+def _add_release(
+    totals: dict[int, float], entry: Mapping[str, Any], now: datetime, oldest: datetime
+) -> None:
+    if entry["type"] != "release":
+        return
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - _LARGEST_LOG))
-            return file.read().splitlines()
-    except OSError:
-        return []
+        uid, share = entry["uid"], float(entry["share"])
+        begin, end = parse_time(entry["begin"]), parse_time(entry["end"])
+    except (ValueError, KeyError, TypeError):
+        return
+    if type(uid) is int and 0 <= share < 1e6 and end > oldest:
+        totals[uid] = totals.get(uid, 0.0) + worth(share, begin, end, now)

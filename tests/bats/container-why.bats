@@ -31,22 +31,22 @@ teardown() {
 # bats test_tags=engine
 @test "container-why: tells of making, GPUs, stop and removal, by engine or without" {
     setup_gpus a100-40
-    run -0 "${BIN}/container-create" w1 Debian --gpus 1
-    run -0 "${BIN}/container-start" w1
-    run -0 --separate-stderr "${BIN}/container-why" w1
-    [[ "${lines[0]}" == "container  w1 (Debian-bookworm, running) of $(id -un)" ]]
+    run -0 "${BIN}/container-create" weaver Debian --gpus 1
+    run -0 "${BIN}/container-start" weaver
+    run -0 --separate-stderr "${BIN}/container-why" weaver
+    [[ "${lines[0]}" == "container  weaver (Debian-bookworm, running) of $(id -un)" ]]
     [[ "${output}" == *'gpus       full, allocated since '* ]]
     [[ "${output}" == *'grant         full for the request'* ]]
     [[ "${stderr}" == *'no pass of the lifecycle ran yet'* ]]
-    run -0 "${BIN}/container-stop" w1 --yes
-    run -0 "${BIN}/container-remove" w1 --yes
-    run -3 --separate-stderr "${BIN}/container-why" w2
-    [[ "${stderr_lines[1]}" == "container-why: hint: did you mean 'w1'?" ]]
+    run -0 "${BIN}/container-stop" weaver --yes
+    run -0 "${BIN}/container-remove" weaver --yes
+    run -3 --separate-stderr "${BIN}/container-why" weavre
+    [[ "${stderr_lines[1]}" == "container-why: hint: did you mean 'weaver'?" ]]
     # Gone, and with an engine that does not answer.
-    DOCKER_HOST="unix://${BATS_TEST_TMPDIR}/none.sock" run -0 --separate-stderr "${BIN}/container-why" w1
-    [[ "${lines[0]}" == "container  w1 (Debian-bookworm, removed) of $(id -un)" ]]
+    DOCKER_HOST="unix://${BATS_TEST_TMPDIR}/none.sock" run -0 --separate-stderr "${BIN}/container-why" weaver
+    [[ "${lines[0]}" == "container  weaver (Debian-bookworm, removed) of $(id -un)" ]]
     [[ "${stderr}" == *'the engine does not answer'* ]]
-    run -0 --separate-stderr "${BIN}/container-why" w1 --json
+    run -0 --separate-stderr "${BIN}/container-why" weaver --json
     jq -e '.state == "removed" and ([.events[].type] | index("grant") < index("created") and index("started") < index("removed"))' \
         <<< "${output}"
 }

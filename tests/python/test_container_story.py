@@ -16,7 +16,8 @@ import gpu_state
 import lifecycle_memory
 from _common import Exit, HelperError, find_paths
 from container_lives import lives
-from container_story import Known, find
+from container_story import find
+from container_telling import Known
 from gpu_refusal import GrantedDevice
 from gpu_state import Document, Grant
 from lifecycle_memory import Entry, Memory, Next, PassInfo
@@ -112,7 +113,7 @@ def test_the_story_of_a_container_that_is_gone(
     told = [line[22:] for line in lines[6:]]
     assert told == [
         "refuse        you have 2 and 1 is allowed, max_gpus",
-        "grant         1g.5gb for the request '1', max_gpus 0.14 of 1",
+        "grant         1g.5gb for the request '1', max_gpus before: 0.14 of 1",
         "created       from pytorch:2.7, GPUs: none, 8 CPUs, memory 32.0G",
         "started       GPUs: 1g.5gb",
         "warned        idle (idle_timeout), 80% of its time, due later, idle for 1h, "
