@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from collections.abc import Sequence
@@ -192,6 +193,7 @@ def test_use_is_made_anew_from_the_log(tmp_path: Path) -> None:
     device = GrantedDevice("GPU-1", "GPU-1", "full", None, None, 0.5, False)
     grant = Grant("a", 7, "a", (device,), "1", "allocated", START)
     line = {
+        "time": "2026-11-03T08:00:00.000Z",
         "type": "release",
         "uid": 7,
         "share": 0.5,
@@ -204,11 +206,15 @@ def test_use_is_made_anew_from_the_log(tmp_path: Path) -> None:
     texts += ['{"type":"release"', ""]
     log = tmp_path / "gpu-allocations.log"
     log.write_text("\n".join(texts))
+    # Files that were rotated away count, too.
+    packed = json.dumps({**line, "uid": 8}, separators=(",", ":")) + "\n"
+    (tmp_path / "gpu-allocations.log.4.gz").write_bytes(gzip.compress(packed.encode()))
     found = gpu_use.from_log(log, end)
     remembered = gpu_use.add({}, grant, end)
     assert remembered is not None
-    assert set(found) == {7}
+    assert set(found) == {7, 8}
     assert math.isclose(found[7].seconds, remembered[7].seconds)
+    assert math.isclose(found[8].seconds, remembered[7].seconds)
     assert gpu_use.from_log(tmp_path / "none", end) == {}
 
 
