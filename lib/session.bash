@@ -82,8 +82,9 @@ session::open() { # <name> <engine-name>
     # Only for a person: scripts come in here with their words on stdin.
     [[ ! -t 0 || ! -t 2 || -n "${CORE_QUIET}" ]] || core::helper container_greeting "$1" >&2 || true
     mlc::run open "$1" -s || status=$?
-    # mlc has stopped the container itself, if nothing else ran in it.
-    [[ "$(mlc::container_json "$1" 2> /dev/null | jq -r .running || true)" != false ]] || session::_note_end "$2"
+    # mlc has stopped the container itself, if nothing else ran in it. A shell that was killed went with the container:
+    # who stopped that tells it.
+    ((status == 137)) || [[ "$(mlc::container_json "$1" 2> /dev/null | jq -r .running || true)" != false ]] || session::_note_end "$2"
     exit "${status}"
 }
 

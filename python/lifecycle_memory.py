@@ -164,13 +164,13 @@ class Outlook:
 
     def words(self, now: datetime) -> str:
         """Return what comes next as people read it: `stops in 42m: idle`, or ``."""
+        kept = self.kept_until is not None and self.kept_until > now
         if self.action is None or self.at is None:
-            kept = self.kept_until is not None and self.kept_until > now
             return "kept" if kept else ""
         verb = _VERBS[self.action]
         seconds = (self.at - now).total_seconds()
         when = "now" if seconds < 1 else f"in {span(seconds)}"
-        return f"{verb} {when}: {self.why}"
+        return f"{verb} {when}: {self.why}{', kept' if kept else ''}"
 
 
 def span(seconds: float) -> str:

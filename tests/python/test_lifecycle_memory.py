@@ -98,7 +98,7 @@ def test_spans(seconds: float, text: str) -> None:
 def test_what_comes_next_in_words() -> None:
     shown = outlook("proj._.1000", ENTRY, NOW)
     assert shown.idle_seconds == 3 * 3600
-    assert shown.words(NOW) == "stops in 42m: idle"
+    assert shown.words(NOW) == "stops in 42m: idle, kept"
     assert shown.words(NOW + timedelta(hours=1)) == "stops now: idle"
     later = replace(ENTRY, next=None)
     assert outlook("p", later, NOW).words(NOW) == "kept"
