@@ -147,7 +147,8 @@ core::governed_helper() { # <report-file> <job> [<word>...]
     local report="$1"
     shift
     core::_set_helper_words "$@"
-    core::helper docker_gateway run --report "${report}" -- "${CORE_HELPER_WORDS[@]}"
+    # Ctrl-C waits until the helper has loaded and can end in good order.
+    core::helper docker_gateway run --report "${report}" -- env --block-signal=INT "${CORE_HELPER_WORDS[@]}"
 }
 
 # A folder for this run, removed when the command ends; those of runs that were killed go too. Sets: CORE_TEMP.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -74,8 +75,12 @@ def run(
     fallback: str,
     argv: Sequence[str] | None = None,
 ) -> int:
-    """Run a helper's main and turn expected failures into messages and a status."""
+    """Run a helper's main and turn expected failures into messages and a status.
+
+    Ctrl-C that came while it was loading, where the shell had it held back, comes now.
+    """
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return body(argv)
     except HelperError as error:
         return report(error, fallback)

@@ -97,6 +97,10 @@ class Engine:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise no_engine(self.address, error) from error
+        except BaseException:
+            # After Ctrl-C there is often one more request, which tidies up.
+            self._connection.close()
+            raise
 
     def stream(self, path: str) -> Iterator[bytes]:
         """Yield the answer to a GET piece by piece, for what may be large.

@@ -164,21 +164,18 @@ teardown() {
 # bats test_tags=engine
 @test "image-create: Ctrl-C in the build gives 130 and leaves nothing; two at once make one image" {
     small_tiers
-    local pid status=0 a=0 b=0
+    local pid a=0 b=0
+    # While versions are worked out, in a container that looks into the base.
+    interruptible "${BIN}/image-create" left --framework Debian --packages toolz
+    wait_for 30 engine_runs 'sleep 900'
+    interrupted
+    # In the build.
     printf 'FROM ds01/debian:bookworm\nRUN sleep 60\n' > "${HOME}/Own"
-    # A new session, in which the signal is not ignored as it is for a shell's background jobs.
-    setsid env python3 -c 'import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.argv[1], sys.argv[1:])' "${BIN}/image-create" left --dockerfile "${HOME}/Own" > "${BATS_TEST_TMPDIR}/out" 2>&1 &
-    pid=$!
-    wait_for 30 build_runs
-    kill -INT -- "-${pid}"
-    wait "${pid}" || status=$?
-    cat "${BATS_TEST_TMPDIR}/out"
-    [[ "${status}" -eq 130 ]]
+    interruptible "${BIN}/image-create" left --dockerfile "${HOME}/Own"
+    wait_for 30 engine_runs 'sleep 60'
+    interrupted
     grep -q 'nothing of it stays' "${BATS_TEST_TMPDIR}/out"
     [[ -z "$(image_id left)" ]]
-    wait_for 20 no_containers
     # Two at once.
     sed -i 's/60/3/' "${HOME}/Own"
     "${BIN}/image-create" two --dockerfile "${HOME}/Own" > "${BATS_TEST_TMPDIR}/1" 2>&1 &
@@ -191,9 +188,28 @@ os.execv(sys.argv[1], sys.argv[1:])' "${BIN}/image-create" left --dockerfile "${
     [[ -n "$(image_id two)" ]]
 }
 
-# Does the build's own container run `sleep 60`? By a name of its own, since the engine is shared.
-build_runs() {
-    docker ps --format '{{.Command}}' --no-trunc | grep -q 'sleep 60'
+# Start a command in a session of its own, in which SIGINT is not ignored as it is for a shell's background jobs.
+interruptible() { # <word>...
+    setsid env python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])' "$@" > "${BATS_TEST_TMPDIR}/out" 2>&1 &
+    started=$!
+}
+
+# Press Ctrl-C, as it were: it ends with 130, says no word of Python's, and leaves no container.
+interrupted() {
+    local status=0
+    kill -INT -- "-${started}"
+    wait "${started}" || status=$?
+    cat "${BATS_TEST_TMPDIR}/out"
+    [[ "${status}" -eq 130 ]]
+    run ! grep -q Traceback "${BATS_TEST_TMPDIR}/out"
+    wait_for 20 no_containers
+}
+
+# Does a container of the engine run this?
+engine_runs() { # <command>
+    docker ps --format '{{.Command}}' --no-trunc | grep -q "$1"
 }
 
 no_containers() {
