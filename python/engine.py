@@ -4,7 +4,8 @@ http.client rather than the docker SDK: importing the SDK takes longer (200 ms) 
 everything a list command does. Only what DS01 reads itself goes through here; mlc and
 the shell use the docker command.
 
-API: https://docs.docker.com/reference/api/engine/ (version 1.41, Engine 20.10).
+API: https://docs.docker.com/reference/api/engine/ (version 1.41, Engine 20.10;
+with engines that have left it behind the earliest version that they speak).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +25,8 @@ from _common import Exit, HelperError
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 API = "/v1.41"
+# "client version 1.41 is too old. Minimum supported API version is 1.44, please …"
+_OLDEST = re.compile(rb"[Mm]inimum supported API version is ([0-9]+\.[0-9]+)")
 
 
 def engine_address(configured: str | None = None) -> str:
@@ -57,6 +61,7 @@ class Engine:
             )
         self.address = address
         self._connection = _UnixConnection(address.removeprefix("unix://"), timeout)
+        self._api = API
 
     def __enter__(self) -> Engine:
         return self
@@ -88,10 +93,14 @@ class Engine:
         self, method: str, path: str, data: bytes | None, kind: str
     ) -> tuple[int, bytes]:
         """Send one request with a body of some kind, as `call` does."""
-        target = API + path
         headers = {} if data is None else {"Content-Type": kind}
         try:
-            self._connection.request(method, target, data, headers)
+            self._connection.request(method, self._api + path, data, headers)
+            answer = self._connection.getresponse()
+            status, text = answer.status, answer.read()
+            if not self._is_too_old(status, text):
+                return status, text
+            self._connection.request(method, self._api + path, data, headers)
             answer = self._connection.getresponse()
             return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -102,17 +111,33 @@ class Engine:
             self._connection.close()
             raise
 
+    def _is_too_old(self, status: int, text: bytes) -> bool:
+        """Does the engine speak later versions only? Then use the earliest of them.
+
+        Engine 29 begins at 1.44; it refuses before it does anything.
+        """
+        if status != http.client.BAD_REQUEST:
+            return False
+        found = _OLDEST.search(text)
+        if found is None or self._api != API:
+            return False
+        self._api = f"/v{found[1].decode()}"
+        return True
+
     def stream(self, path: str) -> Iterator[bytes]:
         """Yield the answer to a GET piece by piece, for what may be large.
 
         Raises HelperError where there is none, or it breaks off.
         """
         try:
-            self._connection.request("GET", API + path)
+            self._connection.request("GET", self._api + path)
             answer = self._connection.getresponse()
             if answer.status != http.client.OK:
-                text = reason(answer.read())
-                raise HelperError(Exit.BUG, f"the engine says: {text}")
+                text = answer.read()
+                if self._is_too_old(answer.status, text):
+                    yield from self.stream(path)
+                    return
+                raise HelperError(Exit.BUG, f"the engine says: {reason(text)}")
             while piece := answer.read(1 << 20):
                 yield piece
         except (OSError, http.client.HTTPException) as error:

@@ -78,6 +78,57 @@ def test_an_engine_that_goes_away_in_the_middle_is_an_expected_failure(
     assert error.code == Exit.PREREQUISITE
 
 
+def test_an_engine_that_has_left_our_version_behind_is_asked_in_its_oldest(
+    tmp_path: Path,
+) -> None:
+    import http.server
+    import socketserver
+
+    asked: list[str] = []
+
+    class Modern(http.server.BaseHTTPRequestHandler):
+        """Engine 29: nothing before 1.44, in the engine's own words."""
+
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            old = not self.path.startswith("/v1.44/")
+            body = (
+                b'{"message":"client version 1.41 is too old. Minimum supported API '
+                b'version is 1.44, please upgrade your client to a newer version"}'
+                if old
+                else b'{"Name":"modern"}'
+            )
+            self.send_response(400 if old else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            del format, args
+
+        def address_string(self) -> str:
+            return "here"
+
+    path = tmp_path / "modern"
+    with socketserver.ThreadingUnixStreamServer(str(path), Modern) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with engine.Engine(f"unix://{path}", 5.0) as it:
+            assert it.get("/info") == {"Name": "modern"}
+            assert it.get("/info") == {"Name": "modern"}
+        with engine.Engine(f"unix://{path}", 5.0) as it:
+            assert b"".join(it.stream("/info")) == b'{"Name":"modern"}'
+        server.shutdown()
+    assert asked == [
+        "/v1.41/info",
+        "/v1.44/info",
+        "/v1.44/info",
+        "/v1.41/info",
+        "/v1.44/info",
+    ]
+
+
 def test_permission_names_the_group_to_ask_for(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     path.touch()
