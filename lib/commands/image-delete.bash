@@ -45,7 +45,7 @@ main() {
 image-delete::_text() { # <json of images delete --dry-run>
     jq -r '
         "These images will be deleted:", (.deleted[] | "  \(.name)"),
-        (if (.sources | length) == 0 then "Their source stays." else "and with them the folders", (.sources[] | "  \(.)") end),
+        (if (.sources | length) == 0 then "Their source stays." else "and their source in", (.sources[] | "  \(.)") end),
         (if (.containers | length) == 0 then empty
             else "Containers that were made of them stay and work on: \(.containers | join(", "))." end)' <<< "$1"
 }
