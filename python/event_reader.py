@@ -140,7 +140,7 @@ def _names_now(path: Path) -> list[tuple[Path, int]]:
 def parse(line: bytes) -> Line | None:
     """Return the object on a line; None for one that is torn or no event."""
     try:
-        value = json.loads(line)
+        value = json.loads(str(line, "utf-8"))
     except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
