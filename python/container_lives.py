@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from event_words import ALLOCATIONS, joined, say
+from event_words import say
 
 Event = dict[str, Any]
 
@@ -97,10 +97,4 @@ class Teller:
             return None  # no GPU was asked for
         if kind == "commit" and last.get("type") == "grant":
             return None
-        return joined(say(event), _who(event) if kind not in ALLOCATIONS else "")
-
-
-def _who(event: Event) -> str:
-    """Return by whom it was done, where that is not plain."""
-    by = str(event.get("by") or "")
-    return f"by the {by}" if by == "lifecycle" else ""
+        return say(event)

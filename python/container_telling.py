@@ -10,7 +10,7 @@ from typing import Any
 import gpu_state
 from container_lives import Life, Teller
 from containers import SEPARATOR
-from event_words import clock, joined, kinds, limits
+from event_words import clock, image_of, joined, kinds, limits
 from event_words import say as say_event
 from gpu_state import Grant
 from lifecycle_memory import Outlook, span
@@ -55,6 +55,7 @@ def heading(story: Story, now: datetime) -> list[str]:
     made = life.made or record.get("created") or shown.get("created")
     created = life.first("created") or {}
     image = created.get("image") or record.get("image") or shown.get("image")
+    image = image_of(image, story.known.container)
     if made:
         lines.append(("made", f"{clock(made)} from {image}" if image else clock(made)))
     bound = limits({"limits": record.get("limits")}) or limits(created)

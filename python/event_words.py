@@ -86,6 +86,11 @@ def limits(event: Event) -> str:
     return ", ".join(parts)
 
 
+def image_of(image: object, container: object) -> str:
+    """Return an image without the tag of the one that mlc prepared for a container."""
+    return str(image or "").removesuffix(f":{container}")
+
+
 def joined(*parts: str) -> str:
     """Join what is there of some parts."""
     return ", ".join(part for part in parts if part)
@@ -105,14 +110,16 @@ def figures(event: Event) -> str:
     found: Mapping[str, Any] = event.get("figures") or {}
     parts = []
     for key, value in found.items():
-        if value is None:
-            continue
+        if value is None or key == "last_active":
+            continue  # idle_seconds says the same
         if key in _SPANS:
             parts.append(_SPANS[key].format(span(float(value))))
+        elif key == "last_activity":
+            parts.append(f"last activity: {plain(value)}")
         elif key.endswith("_percent"):
             parts.append(f"{key.removesuffix('_percent')} {plain(value)}%")
         else:
-            parts.append(f"{key.replace('_', ' ')} {plain(value)}")
+            parts.append(f"{key.replace('_', ' ')} {clock(plain(value))}")
     return ", ".join(parts)
 
 
@@ -139,7 +146,7 @@ def _by(event: Event) -> str:
 
 
 def _created(event: Event) -> str:
-    image = str(event.get("image") or "")
+    image = image_of(event.get("image"), event.get("container"))
     return joined(
         f"from {image}" if image else "", f"GPUs: {kinds(event)}", limits(event)
     )

@@ -118,8 +118,7 @@ def test_the_story_of_a_container_that_is_gone(
         "started       GPUs: 1g.5gb",
         "warned        idle (idle_timeout), 80% of its time, due later, idle for 1h, "
         "limit 1h, cpu 0.2%",
-        "stopped       by rule: idle (idle_timeout), idle for 1h, limit 1h, cpu 0.2%, "
-        "by the lifecycle",
+        "stopped       by rule: idle (idle_timeout), idle for 1h, limit 1h, cpu 0.2%",
         "hold          1g.5gb kept without an end",
         "removed       by container-remove",
         "release       1g.5gb: gone, 1.39 GPU-hours",
