@@ -169,17 +169,16 @@ def test_from_a_warning_to_the_removal(  # noqa: PLR0917 - fixtures
     gpus = gpu_bench.write(topology([a100_40()]))
     env = {**gpu_bench.env, "HOME": str(tmp_path)}
 
-    def events(*kinds: str) -> list[dict[str, Any]]:
+    def all_events(*kinds: str) -> list[dict[str, Any]]:
         try:
             lines = (ds01_root / "var/log/ds01/events.jsonl").read_text("utf-8")
         except FileNotFoundError:
             return []
         found = [json.loads(line) for line in lines.splitlines()]
-        return [
-            one
-            for one in found
-            if one["type"] in kinds and one.get("by") == "lifecycle"
-        ]
+        return [one for one in found if one["type"] in kinds]
+
+    def events(*kinds: str) -> list[dict[str, Any]]:
+        return [one for one in all_events(*kinds) if one.get("by") == "lifecycle"]
 
     def show() -> dict[str, Any]:
         listed = json.loads(command("container-list", "--json", env=env).stdout)
@@ -210,7 +209,7 @@ def test_from_a_warning_to_the_removal(  # noqa: PLR0917 - fixtures
         assert terminal.screen().count(text) == 1
         assert show()["next"].startswith("stops in ")
 
-        second = until(20, "the second", lambda: events("warned")[1:])[0]
+        second = until(30, "the second", lambda: events("warned")[1:])[0]
         assert second["percent"] == 75
         done = command("container-keep", NAME, "20s", env=env)
         assert done.returncode == 0, done.stderr
@@ -236,6 +235,7 @@ def test_from_a_warning_to_the_removal(  # noqa: PLR0917 - fixtures
         assert events("removal-announced")
         assert show() == {}
         file = Path(removed["file"])
+        assert not [e for e in all_events("stopped") if e.get("by") != "lifecycle"]
         assert file.parent == archive and file.stat().st_size > 1 << 20
         record = ds01_root / f"var/lib/ds01/container-metadata/{NAME}._.0.json"
         assert json.loads(record.read_text())["phase"] == "removed"
