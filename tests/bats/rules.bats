@@ -128,7 +128,7 @@ shell_files() {
     # Named by a Python test, or started by a command, whose tests are in this folder.
     known="$(
         cat "${ROOT}"/tests/python/test_*.py "${ROOT}"/tests/bats/*.bats | grep -oE '[a-z_]+' | sort -u
-        cat "${ROOT}"/lib/*.bash "${ROOT}"/lib/commands/*.bash | sed -nE 's/.*core::(become_)?helper ([a-z_]+).*/\2/p'
+        cat "${ROOT}"/lib/*.bash "${ROOT}"/lib/commands/*.bash | sed -nE 's/.*(core::(become_)?helper|image::governed) ([a-z_]+).*/\3/p'
     )"
     while true; do
         next="${known}"$'\n'"$(for name in ${known}; do
