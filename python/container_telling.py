@@ -73,6 +73,8 @@ def _gpus(story: Story) -> str:
     if grant is None or not grant.devices:
         return "none"
     shown = kinds({"profiles": [device.profile for device in grant.devices]})
+    if story.state == "removed":
+        return f"{shown}, about to go back"
     text = f"{shown}, {grant.state}"
     text += f" since {clock(utc_stamp(grant.stopped or grant.since))}"
     if grant.until:
