@@ -27,7 +27,7 @@ tiers:
   shell: {title: A Debian package, apt: [tree]}
 use_cases:
   more: {title: More, pip: [toml]}
-pinned: [idna]
+pinned: [six]
 """
 POLICY = """\
 version: 1

@@ -104,30 +104,23 @@ def test_the_lock_gives_the_same_versions_again(studio: Studio) -> None:
     studio.docker("volume", "rm", "--force", f"ds01-packages-{os.getuid()}")
     studio.change("one", build=["--no-cache"])
     assert studio.lock("one")["pip"]["six"] == "1.15.0"
-    shutil.rmtree(studio.home / ".cache", ignore_errors=True)
-    first = studio.lock("one")
-    studio.change("one", build=["--no-cache"])
-    assert studio.lock("one") == first
     planned = studio.plan("update", "one", "--upgrade")
     changes = {it["name"]: it["new"] for it in planned.json["lock_changes"]}
     assert changes == {"six": six}
 
 
 def test_a_framework_of_the_base_keeps_its_version(studio: Studio) -> None:
-    frame = ["--framework=Debian", "--no-tiers", "--pip=idna==3.4"]
-    studio.make("frame", *frame)
-    words = ["--from=ds01/root/frame:latest", "--no-tiers"]
-    conflict = studio.plan("create", "high", *words, "--pip=idna>=3.6")
+    six = studio.lock("one")["pip"]["six"]
+    words = ["--from=ds01/root/one:latest", "--no-tiers"]
+    conflict = studio.plan("create", "high", *words, f"--pip=six!={six}")
     assert conflict.status == 6
-    assert "the base has idna 3.4, which stays" in conflict.err
-    assert "you asked for idna>=3.6" in conflict.err
+    assert f"the base has six {six}, which stays" in conflict.err
+    assert f"you asked for six!={six}" in conflict.err
     assert not studio.source("high").exists()
-    # What needs it takes it as it is, though newer ones would do.
-    planned = studio.plan("create", "onit", *words, "--tier=small", "--pip=yarl==1.9.4")
+    # What needs it takes it as it is.
+    planned = studio.plan("create", "onit", *words, "--pip=python-dateutil==2.8.2")
     assert planned.status == 0, planned.err
-    pins = [pin for layer in planned.json["layers"] for pin in layer["pip"]]
-    assert any(pin.startswith("multidict==") for pin in pins)
-    assert not any(pin.startswith("idna") for pin in pins)
+    assert planned.json["layers"][0]["pip"] == ["python-dateutil==2.8.2"]
 
 
 @pytest.mark.parametrize(
@@ -240,7 +233,7 @@ def test_another_mlc_makes_a_container_of_it(studio: Studio) -> None:
         studio.docker("rmi", f"ds01/root/one:{engine_name}", check=False)
 
 
-# Failures in the build ------------------------------------------------------------------
+# Failures in the build --------------------------------------------------------------
 
 
 def dockerfile(studio: Studio, name: str, *lines: str) -> str:
@@ -384,11 +377,16 @@ def test_a_local_wheel_goes_into_the_image(studio: Studio, tmp_path: Path) -> No
 
 
 def test_versions_of_debian_that_are_gone(studio: Studio) -> None:
-    studio.make("deb", "--framework=Debian", "--tier=shell")
-    pin = studio.lock("deb")["apt_layers"]["shell"][0]
-    lock = studio.source("deb") / "image.lock"
-    lock.write_text(lock.read_text().replace(pin, "tree=0.1-1"))
-    done = studio.change("deb", build=["--no-cache"])
+    planned = studio.plan("create", "deb", "--framework=Debian", "--tier=shell")
+    assert planned.status == 0, planned.err
+    pin = planned.json["layers"][0]["apt"][0]
+    assert pin.startswith("tree=")
+    # As if it had been planned long ago.
+    for file in ("plan.json", "context/Dockerfile"):
+        path = studio.stage("deb") / file
+        path.write_text(path.read_text().replace(pin, "tree=0.1-1"))
+    done = studio.build("deb")
+    assert done.status == 0, done.err
     assert "'tree' 0.1-1 is gone, a newer one is taken" in done.err
     assert studio.lock("deb")["apt"]["tree"] == pin.partition("=")[2]
     assert "tree=0.1-1" not in (studio.source("deb") / "Dockerfile").read_text()
