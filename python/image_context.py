@@ -119,7 +119,7 @@ def gather(folder: Path, names: Iterable[str], target: Path) -> None:
             if size > _LARGEST:
                 raise HelperError(
                     Exit.REFUSED,
-                    f"the Dockerfile copies more than 20 GiB of '{folder}' with '{name}'",
+                    f"the Dockerfile copies over 20 GiB of '{folder}' with '{name}'",
                     "copy single files, and mount data into the container instead",
                 )
     ignore = folder / ".dockerignore"

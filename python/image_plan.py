@@ -1,8 +1,8 @@
 """Works out a new image or a change of one, without building anything.
 
 `create` and `update` read what is asked for and what there is, look into the base, have
-the versions worked out, and lay out in `--stage DIR` what image_build needs. stdout: one
-JSON object that says what would be built and what changes. Exit statuses:
+the versions worked out, and lay out in `--stage DIR` what image_build needs. stdout:
+one JSON object that says what would be built and what changes. Exit statuses:
 docs/exit-codes.md; 6 with `source_state` "edited" where a rendered part of the
 Dockerfile was edited by hand and it must be decided what becomes of it.
 """
@@ -65,7 +65,7 @@ class Planner:
         self.label_source = labels.source if labels else None
         self.extras = Path(words.stage) / "extras"
 
-    # What is asked for -----------------------------------------------------------------
+    # What is asked for ------------------------------------------------------------
 
     def create(self) -> int:
         """Plan a new image; one whose first build failed is planned anew."""
@@ -129,7 +129,7 @@ class Planner:
             raise HelperError(
                 Exit.CONFIG,
                 f"'{folder / source.SPEC}' is of an image '{old_spec.name}'",
-                f"write 'name: {self.name}' there, or run 'image-update {old_spec.name}'",
+                f"write 'name: {self.name}' there, or update '{old_spec.name}'",
             )
         text = source.read(folder, source.DOCKERFILE)
         lock = load_lock(folder / source.LOCK)
@@ -184,7 +184,7 @@ class Planner:
             return HelperError(
                 Exit.NOT_FOUND,
                 f"image '{self.name}' has no source any more",
-                f"run 'image-delete {self.name}', then make it anew with 'image-create'",
+                f"run 'image-delete {self.name}', then make it with 'image-create'",
             )
         return HelperError(
             Exit.NOT_FOUND,
@@ -192,7 +192,7 @@ class Planner:
             "run 'image-list' to see yours, or 'image-create' to make one",
         )
 
-    # What becomes of it ----------------------------------------------------------------
+    # What becomes of it -----------------------------------------------------------
 
     def _edited(self, folder: Path, spec: Spec, lock: Lock | None, text: str) -> int:
         """Print what an edit by hand changed, and leave: somebody must decide."""

@@ -73,6 +73,9 @@ apt-get update -q && apt-get install -y --no-install-recommends python3
 """
 
 
+_WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
 @dataclass(frozen=True)
 class Package:
     """A Python package of the base, with what it needs."""
@@ -226,7 +229,7 @@ def stand_ins(found: Found) -> dict[str, bytes]:
             info = f"{stem}.dist-info"
             entries = {
                 "METADATA": "\n".join(lines) + "\n",
-                "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+                "WHEEL": _WHEEL,
                 "RECORD": "",
             }
             for entry, text in entries.items():

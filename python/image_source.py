@@ -38,7 +38,8 @@ def place(name: str, project: str | None) -> Path:
     if given.parts and len(given.parts) == 1 and project not in {".", ".."}:
         workspace = settings.read().workspace_dir or "~/workspace"
         given = Path(workspace).expanduser() / given
-    folder = Path(os.path.abspath(given))
+    # Not resolved: a link stays the place that the user knows.
+    folder = Path(os.path.abspath(given))  # noqa: PTH100
     if folder.exists() and not folder.is_dir():
         raise HelperError(Exit.USAGE, f"'{folder}' is not a folder")
     return folder
@@ -102,7 +103,7 @@ def commit(name: str, folder: Path, texts: Mapping[str, str], extras: Path) -> N
         raise HelperError(
             Exit.PREREQUISITE,
             f"the image's source in '{folder}' cannot be written: {error.strerror}",
-            f"look at it with 'ls -la {folder}', and at the space with 'df -h {folder}'",
+            f"look at it with 'ls -la {folder}', at the space with 'df -h {folder}'",
         ) from error
 
 
@@ -141,7 +142,7 @@ def _link(name: str, folder: Path) -> None:
 
 
 def remove(name: str, folder: Path | None) -> list[str]:
-    """Remove an image's source: the folder if it is DS01's, else its files and the link.
+    """Remove an image's source: a folder of DS01's, else its files and the link.
 
     Returns what was removed.
     """

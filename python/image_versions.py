@@ -254,7 +254,7 @@ def _apt(
 
 
 def _candidates(text: str) -> dict[str, str]:
-    """Return the versions in the words of `apt-cache policy`; virtual ones have none."""
+    """Return the versions that `apt-cache policy` tells; virtual ones have none."""
     found: dict[str, str] = {}
     name = ""
     for line in text.splitlines():
