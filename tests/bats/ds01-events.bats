@@ -25,6 +25,12 @@ has_ended() { # <process>
     [[ ! -d "/proc/$1" ]]
 }
 
+# Write an event; has one of them come out?
+is_following() {
+    event 0 started
+    grep -q started "${BATS_TEST_TMPDIR}/out"
+}
+
 @test "ds01-events: refuses wrong words" {
     run -2 --separate-stderr "${BIN}/ds01-events" stopped
     [[ "${stderr_lines[0]}" == "ds01-events: error: unexpected word 'stopped'" ]]
@@ -66,10 +72,7 @@ has_ended() { # <process>
     "${BIN}/ds01-events" --follow --json > "${BATS_TEST_TMPDIR}/out" 2>&1 3>&- &
     FOLLOWER=$!
     # Until it has begun, and then over a rotation.
-    until grep -q started "${BATS_TEST_TMPDIR}/out"; do
-        event 0 started
-        sleep 0.2
-    done
+    wait_for 20 is_following
     mv -- "${LOG}" "${LOG}.1"
     event 0 stopped
     wait_for 10 grep -q stopped "${BATS_TEST_TMPDIR}/out"
