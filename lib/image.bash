@@ -94,7 +94,8 @@ image::print_changes() {
             | if .old == null then "  + \($what) \(.new | short)" elif .new == null then "  - \($what) \(.old | short)"
             else "  ~ \($what) \(.old | short) -> \(.new | short)" end;
         # The checksum in the marker line changes with every change.
-        def plain: split("\n") | map(select(test("^[-+]# >>> DS01 renders") | not)) | join("\n");
+        def plain: split("\n") | map(select(test("^[-+]# >>> DS01 renders") | not)) | join("\n") | split("\n@@ ")
+            | [.[0]] + (.[1:] | map(select(test("\n[-+]")))) | join("\n@@ ");
         (if .dockerfile_diff == "" then empty else "Dockerfile:", (.dockerfile_diff | plain) end),
         (if (.lock_changes | length) == 0 then empty else "Versions:", (.lock_changes[] | line) end)' <<< "${IMAGE_PLAN}"
 }
