@@ -172,7 +172,7 @@ teardown() {
     # In the build.
     printf 'FROM ds01/debian:bookworm\nRUN sleep 60\n' > "${HOME}/Own"
     interruptible "${BIN}/image-create" left --dockerfile "${HOME}/Own"
-    wait_for 30 engine_runs 'sleep 60'
+    wait_for 30 build_is_at 'RUN sleep 60'
     interrupted
     grep -q 'nothing of it stays' "${BATS_TEST_TMPDIR}/out"
     [[ -z "$(image_id left)" ]]
@@ -205,6 +205,11 @@ interrupted() {
     [[ "${status}" -eq 130 ]]
     run ! grep -q Traceback "${BATS_TEST_TMPDIR}/out"
     wait_for 20 no_containers
+}
+
+# Has the builder come to this line? Only one of the two shows its containers.
+build_is_at() { # <line>
+    grep -qrF "$1" "${HOME}/.local/state/ds01/logs"
 }
 
 # Does a container of the engine run this?
