@@ -189,7 +189,7 @@ menu::confirm() { # <title> <text>
         return
     fi
     menu::_set_text "$2"
-    menu::_whiptail --title "$1" --defaultno "${MENU_SCROLL[@]}" --yesno "${MENU_TEXT}" "${MENU_BOX[@]}"
+    menu::_whiptail --title "$1${MENU_SCROLL[0]:+: arrows scroll, Tab leads on}" --defaultno "${MENU_SCROLL[@]}" --yesno "${MENU_TEXT}" "${MENU_BOX[@]}"
 }
 
 # Show a text until Enter is pressed.
@@ -199,7 +199,7 @@ menu::message() { # <title> <text>
         return 0
     fi
     menu::_set_text "$2"
-    menu::_whiptail --title "$1" "${MENU_SCROLL[@]}" --msgbox "${MENU_TEXT}" "${MENU_BOX[@]}"
+    menu::_whiptail --title "$1${MENU_SCROLL[0]:+: arrows scroll, Tab leads on}" "${MENU_SCROLL[@]}" --msgbox "${MENU_TEXT}" "${MENU_BOX[@]}"
 }
 
 # Lead through steps. Each is a function that asks one thing, keeps the answer itself, and returns 0 (go on), 1 (go back),

@@ -103,7 +103,8 @@ teardown() {
     # A person is asked; Esc leaves all as it is.
     terminal_start "${BIN}/image-update" demo
     wait_for 30 terminal_shows '+RUN echo mine > /mine'
-    terminal_keys Enter
+    # A long text takes the keyboard until Tab is pressed.
+    terminal_keys Tab Enter
     wait_for 30 terminal_shows 'keep the whole file as my own'
     terminal_keys Escape
     [[ "$(terminal_status)" == 130 ]]

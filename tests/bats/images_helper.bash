@@ -29,10 +29,13 @@ demo_image() {
     else
         make_image demo
         docker tag ds01/root/demo ds01t-kept/demo
-        rm -rf "${kept}"
+        rm -rf "${kept}" "${kept}-state"
         cp -a "${HOME}/ds01/images/demo" "${kept}"
+        cp -a "${HOME}/.local/state/ds01" "${kept}-state"
     fi
-    mkdir -p "${HOME}/ds01/images"
+    mkdir -p "${HOME}/ds01/images" "${HOME}/.local/state/ds01"
+    # With BuildKit, the name of the user's cache stands in the Dockerfile.
+    [[ ! -e "${kept}-state/build-cache" ]] || cp -a "${kept}-state/build-cache" "${HOME}/.local/state/ds01/"
     rm -rf "${HOME}/ds01/images/demo"
     cp -a "${kept}" "${HOME}/ds01/images/demo"
 }
