@@ -28,10 +28,11 @@ menu::_size() { # <rows-wanted> [<text above the list>]
     while IFS= read -r line; do
         above=$((above + 1 + ${#line} / (width - 4)))
     done <<< "${2:-}"
-    ((rows <= lines - 10 - above)) || rows=$((lines - 10 - above))
+    # The first line is the title's, and the last stays free.
+    ((rows <= lines - 11 - above)) || rows=$((lines - 11 - above))
     ((rows > 0)) || rows=1
     height=$((rows + 9 + above))
-    ((height <= lines)) || height="${lines}"
+    ((height <= lines - 2)) || height=$((lines - 2))
     printf '%s %s %s\n' "${height}" "${width}" "${rows}"
 }
 

@@ -17,6 +17,8 @@ noun::_commands() { # <array-name>
     local -n noun_items="$1"
     local launcher line
     for launcher in "${PROJECT_ROOT}/bin/${COMMAND_NAME}"-*; do
+        # A second name of another command is understood, and not offered.
+        [[ ! -L "${launcher}" ]] || continue
         while IFS= read -r line; do
             [[ "${line}" != '# Summary: '* ]] || break
         done < "${launcher}"

@@ -24,11 +24,17 @@ main() {
         shift
     done
 
+    if [[ -z "${verb}" ]]; then
+        core::is_interactive || core::missing "a verb: check or show"
+        verb="$(menu::select Configuration "What do you want to do?" check "look for mistakes in all files" \
+            show "what holds for you, and where it comes from")" || menu::left
+        core::same_in_words ds01-config "${verb}"
+    fi
+
     core::run_pre_hooks
     case "${verb}" in
         check) core::helper check_config "${words[@]}" ;;
         show) core::helper show_config "${words[@]}" ${user:+-- "${user}"} ;;
-        '') core::missing "a verb: check or show" ;;
         *) core::usage_error "unknown verb '${verb}', it is check or show" ;;
     esac
 }
