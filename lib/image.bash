@@ -9,6 +9,11 @@
 IMAGE_PLAN=''
 IMAGE_BUILT=''
 IMAGE_STAGE=''
+
+# How a menu says an image's size and age.
+readonly IMAGE_JQ='def size: "\(.size / 1000000 | floor)MB";
+    def age: (now - (.created | sub("\\.[0-9]+"; "") | fromdateiso8601)) | if . < 3600 then "\(. / 60 | floor)m"
+        elif . < 86400 then "\(. / 3600 | floor)h" else "\(. / 86400 | floor)d" end; '
 IMAGE_ANSWER=''
 
 # Run a helper with the gateway between it and the engine. Ctrl-C is the helper's: what it still has to do, it does, and
@@ -157,8 +162,8 @@ image::items() { # <array-name>
     local json
     json="$(core::helper images list --json)" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t image_items < <(jq -r '.images[] | select(.mine)
-        | .name, "\(.base), used by \(.containers | length)"' <<< "${json}")
+    mapfile -t image_items < <(jq -r "${IMAGE_JQ}"'.images[] | select(.mine)
+        | .name, "\(.base), \(size), \(age) old, used by \(.containers | length)"' <<< "${json}")
 }
 
 # The images that a container can be made of, own ones first, then those that others share as USER/NAME. Sets: the array
@@ -168,8 +173,8 @@ image::offers() { # <array-name>
     local json
     json="$(core::helper images list --json)" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t image_offers < <(jq -r '.images | (map(select(.mine)) | .[] | .name, "your image, \(if .base == "-" then "a copy of a container" else "on " + .base end)"),
-        (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared by \(.user), on \(.base)")' <<< "${json}")
+    mapfile -t image_offers < <(jq -r "${IMAGE_JQ}"'.images | (map(select(.mine)) | .[] | .name, "your image, \(if .base == "-" then "a copy of a container" else "on " + .base end)"),
+        (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared by \(.user), on \(.base), \(size)")' <<< "${json}")
 }
 
 # Ask for one of the user's own images. Prints: its name.
