@@ -1,8 +1,9 @@
 """What a build may ask for, whichever client asks: docker, compose, the SDK.
 
 Pure: which of a build's parameters go to the engine (`build_query`), whose names and
-labels a client may give (`check_reference`, `check_labels`), and which container is the
-helper of a build (`is_helper`).
+labels a client may give (`check_reference`, `check_labels`), which build belongs to the
+creation of a container (`is_preparation`), and which container is the helper of a build
+(`is_helper`).
 """
 
 from __future__ import annotations
@@ -77,6 +78,17 @@ def build_query(
     if query.get("version") != "2":
         _limit_classic(result, limits, host, site)
     return result, notes
+
+
+def is_preparation(query: Mapping[str, str], caller: Caller) -> bool:
+    """Is this mlc's build of the caller's account into an image?
+
+    Small and quick, it belongs to the creation of a container, which must not wait for
+    other people's builds of hours, nor for room that images need. It has the limits of
+    the classic builder, and the time-out.
+    """
+    named = query.get("t", "").endswith(f"._.{caller.uid}")
+    return named and query.get("version") != "2"
 
 
 def _limit_classic(

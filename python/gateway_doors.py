@@ -25,6 +25,7 @@ from gateway_build_rules import (
     check_reference,
     helper_labels,
     is_helper,
+    is_preparation,
 )
 from gateway_builds import BuildDesk
 from gateway_gpus import GpuDesk, Reserved
@@ -296,7 +297,10 @@ class Doors:
         for note in notes:
             self._tell(note.level, note.text)
         target = f"{exchange.route.path}?{urlencode(query)}"
-        self._ended(await self._builds.run(exchange, target, self._images, host))
+        rules = self._images
+        if is_preparation(query, self._caller):
+            rules = replace(rules, max_builds=None, min_free_disk=None)
+        self._ended(await self._builds.run(exchange, target, rules, host))
 
     async def _grpc(self, exchange: Exchange) -> None:
         async def prepare() -> tuple[Images, HostFacts]:

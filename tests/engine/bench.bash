@@ -8,6 +8,7 @@ readonly BENCH_FAST_PROGRAMS=(jq git dash bats pgrep gcc promtool)
 
 bench_dir=
 bench_engine=
+bench_second=()
 bench_before=
 bench_left=0
 
@@ -197,6 +198,24 @@ bench::start_engine() {
     export DOCKER_HOST
     bench::say "engine of this run: ${DOCKER_HOST}"
     bench::build_base || bench::die 7 'cannot build the base image'
+    bench::start_second
+}
+
+# A second engine with GPUs and homes of its own, so that the tests of the helpers run beside those of the commands. Sets:
+# bench_second, the environment to run them in.
+bench::start_second() {
+    local gpus host users="${bench_dir}/users-second.json"
+    gpus="$("${root}/tests/fake-nvml/build" "${bench_dir}/gpus-second")" || bench::die 7 'cannot build the simulated driver'
+    "${root}/tests/python/fake_gpus.py" --output "${gpus}/topology.json"
+    host="$("${root}/tests/engine/start" --group ds01t-docker --gpus "${gpus}/topology.json" \
+        "${bench_dir}/engine-second" {bench_lock}>&-)" || bench::die 7 'cannot start the second engine'
+    docker save ds01/debian:bookworm | DOCKER_HOST="${host}" docker load --quiet > /dev/null \
+        || bench::die 7 'cannot copy the base image'
+    jq --arg from "${bench_dir}/homes/" --arg to "${bench_dir}/homes-second/" \
+        'map_values(.home |= sub("^\($from)"; $to))' "${BENCH_USERS}" > "${users}"
+    cp --archive -- "${bench_dir}/homes" "${bench_dir}/homes-second"
+    # shellcheck disable=SC2034 # for steps.bash
+    bench_second=("DOCKER_HOST=${host}" "BENCH_GPUS=${gpus}" "BENCH_USERS=${users}")
 }
 
 bench::build_base() {

@@ -127,7 +127,8 @@ steps::run_pytest() { # <name> <marks>
     # bats takes a regular expression, pytest words: what only bats understands selects none of its tests.
     [[ -z "${filter}" ]] || words+=(-k "${filter//[^[:alnum:]_]/_}")
     printf '\n== %s ==\n' "$1"
-    python3 -m pytest "${words[@]}" < /dev/null || status=$?
+    # shellcheck disable=SC2154 # set by bench.bash
+    env "${bench_second[@]}" python3 -m pytest "${words[@]}" < /dev/null || status=$?
     printf '%s\n' "${status}" > "${report}.status"
 }
 
@@ -148,23 +149,26 @@ steps::count_pytest() { # <name>
     steps::count "$1" "${passed}" "${bad}" "${skipped} skipped"
 }
 
-# All suites: the Python tests without an engine beside bats, with which they share nothing; those with one after it. The
-# output comes one after the other.
+# The tests of the helpers, those without an engine first.
+steps::both_pytest() {
+    steps::run_pytest pytest 'not engine'
+    [[ -n "${fast}" ]] || steps::run_pytest pytest-engine engine
+}
+
+# All suites: the tests of the helpers beside those of the commands, with which they share nothing, the engine included.
+# The output comes one after the other.
 steps::suites() {
     local id
     # With job control, because a background job without it would ignore Ctrl-C, and so would what the tests start.
     set -m
-    steps::run_pytest pytest 'not engine' > "${bench_dir}/pytest.log" 2>&1 &
+    steps::both_pytest > "${bench_dir}/pytest.log" 2>&1 &
     id=$!
     set +m
     steps::bats
     wait "${id}" || true
     cat -- "${bench_dir}/pytest.log"
     steps::count_pytest pytest
-    if [[ -z "${fast}" ]]; then
-        steps::run_pytest pytest-engine engine
-        steps::count_pytest pytest-engine
-    fi
+    [[ -n "${fast}" ]] || steps::count_pytest pytest-engine
 }
 
 # One line for each suite, then the sum; leaves with the verdict.

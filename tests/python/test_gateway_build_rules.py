@@ -82,6 +82,22 @@ HELPER = {
 }
 
 
+@pytest.mark.parametrize(
+    ("query", "is_one"),
+    [
+        ({"t": "ds01/debian:x._.1000"}, True),
+        ({"t": "ds01/debian:x._.1001"}, False),
+        ({"t": "ds01/alice/x:latest"}, False),
+        ({"t": "ds01/debian:x._.1000", "version": "2"}, False),
+        ({}, False),
+    ],
+)
+def test_what_mlc_prepares_for_a_container_waits_for_no_image(
+    query: dict[str, str], is_one: bool
+) -> None:
+    assert gb.is_preparation(query, ALICE) is is_one
+
+
 def test_only_what_ends_by_itself_counts_as_a_helper() -> None:
     assert gb.is_helper(HELPER)
     changes: tuple[dict[str, object], ...] = (
