@@ -40,8 +40,10 @@ class Sample:
 
     `cpu` (nanoseconds), `network` and `block` (bytes) are totals since its start.
     `shares_network`: with the host, so that its bytes are not the container's.
-    `waits`: processes that wait for a disk. `inputs`: when something was last typed
-    into its terminals. `keep_file` is the time of /workspace/.keep-alive, if any.
+    `files`: what the processes that there are moved from and to disks, which counts
+    where the cgroup does not. `waits`: processes that wait for a disk. `inputs`: when
+    something was last typed into its terminals. `keep_file` is the time of
+    /workspace/.keep-alive, if any.
     `gpus` is None where NVML does not answer.
     """
 
@@ -50,6 +52,7 @@ class Sample:
     network: int | None = None
     shares_network: bool = False
     block: int | None = None
+    files: int = 0
     waits: int = 0
     inputs: tuple[datetime, ...] | None = ()
     keep_file: datetime | None = None
@@ -99,6 +102,7 @@ def judge(sample: Sample, before: Before, limits: Lifecycle) -> Verdict:
 def counters_of(sample: Sample) -> dict[str, int]:
     """Return the totals that the next sample is compared with."""
     found = {"cpu": sample.cpu, "network": sample.network, "block": sample.block}
+    found["files"] = sample.files
     for gpu in sample.gpus or ():
         found[f"memory {gpu.uuid}"] = gpu.memory
         if gpu.processes is not None:
@@ -151,6 +155,11 @@ def _traffic(
             yield f"its {word} traffic was not known before"
         elif used / elapsed >= limit and used:
             yield f"{word} {_rate(used / elapsed)}"
+    # The engine's kernel may not count blocks, and those on a network it never does.
+    # The total is less when a process has ended: that is no sign of anything.
+    moved = sample.files - before.counters.get("files", sample.files)
+    if moved > 0 and moved / elapsed >= limits.idle_io_bytes_per_second:
+        yield f"disk {_rate(moved / elapsed)}"
 
 
 def _gpu_signs(sample: Sample, before: Before, limits: Lifecycle) -> Iterator[str]:

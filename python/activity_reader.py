@@ -107,13 +107,15 @@ class Watcher:
         if gpu_processes.container_of(text, self._own) != target.id:
             # It ended meanwhile, and the number may be another process's.
             return Sample(at, inputs=None, gpus=gpus)
+        waits, files = self._processes(text)
         return Sample(
             at,
             cpu=self._cpu(text),
             network=None if target.shares_network else self._network(target.pid),
             shares_network=target.shares_network,
             block=self._block(text),
-            waits=self._waits(text),
+            files=files,
+            waits=waits,
             inputs=self._inputs(target.pid),
             gpus=gpus,
         )
@@ -142,15 +144,17 @@ class Watcher:
         text = _read(self._proc / str(pid) / "net/dev")
         return _net_dev(text) if text else None
 
-    def _waits(self, text: str) -> int:
-        """Count the processes that wait for a disk, or for a file on the network."""
+    def _processes(self, text: str) -> tuple[int, int]:
+        """Return how many processes wait for a disk or for a file on the network, and
+        the bytes that those there are, and what they waited for, read and wrote."""
         folder = self._cgroups.folder(text, "cpuacct") or self._cgroups.folder(text, "")
-        waiting = 0
+        waiting = moved = 0
         listed = _read(folder / "cgroup.procs").split() if folder else []
         for pid in listed[:_MOST_PROCESSES]:
             stat = _read(self._proc / pid / "stat")
             waiting += stat.rpartition(")")[2][1:2] == "D"
-        return waiting
+            moved += _io(_read(self._proc / pid / "io"))
+        return waiting, moved
 
     def _inputs(self, pid: int) -> tuple[datetime, ...] | None:
         """Return when something was last typed into each of a container's terminals,
@@ -283,6 +287,16 @@ def _io_stat(text: str) -> int:
         for word in text.split()
         for name, _, value in [word.partition("=")]
         if name in {"rbytes", "wbytes"} and value.isdigit()
+    )
+
+
+def _io(text: str) -> int:
+    """Return what a process has moved from and to disks and network file systems."""
+    return sum(
+        int(value)
+        for line in text.splitlines()
+        for name, _, value in [line.partition(": ")]
+        if name in {"read_bytes", "write_bytes"} and value.isdigit()
     )
 
 

@@ -8,7 +8,7 @@ at any time: every container counts as just active then.
      "pass": {"at", "took", "skipped", "boot", "uptime", "tick"},
      "containers": {ENGINE_NAME: {
          "id", "uid", "user", "name", "state", "sampled", "last_active",
-         "active_because", "counters": {"cpu", "network", "block", "gpu_memory"},
+         "active_because", "counters": {"cpu", "network", "block", "files", …},
          "started", "run_began", "stopped", "kept_until", "kept_by",
          "warned": [{"rule", "percent", "at", "due"}],
          "next": {"action", "rule", "at", "why"} or null,

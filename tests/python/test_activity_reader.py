@@ -6,14 +6,17 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 import activity_reader
+from activity import Before, Sample, counters_of, judge
 from activity_reader import Cgroups, Target, Watcher, gpu_use, keep_files, read_cgroups
 from gpu_types import Device, Inventory, Process
+from policy_server import Lifecycle
 
 ID = "0123456789abcdef" * 4
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -84,6 +87,8 @@ def proc(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     write(found / "41/mountinfo", "26 24 0:24 / /dev/pts rw - devpts devpts rw\n")
     write(found / "41/stat", STAT.format(state="S"))
     write(found / "42/stat", STAT.format(state="D"))
+    write(found / "41/io", "rchar: 9999\nread_bytes: 300\nwrite_bytes: 20\n")
+    write(found / "42/io", "wchar: 9999\nread_bytes: 4\ncancelled_write_bytes: 9\n")
     (found / "41/root").mkdir()
     if "v2" in request.param:
         write(base / cpu / "cpu.stat", "usage_usec 3000000\nuser_usec 5\n")
@@ -99,8 +104,28 @@ def proc(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_every_layout_of_cgroups(proc: Path) -> None:
     sample = Watcher(Inventory(), proc).sample(Target(ID, 41, 1000), NOW)
     assert (sample.cpu, sample.block, sample.network) == (3 * 10**9, 700, 1240)
-    assert sample.waits == 1
+    assert (sample.waits, sample.files) == (1, 324)
     assert sample.inputs == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "because"),
+    [
+        (1000, 1000 + 60 * 102_400, "disk 102 KB/s"),
+        (1000, 1000 + 60 * 102_400 - 1, "known"),
+        # A process has ended, and took its share with it.
+        (10**9, 1000, "known"),
+    ],
+)
+def test_what_processes_read_counts_where_the_cgroup_does_not(
+    before: int, after: int, because: str
+) -> None:
+    base = Sample(NOW, 0, 0, block=0, files=before)
+    then = NOW + timedelta(seconds=60)
+    known = Before(NOW, counters_of(base), NOW, "known")
+    found = judge(replace(base, at=then, files=after), known, Lifecycle())
+    assert found.because == because
+    assert (found.last_active == then) is (because != "known")
 
 
 def test_a_number_that_is_another_process_by_now(proc: Path) -> None:
@@ -248,6 +273,15 @@ def test_a_real_container(container: Target, docker_host: str, tmp_path: Path) -
     subprocess.run([*docker, "sh", "-c", work], check=True)
     after = watcher.sample(container, NOW)
     assert after.cpu is not None and after.cpu - before.cpu > 50_000_000
+
+    # Not every kernel counts block I/O by cgroup.
+    read = "dd if=/dev/zero of=/f bs=1M count=4 conv=fsync; sleep 9"
+    with subprocess.Popen([*docker, "sh", "-c", read], stderr=subprocess.DEVNULL) as on:
+        deadline = time.monotonic() + 8
+        while watcher.sample(container, NOW).files < after.files + 4_000_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        on.kill()
 
     # Somebody opens a terminal, and types in it after a while.
     tmux = ["tmux", "-S", str(tmp_path / "t"), "-f", "/dev/null"]
