@@ -22,11 +22,9 @@ from gateway_types import (
     RefusalError,
     Site,
 )
+from image_labels import HELPER, HELPER_SECONDS
 from image_names import PREFIX, owner_part
 
-# On the container that looks into an image: the process that it serves.
-HELPER = "ds01.build.helper"
-HELPER_SECONDS = "900"
 _BUILD_PERIOD = 100_000
 # What a client may give as the place of its context: its own session, or its upload.
 _OWN_CONTEXTS = frozenset({"", "client-session", "upload-request"})

@@ -22,6 +22,7 @@ _FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?\s*")
 _URL = re.compile(r"(?:https?|git|ssh)://|git@")
 _OWN = ".ds01"
 _LARGEST = 20 << 30
+_LABELS = ("ds01.", "aime.mlc")
 
 
 def instructions(text: str) -> list[tuple[str, str]]:
@@ -100,6 +101,38 @@ def base_of(text: str) -> str | None:
         if len(words) == 3 and words[1].upper() == "AS":
             stages[words[2].lower()] = last
     return None if last is None or "$" in last else last
+
+
+def check_labels(text: str) -> None:
+    """Refuse labels by which DS01 and mlc know containers: an image's come to each.
+
+    Raises HelperError(REFUSED), also where the label's name is a variable.
+    """
+    for name, rest in instructions(text):
+        words = rest.split(maxsplit=1)
+        if name == "ONBUILD" and len(words) == 2:
+            name, rest = words[0].upper(), words[1]  # noqa: PLW2901
+        if name != "LABEL":
+            continue
+        for key in _label_keys(rest):
+            if key.lower().startswith(_LABELS) or "$" in key:
+                raise HelperError(
+                    Exit.REFUSED,
+                    f"the Dockerfile sets the label '{key}': labels that begin with "
+                    "'ds01.' and 'aime.mlc' say whose a container is",
+                    "take 'LABEL' with that name out of the Dockerfile",
+                )
+
+
+def _label_keys(rest: str) -> list[str]:
+    try:
+        words = shlex.split(rest)
+    except ValueError:
+        words = rest.replace('"', " ").replace("'", " ").split()
+    if words and "=" not in words[0]:
+        # The old form: LABEL NAME VALUE
+        return words[:1]
+    return [word.partition("=")[0] for word in words]
 
 
 def gather(folder: Path, names: Iterable[str], target: Path) -> None:

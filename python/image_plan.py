@@ -18,6 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import image_context
 import image_files
 import image_incoming
 import image_source as source
@@ -221,6 +222,7 @@ class Planner:
         lock: Lock | None,
     ) -> int:
         words, state = self.words, image_files.examine(text)
+        image_context.check_labels(text or "")
         upgrade = getattr(words, "upgrade", False)
         current = lock.base.image if lock and not upgrade else None
         base, image, architecture = settle(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine import Engine
-from image_labels import PREFIX, decode
+from image_labels import HELPER, HELPER_SECONDS, PREFIX, decode
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,21 @@ def usage_of(
 def custom_containers(engine: Engine) -> list[Mapping[str, Any]]:
     """Return the containers that are made of custom images, without helpers."""
     found = engine.containers([f"{PREFIX}name"])
-    return [
-        each
-        for each in found
-        if not any(str(key).startswith("ds01.build") for key in _own(each))
-    ]
+    return [each for each in found if not is_helper(each)]
 
 
-def _own(summary: Mapping[str, Any]) -> list[str]:
+def is_helper(summary: Mapping[str, Any]) -> bool:
+    """Is a container the one in which DS01 looks into an image for a build?
+
+    The label alone does not tell: whatever an image's Dockerfile writes there comes to
+    all its containers. Those that the gateway made for somebody are managed.
+    """
     labels = summary.get("Labels") or {}
-    return [key for key in labels if key == "ds01.build.helper"]
+    return (
+        HELPER in labels
+        and labels.get("ds01.managed") != "1"
+        and summary.get("Command") == f"sleep {HELPER_SECONDS}"
+    )
 
 
 def containers_of(engine: Engine, reference: str, uid: int, name: str) -> Usage:

@@ -24,7 +24,8 @@ from urllib.parse import quote
 
 from _common import Exit, HelperError
 from engine import Engine, reason
-from gateway_build_rules import HELPER, HELPER_SECONDS
+from image_labels import HELPER, HELPER_SECONDS
+from image_usage import is_helper
 from process_owner import Owner, boot_id, is_alive, owner_of
 
 CACHE = "/ds01-cache"
@@ -265,7 +266,7 @@ def sweep(engine: Engine) -> None:
     with contextlib.suppress(HelperError):
         for found in engine.containers([HELPER]):
             match = _OWNER.fullmatch(str((found.get("Labels") or {}).get(HELPER, "")))
-            if match is None:
+            if match is None or not is_helper(found):
                 continue
             owner = Owner(int(match[1]), int(match[2]), match[3])
             if not is_alive(owner):

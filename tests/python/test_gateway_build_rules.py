@@ -8,6 +8,7 @@ import pytest
 
 import gateway_build_rules as gb
 from gateway_types import Caller, HostFacts, RefusalError, Site
+from image_labels import HELPER as HELPER_LABEL
 from test_gateway_policy import LIMITS
 
 ALICE = Caller(1000, "alice")
@@ -77,7 +78,7 @@ HELPER = {
     "Image": "x",
     "Entrypoint": ["sleep"],
     "Cmd": ["900"],
-    "Labels": {gb.HELPER: "1.2.3"},
+    "Labels": {HELPER_LABEL: "1.2.3"},
     "HostConfig": {"AutoRemove": True, "Mounts": [{"Type": "volume"}]},
 }
 
@@ -112,4 +113,4 @@ def test_only_what_ends_by_itself_counts_as_a_helper() -> None:
     for change in changes:
         assert not gb.is_helper({**HELPER, **change}), change
     sent = {"Labels": {"ds01.managed": "1", "ds01.uid": "1000"}}
-    assert gb.helper_labels(HELPER, sent) == {"ds01.uid": "1000", gb.HELPER: "1.2.3"}
+    assert gb.helper_labels(HELPER, sent) == {"ds01.uid": "1000", HELPER_LABEL: "1.2.3"}

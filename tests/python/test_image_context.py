@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from image_context import base_of, gather, sources
+import pytest
+
+from _common import HelperError
+from image_context import base_of, check_labels, gather, sources
 
 TEXT = """\
 # syntax=docker/dockerfile:1
@@ -53,3 +56,26 @@ def test_only_what_is_named_is_taken(tmp_path: Path) -> None:
     gather(folder, ["."], target)
     assert (target / "data.bin").exists()
     assert not (target / ".git").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("LABEL ds01.managed=1", "ds01.managed"),
+        ('label a=b \\\n  "DS01.uid"="0"', "DS01.uid"),
+        ("LABEL aime.mlc.USER root", "aime.mlc.USER"),
+        ("ONBUILD LABEL ds01.build.helper=1.2.x", "ds01.build.helper"),
+        ("ARG K=ds01.x\nLABEL $K=1", "$K"),
+    ],
+)
+def test_labels_that_say_whose_a_container_is_are_refused(
+    line: str, named: str
+) -> None:
+    with pytest.raises(HelperError, match="sets the label") as told:
+        check_labels(f"FROM x\n{line}\n")
+    assert f"'{named}'" in told.value.message
+
+
+def test_other_labels_are_the_users() -> None:
+    text = 'FROM x\nLABEL maintainer="a ds01.x" org.x=1\nRUN echo LABEL ds01.x=1\n'
+    check_labels(text)
