@@ -33,6 +33,17 @@ choose::one() { # <title> [<state>]
     ((status == 0)) || exit "${EXIT_LEFT}"
 }
 
+# A step of menu::walk: one of the user's containers; the one that was chosen before is marked. Sets: the variable named.
+choose::step() { # <variable> <title>
+    local -n choose_step="$1"
+    local items=() answer
+    choose::items items
+    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "there is no container to choose" \
+        "run 'container-create' to make one"
+    answer="$(menu::select --default "${choose_step}" "$2" "Which container?" "${items[@]}")" || return
+    choose_step="${answer}"
+}
+
 # Ask for any number of the user's containers. Prints: their names, a line each.
 choose::several() { # <title> [<state>]
     local items=() marked=() status=0 i
@@ -63,20 +74,20 @@ choose::fill() { # <array-name> <all: yes or empty> <title> [<state>]
         chosen="$(choose::several "$3" "${4:-}")" || exit
         [[ -n "${chosen}" ]] || menu::left
         mapfile -t choose_filled <<< "${chosen}"
+        core::answered "${choose_filled[@]}"
     fi
 }
 
-# Ask for one of the containers, the images or the devices of a table, and then what to do with it; run that. Used by the
-# tables' --interactive.
+# Ask what to do with one of the containers, the images or the devices of a table, and run that: the last step of the
+# tables' --interactive. Returns: only when the person goes back or leaves.
 choose::act() { # <title> <name> <command>...
-    local title="$1" name="$2" command items=() status=0 chosen line
+    local title="$1" name="$2" command items=() chosen line
     shift 2
     for command in "$@"; do
         line="$(sed -n 's/^# Summary: //p; /^[^#]/q' "$(core::launcher "${command%% *}")")"
         items+=("${command}" "${line}")
     done
-    chosen="$(menu::select "${title}" "What shall be done with '${name}'?" "${items[@]}")" || status=$?
-    ((status == 0)) || menu::left
+    chosen="$(menu::select "${title}" "What shall be done with '${name}'?" "${items[@]}")" || return
     read -ra items <<< "${chosen}"
     core::same_in_words "${items[@]}" "${name}"
     exec "$(core::launcher "${items[0]}")" "${items[@]:1}" "${name}"

@@ -13,6 +13,8 @@ CORE_ON_EXIT=
 CORE_HOOK_JSON=
 CORE_HOOKS_RAN=
 CORE_HELPER_WORDS=()
+# The words that the command was typed with, and those that the answers to its questions stand for.
+CORE_GIVEN=() CORE_ANSWERS=()
 
 core::_say() { # <kind> <colour> <text>
     local name="${COMMAND_NAME}" text="${3//[[:cntrl:]]/?}"
@@ -240,6 +242,16 @@ core::same_in_words() { # <word>...
     local words
     words="$(core::print_words "$@")"
     core::info "the same in one line: ${words}"
+}
+
+# Note the words that say the same as what a person answered.
+core::answered() { # <word>...
+    CORE_ANSWERS+=("$@")
+}
+
+# Say how the same is done without questions, if something was asked.
+core::tell_line() {
+    ((${#CORE_ANSWERS[@]} == 0)) || core::same_in_words "${COMMAND_NAME}" "${CORE_GIVEN[@]}" "${CORE_ANSWERS[@]}"
 }
 
 # Show what a helper prints anew every two seconds, until Ctrl-C.

@@ -26,8 +26,13 @@ create::ask_missing() {
 # Ask for everything that a new container needs.
 create::ask_all() {
     mlc::load
-    menu::walk create::_step_name create::_step_image create::_step_gpus create::_step_ready || menu::left
+    create::walk || menu::left
     create::set_line
+}
+
+# The steps to a new container; may be a step itself.
+create::walk() {
+    menu::walk create::_step_name create::_step_image create::_step_gpus create::_step_ready
 }
 
 # Say what could have been typed instead of the answers.
@@ -36,19 +41,23 @@ create::tell_line() {
 }
 
 create::_step_name() {
-    local answer
     guide::say container
+    create::ask_name 'CREATE[name]' "New container"
+}
+
+# A step of menu::walk: a name that a new container can have. Sets: the variable named.
+create::ask_name() { # <variable> <title>
+    local -n create_name="$1"
+    local answer="${create_name}"
     while true; do
-        answer="$(menu::input "New container" "A name for the container (letters, digits, _ and -):" "${CREATE[name]}")" \
-            || return
-        [[ -n "${answer}" ]] || return 1
+        answer="$(menu::input "$2" "A name for the container (letters, digits, _ and -):" "${answer}")" || return
         if ! (create::check_name "${answer}") 2> /dev/null; then
-            menu::message "New container" "'${answer}' cannot be a name: use letters, digits, '_' and '-', at most 63,\
+            menu::message "$2" "'${answer}' cannot be a name: use letters, digits, '_' and '-', at most 63,\
  beginning with a letter or digit." || return
         elif mlc::container_json "${answer}" > /dev/null 2>&1; then
-            menu::message "New container" "You already have a container '${answer}'." || return
+            menu::message "$2" "You already have a container '${answer}'." || return
         else
-            CREATE[name]="${answer}"
+            create_name="${answer}"
             return 0
         fi
     done
@@ -80,24 +89,30 @@ create::_step_image() {
 }
 
 create::_step_gpus() {
-    local json items=() choice text
+    local json items=() choice text status
     [[ -z "${CREATE[gpu_mem]}" && (-z "${CREATE[gpus]}" || -n "${CREATE[asked_gpus]}") ]] || return 2
     json="$(core::helper gpu_offers)" || exit
     mapfile -t items < <(jq -r '.offers[] | .request, .text' <<< "${json}")
     ((${#items[@]} > 0)) || return 2
     guide::say gpus
     items=(default "as the policy gives for this image" none "no GPU" "${items[@]}")
-    choice="$(menu::select --default "${CREATE[asked_gpus]:-default}" "New container" \
-        "Which GPU should '${CREATE[name]}' have?" "${items[@]}")" || return
-    CREATE[asked_gpus]="${choice}" CREATE[gpus]="${choice}" CREATE[waits]=''
-    [[ "${choice}" != default ]] || CREATE[gpus]=''
-    text="$(jq -r --arg kind "${choice}" '.offers[] | select(.request == $kind) | .text' <<< "${json}")"
-    if [[ "${text}" == *' queue' ]]; then
+    while true; do
+        choice="$(menu::select --default "${CREATE[asked_gpus]:-default}" "New container" \
+            "Which GPU should '${CREATE[name]}' have?" "${items[@]}")" || return
+        CREATE[asked_gpus]="${choice}" CREATE[gpus]="${choice}" CREATE[waits]=''
+        [[ "${choice}" != default ]] || CREATE[gpus]=''
+        text="$(jq -r --arg kind "${choice}" '.offers[] | select(.request == $kind) | .text' <<< "${json}")"
+        [[ "${text}" == *' queue' ]] || return 0
+        status=0
         menu::confirm "New container" "Of '${choice}': ${text}.
 
-Shall the command wait in the queue until it is free? Ctrl-C leaves the queue." || return
+Shall the command wait in the queue until it is free? Ctrl-C leaves the queue." || status=$?
+        # No: another kind may do.
+        ((status != 255)) || return 255
+        ((status == 0)) || continue
         CREATE[waits]=yes
-    fi
+        return 0
+    done
 }
 
 # The last look, and the place to change the folders.

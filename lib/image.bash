@@ -186,6 +186,16 @@ image::choose_one() { # <title>
     ((status == 0)) || exit "${EXIT_LEFT}"
 }
 
+# A step of menu::walk: one of the user's own images; the one that was chosen before is marked. Sets: the variable named.
+image::step() { # <variable> <title>
+    local -n image_step="$1"
+    local items=() answer
+    image::items items
+    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
+    answer="$(menu::select --default "${image_step}" "$2" "Which image?" "${items[@]}")" || return
+    image_step="${answer}"
+}
+
 # Ask for any number of the user's own images. Prints: their names, a line each.
 image::choose_several() { # <title>
     local items=() marked=() status=0 i

@@ -18,7 +18,7 @@ acttextbox=white,blue emptyscale=black,white fullscale=white,blue helpline=white
 # The height and width for a dialogue, within the terminal. Prints: height, width, rows for a list.
 menu::_size() { # <rows-wanted> [<text above the list>]
     local lines=24 columns=80
-    read -r lines columns < <(stty size < /dev/stdin 2> /dev/null) || true
+    read -r lines columns < <(stty size 2> /dev/null) || true
     ((lines > 10)) || lines=24
     ((columns > 30)) || columns=80
     local rows="$1" height width line above=-1
@@ -82,7 +82,7 @@ menu::select() { # [--default <tag>] <title> <text> <tag> <description> [<tag> <
     read -ra size <<< "$(menu::_size "$(($# / 2))" "${text}")"
     menu::_fit "${size[1]}" 2 "$@"
     menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" ${default:+--default-item "${default}"} \
-        --menu "${text}" "${size[@]}" "${MENU_ROWS[@]}"
+        --menu -- "${text}" "${size[@]}" "${MENU_ROWS[@]}"
 }
 
 menu::_select_plain() { # <title> <text> <tag> <description>...
@@ -120,7 +120,7 @@ menu::checklist() { # <title> <text> <tag> <description> <on|off> [...]
     read -ra size <<< "$(menu::_size "$(($# / 3))" "${text}")"
     menu::_fit "${size[1]}" 3 "$@"
     menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" --separate-output \
-        --checklist "${text}" "${size[@]}" "${MENU_ROWS[@]}"
+        --checklist -- "${text}" "${size[@]}" "${MENU_ROWS[@]}"
 }
 
 # Every number that is typed turns its row's mark over; an empty line takes what is marked.
@@ -159,13 +159,14 @@ menu::_checklist_plain() { # <title> <text> <tag> <description> <on|off> [...]
 menu::input() { # <title> <text> [<default>]
     local size answer
     if ! menu::_has_whiptail; then
-        printf '%s\n%s [%s]: ' "$1" "$2" "${3:-}" >&2
+        printf '%s\n%s [%s] (- to go back): ' "$1" "$2" "${3:-}" >&2
         IFS= read -r answer || return 255
+        [[ "${answer}" != - ]] || return 1
         printf '%s\n' "${answer:-${3:-}}"
         return
     fi
     read -ra size <<< "$(menu::_size 2)"
-    menu::_whiptail --title "$1" --cancel-button "${MENU_BACK}" --inputbox "$2" "${size[0]}" "${size[1]}" "${3:-}"
+    menu::_whiptail --title "$1" --cancel-button "${MENU_BACK}" --inputbox -- "$2" "${size[0]}" "${size[1]}" "${3:-}"
 }
 
 # Break a text into lines that fit. Sets: MENU_TEXT, MENU_BOX (height and width), MENU_SCROLL.
@@ -190,7 +191,7 @@ menu::confirm() { # <title> <text>
         return
     fi
     menu::_set_text "$2"
-    menu::_whiptail --title "$1${MENU_SCROLL[0]:+: arrows scroll, Tab leads on}" --defaultno "${MENU_SCROLL[@]}" --yesno "${MENU_TEXT}" "${MENU_BOX[@]}"
+    menu::_whiptail --title "$1${MENU_SCROLL[0]:+: arrows scroll, Tab leads on}" --defaultno "${MENU_SCROLL[@]}" --yesno -- "${MENU_TEXT}" "${MENU_BOX[@]}"
 }
 
 # Show a text until Enter is pressed.
@@ -200,15 +201,16 @@ menu::message() { # <title> <text>
         return 0
     fi
     menu::_set_text "$2"
-    menu::_whiptail --title "$1${MENU_SCROLL[0]:+: arrows scroll, Tab leads on}" "${MENU_SCROLL[@]}" --msgbox "${MENU_TEXT}" "${MENU_BOX[@]}"
+    menu::_whiptail --title "$1${MENU_SCROLL[0]:+: arrows scroll, Tab leads on}" "${MENU_SCROLL[@]}" --msgbox -- "${MENU_TEXT}" "${MENU_BOX[@]}"
 }
 
 # Lead through steps. Each is a function that asks one thing, keeps the answer itself, and returns 0 (go on), 1 (go back),
 # 2 (there was nothing to ask: go on in the same direction) or 255 (leave). Returns: 0, or 1 or 255 when the person left.
+# A step may be a walk itself: back from its first step is back to the step before it.
 menu::walk() { # <step>...
-    local steps=("$@") at=0 direction=1 status MENU_BACK
+    local steps=("$@") at=0 direction=1 status first="${MENU_BACK}" MENU_BACK
     while ((at < ${#steps[@]})); do
-        ((at == 0)) && MENU_BACK=Cancel || MENU_BACK=Back
+        ((at == 0)) && MENU_BACK="${first}" || MENU_BACK=Back
         status=0
         "${steps[at]}" || status=$?
         case "${status}" in
@@ -224,12 +226,30 @@ menu::walk() { # <step>...
 
 # Find a folder of the person's, beginning at one that is there. Prints: its path.
 menu::folder() { # <title> <folder>
-    local title="$1" here name items answer status
-    here="$(cd -- "$2" && pwd -P)" || return
+    menu::_browse folder "$@"
+}
+
+# Find a file of the person's, beginning in a folder that is there. Prints: its path.
+menu::file() { # <title> <folder> [<ending of the names that are offered>]
+    menu::_browse file "$@"
+}
+
+menu::_browse() { # <folder|file> <title> <folder> [<ending>]
+    local kind="$1" title="$2" here path items answer status
+    here="$(cd -- "$3" && pwd -P)" || return
     while true; do
-        items=(. "take this folder" .. "the folder above")
-        for name in "${here%/}"/*/; do
-            [[ ! -d "${name}" || ! -x "${name}" ]] || items+=("$(basename -- "${name}")/" "")
+        items=()
+        [[ "${kind}" == file ]] || items+=(. "take this folder")
+        items+=(.. "the folder above")
+        if [[ "${kind}" == file ]]; then
+            for path in "${here%/}"/*"${4:-}"; do
+                [[ ! -f "${path}" || ! -r "${path}" ]] || items+=("${path##*/}" "")
+            done
+        fi
+        for path in "${here%/}"/*/; do
+            [[ -d "${path}" && -x "${path}" ]] || continue
+            path="${path%/}"
+            items+=("${path##*/}/" "")
         done
         items+=(+ "type a path")
         status=0
@@ -239,15 +259,20 @@ menu::folder() { # <title> <folder>
             .) printf '%s\n' "${here}" && return 0 ;;
             ..) here="$(dirname -- "${here}")" ;;
             +)
-                answer="$(menu::input "${title}" "Path of the folder:" "${here}")" || continue
+                answer="$(menu::input "${title}" "Path of the ${kind}:" "${here%/}/")" || status=$?
+                ((status != 255)) || return 255
+                ((status == 0)) || continue
                 [[ "${answer}" != '~'* ]] || answer="${HOME}${answer#\~}"
                 if [[ -d "${answer}" && -x "${answer}" ]]; then
                     here="$(cd -- "${answer}" && pwd -P)"
+                elif [[ "${kind}" == file && -f "${answer}" && -r "${answer}" ]]; then
+                    printf '%s\n' "$(realpath -s -- "${answer}")" && return 0
                 else
-                    menu::message "${title}" "There is no folder '${answer}' that you can enter." || true
+                    menu::message "${title}" "There is no ${kind} '${answer}' that you can use." || return
                 fi
                 ;;
-            *) here="${here%/}/${answer%/}" ;;
+            */) here="${here%/}/${answer%/}" ;;
+            *) printf '%s\n' "${here%/}/${answer}" && return 0 ;;
         esac
     done
 }

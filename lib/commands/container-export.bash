@@ -20,7 +20,7 @@ main() {
     mlc::load
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
-        words[0]="$(choose::one Export)" || exit
+        container-export::_ask
     fi
     target="${words[1]:-${words[0]}.tar}"
 
@@ -33,6 +33,7 @@ main() {
             || core::die "${EXIT_REFUSED}" "file '${target}' exists" "add '--force' to replace it"
     fi
 
+    core::tell_line
     core::run_pre_hooks name "${words[0]}" file "${target}"
     container-export::_write "${words[0]}" "${target}" "${flags[@]}" || core::die "${EXIT_BUG}" \
         "container '${words[0]}' was not exported" "look at the lines above for the reason"
@@ -40,6 +41,40 @@ main() {
         --arg name "${words[0]}" --arg file "${target}" '$ARGS.named')" > /dev/null \
         || core::warn "the export is not in the event log"
     [[ "${target}" == - ]] || core::info "container '${words[0]}' is saved in '${target}'"
+}
+
+# Ask for the container and the place of the file. Sets: words and flags of main.
+container-export::_ask() {
+    local name='' folder="${PWD}"
+    menu::walk container-export::_ask_name container-export::_ask_folder || menu::left
+    words=("${name}")
+    [[ "${folder}" == "${PWD}" ]] || words+=("${folder%/}/${name}.tar")
+    core::answered "${words[@]}"
+}
+
+container-export::_ask_name() {
+    choose::step name Export
+}
+
+container-export::_ask_folder() {
+    local answer status
+    while true; do
+        answer="$(menu::folder "Folder for '${name}.tar'" "${folder}")" || return
+        folder="${answer}"
+        if [[ ! -w "${folder}" ]]; then
+            menu::message Export "You may not write in '${folder}'." || return
+            continue
+        fi
+        [[ -e "${folder%/}/${name}.tar" && " ${flags[*]} " != *' -f '* ]] || return 0
+        status=0
+        menu::confirm Export "The file '${folder%/}/${name}.tar' exists. Its content will be lost.
+
+Replace it?" || status=$?
+        ((status != 255)) || return 255
+        ((status != 0)) || break
+    done
+    flags+=(-f)
+    core::answered --force
 }
 
 # The file is the only thing that mlc's stdout is of use for.

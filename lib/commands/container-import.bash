@@ -27,7 +27,7 @@ main() {
     mlc::load
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing FILE
-        words[0]="$(menu::input Import "File to import:" "${PWD}/")" || menu::left
+        container-import::_ask
     fi
 
     create::import "${words[0]}" "${words[1]:-}"
@@ -36,4 +36,29 @@ main() {
     elif [[ -z "${CORE_QUIET}" ]]; then
         create::summary
     fi
+    core::tell_line
+}
+
+# Ask for the file and the container's name. Sets: words of main.
+container-import::_ask() {
+    local file='' name=''
+    menu::walk container-import::_ask_file container-import::_ask_name || menu::left
+    words=("${file}" "${name}")
+    core::answered "${words[@]}"
+}
+
+container-import::_ask_file() {
+    local answer folder="${file%/*}"
+    while true; do
+        answer="$(menu::file "File to import" "${folder:-${PWD}}" .tar)" || return
+        [[ "${answer}" == "${file}" ]] || name=''
+        file="${answer}" folder="${answer%/*}"
+        [[ -z "${name}" ]] || return 0
+        name="$(mlc::exported_name "${file}")" && return 0
+        menu::message Import "'${file}' is not a file that 'container-export' wrote." || return
+    done
+}
+
+container-import::_ask_name() {
+    create::ask_name name "Import"
 }

@@ -22,10 +22,10 @@ main() {
 
     if ((${#words[@]} == 0)) && [[ -z "${list}" ]]; then
         core::is_interactive || core::missing "NAME (or '--list')"
-        mlc::load
-        words[0]="$(choose::one Keep)" || exit
+        container-keep::_ask
     fi
 
+    core::tell_line
     core::run_pre_hooks name "${words[0]:-}"
     if ((${#words[@]} == 0)); then
         core::helper container_keep list ${json:+--json}
@@ -41,4 +41,27 @@ main() {
     else
         core::info "$(jq -r .text <<< "${answer}")"
     fi
+}
+
+# Ask for the container, and how long it is to be kept. Sets: words of main.
+container-keep::_ask() {
+    local name='' duration=''
+    mlc::load
+    menu::walk container-keep::_ask_name container-keep::_ask_duration || menu::left
+    words=("${name}" ${duration:+"${duration}"})
+    core::answered "${words[@]}"
+}
+
+container-keep::_ask_name() {
+    choose::step name Keep
+}
+
+container-keep::_ask_duration() {
+    [[ -z "${off}" ]] || return 2
+    while true; do
+        duration="$(menu::input Keep "For how long, such as 90m or 4h? (empty: as long as the policy allows)" \
+            "${duration}")" || return
+        [[ -n "${duration}" && ! "${duration}" =~ ^[1-9][0-9]*[smhd]$ ]] || return 0
+        menu::message Keep "'${duration}' is no duration: write a number and a unit, such as 90m, 4h or 1d." || return
+    done
 }

@@ -33,10 +33,18 @@ main() {
 
 # Pick one of the containers and act on it.
 container-list::_pick() {
-    local name json verbs=()
+    local name=''
     core::is_interactive || core::usage_error "nobody can be asked: '--interactive' needs a terminal"
     mlc::load
-    name="$(choose::one Containers)" || exit
+    menu::walk container-list::_pick_row container-list::_act || menu::left
+}
+
+container-list::_pick_row() {
+    choose::step name Containers
+}
+
+container-list::_act() {
+    local json verbs=()
     json="$(mlc::container_json "${name}")" || exit
     choose::verbs verbs "$(jq -r .state <<< "${json}")"
     choose::act Containers "${name}" "${verbs[@]}"

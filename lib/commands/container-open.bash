@@ -19,11 +19,13 @@ main() {
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
         words[0]="$(choose::one Open)" || exit
+        core::answered "${words[0]}"
     fi
 
     create::check_name "${words[0]}"
     mlc::container_json "${words[0]}" > /dev/null || exit
     engine_name="$(create::engine_name "${words[0]}")"
+    core::tell_line
     core::run_pre_hooks name "${words[0]}"
     session::open "${words[0]}" "${engine_name}"
 }

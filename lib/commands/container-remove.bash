@@ -29,6 +29,7 @@ The folders /workspace, /data and /models lie on the host and stay." || status=$
         ((status == 0)) || menu::left
     fi
 
+    core::tell_line
     core::run_pre_hooks names "${names[*]}"
     for name in "${names[@]}"; do
         status=0

@@ -35,21 +35,26 @@ main() {
     fi
 }
 
-# Choose one of the user's containers, or a name for a new one.
+# Choose one of the user's containers, or what a new one should be.
 container-run::_ask_name() {
-    local choice status=0 items=()
+    local items=() chosen=''
     core::is_interactive || core::missing NAME
     choose::items items
-    ((${#items[@]} == 0)) || items+=("NEW" "make a new container")
-    if ((${#items[@]} > 0)); then
-        choice="$(menu::select "Run" "Which container?" "${items[@]}")" || status=$?
-        ((status == 0)) || menu::left
-        if [[ "${choice}" != NEW ]]; then
-            CREATE[name]="${choice}"
-            create::set_line
-        fi
-    fi
-    [[ -n "${CREATE[name]}" ]] || create::ask_all
+    menu::walk container-run::_step_which container-run::_step_new || menu::left
+    create::set_line
+}
+
+container-run::_step_which() {
+    local answer
+    ((${#items[@]} > 0)) || return 2
+    answer="$(menu::select --default "${chosen}" "Run" "Which container?" "${items[@]}" NEW "make a new container")" || return
+    chosen="${answer}"
+    [[ "${chosen}" == NEW ]] || CREATE[name]="${chosen}"
+}
+
+container-run::_step_new() {
+    [[ -z "${chosen}" || "${chosen}" == NEW ]] || return 2
+    create::walk
 }
 
 # Make the container unless it is there.

@@ -27,14 +27,15 @@ main() {
     mlc::load
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
-        words[0]="$(choose::one Save)" || exit
+        container-save::_ask
+    else
+        container-save::_look "${words[0]}"
+        [[ -n "${words[1]:-}" ]] || words[1]="$(jq -r '.image // ""' <<< "${SAVE_CHANGES}")"
+        container-save::_name_image
     fi
-
-    SAVE_CHANGES="$(core::helper container_changes show "${words[0]}")" || exit
-    words[1]="${words[1]:-$(jq -r '.image // ""' <<< "${SAVE_CHANGES}")}"
-    container-save::_name_image words
     if [[ -n "${dry_run}" ]]; then
         container-save::_print "${json}"
+        core::tell_line
         exit "${EXIT_OK}"
     fi
     [[ -n "${CORE_QUIET}" ]] || container-save::_print '' >&2
@@ -44,6 +45,7 @@ main() {
         ((status == 0)) || menu::left
     fi
 
+    core::tell_line
     core::run_pre_hooks name "${words[0]}" image "${words[1]}"
     if [[ -n "${commit}" ]]; then
         container-save::_commit "${words[@]}"
@@ -58,16 +60,44 @@ main() {
     [[ -n "${commit}" ]] || image::tell_outdated "${words[0]}"
 }
 
-# Ask for the image's name where neither the words nor the container tell it.
-container-save::_name_image() { # <array of the words>
-    local -n save_words="$1"
-    local status=0
-    [[ -z "${save_words[1]}" ]] || return 0
-    core::is_interactive || core::missing "IMAGE, because '${save_words[0]}' was not made of an image of yours"
-    save_words[1]="$(menu::input Save "A name for the image:" "${save_words[0],,}")" || status=$?
-    ((status == 0)) || menu::left
-    [[ -n "${save_words[1]}" ]] || menu::left
-    image::check_name "${save_words[1]}"
+# See what a container has that its image has not. Sets: SAVE_CHANGES.
+container-save::_look() { # <container>
+    SAVE_CHANGES="$(core::helper container_changes show "$1")" || exit
+}
+
+# Ask for the container, and for the image where it does not tell. Sets: words of main.
+container-save::_ask() {
+    local name='' image=''
+    menu::walk container-save::_ask_name container-save::_ask_image || menu::left
+    words=("${name}" "${image}")
+    core::answered "${words[@]}"
+}
+
+container-save::_ask_name() {
+    choose::step name Save || return
+    container-save::_look "${name}"
+    image="$(jq -r '.image // ""' <<< "${SAVE_CHANGES}")"
+}
+
+container-save::_ask_image() {
+    local answer="${image:-${name,,}}"
+    [[ -z "${image}" ]] || return 2
+    while true; do
+        answer="$(menu::input Save "A name for the image:" "${answer}")" || return
+        image::is_name "${answer}" && image="${answer}" && return 0
+        menu::message Save "'${answer}' is not a name for an image: use lower-case letters and digits, parts joined by\
+ single '-', '.' or '_'." || return
+    done
+}
+
+# Ask for the image's name where neither the words nor the container tell it. Sets: words of main.
+container-save::_name_image() {
+    local name="${words[0]}" image="${words[1]}"
+    [[ -z "${image}" ]] || return 0
+    core::is_interactive || core::missing "IMAGE, because '${name}' was not made of an image of yours"
+    menu::walk container-save::_ask_image || menu::left
+    words[1]="${image}"
+    core::answered "${image}"
 }
 
 # Print what was found: for a person, or all of it.

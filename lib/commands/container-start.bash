@@ -27,6 +27,7 @@ main() {
     # Checked before the first container starts.
     create::ask_gpus
     CREATE[start_request]="${CREATE[gpu_request]}"
+    core::tell_line
     core::run_pre_hooks names "${names[*]}"
     for name in "${names[@]}"; do
         status=0

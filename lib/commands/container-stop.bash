@@ -25,6 +25,7 @@ $(printf '  %s\n' "${names[@]}")" || status=$?
         ((status == 0)) || menu::left
     fi
 
+    core::tell_line
     core::run_pre_hooks names "${names[*]}"
     for name in "${names[@]}"; do
         status=0

@@ -17,8 +17,10 @@ main() {
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
         words[0]="$(choose::one Why)" || exit
+        core::answered "${words[0]}"
     fi
 
+    core::tell_line
     core::run_pre_hooks name "${words[0]}"
     core::helper container_story "${flags[@]}" -- "${words[0]}"
 }

@@ -20,8 +20,10 @@ main() {
     if ((${#words[@]} == 0)) && [[ -z "${request}" ]]; then
         core::is_interactive || core::missing "CONTAINER (or '--request')"
         words[0]="$(choose::one Explain)" || exit
+        core::answered "${words[0]}"
     fi
 
+    core::tell_line
     core::run_pre_hooks name "${words[0]:-}" request "${request}"
     if [[ -n "${request}" ]]; then
         core::helper gpu_show explain --request "${request}" "${flags[@]}"

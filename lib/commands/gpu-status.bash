@@ -30,21 +30,31 @@ main() {
 
 # Pick one of the devices: act on the container of the user's that has it, or ask for one of its kind.
 gpu-status::_pick() {
-    local json items=() status=0 index device name verbs=()
+    local json items=() index=''
     core::is_interactive || core::usage_error "nobody can be asked: '--interactive' needs a terminal"
     mlc::load
     json="$(core::helper gpu_status --json)" || exit
     mapfile -t items < <(jq -r '.devices[] | (.index // .uuid), "\(.profile), \(.state)"
         + (.grant | if . == null then "" else ", \(.user)" end)' <<< "${json}")
     ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "this server has no GPU to choose" "run 'ds01-doctor' to see why"
-    index="$(menu::select GPUs "Which device?" "${items[@]}")" || status=$?
-    ((status == 0)) || menu::left
+    menu::walk gpu-status::_pick_row gpu-status::_act || menu::left
+}
+
+gpu-status::_pick_row() {
+    local answer
+    answer="$(menu::select --default "${index}" GPUs "Which device?" "${items[@]}")" || return
+    index="${answer}"
+}
+
+gpu-status::_act() {
+    local device name container verbs=()
     device="$(jq -c --arg index "${index}" '.devices[] | select((.index // .uuid) == $index)' <<< "${json}")"
     name="$(jq -r --argjson uid "${UID}" '.grant | select(. != null and .uid == $uid) | .container' <<< "${device}")"
     name="${name%._.*}"
-    if [[ -n "${name}" ]] && json="$(mlc::container_json "${name}")"; then
-        choose::verbs verbs "$(jq -r .state <<< "${json}")"
+    if [[ -n "${name}" ]] && container="$(mlc::container_json "${name}")"; then
+        choose::verbs verbs "$(jq -r .state <<< "${container}")"
         choose::act GPUs "${name}" "${verbs[@]}"
+        return
     fi
     choose::act GPUs "$(jq -r .profile <<< "${device}")" "gpu-explain --request" "container-create --gpus"
 }

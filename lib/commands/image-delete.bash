@@ -23,6 +23,7 @@ main() {
         chosen="$(image::choose_several Delete)" || exit
         [[ -n "${chosen}" ]] || menu::left
         mapfile -t names <<< "${chosen}"
+        core::answered "${names[@]}"
     fi
 
     # All names are checked before the first image goes.
@@ -34,6 +35,7 @@ main() {
         ((status == 0)) || menu::left
     fi
 
+    core::tell_line
     core::run_pre_hooks names "${names[*]}"
     json="$(core::helper images delete "${flags[@]}" -- "${names[@]}")" || exit
     while IFS= read -r name; do

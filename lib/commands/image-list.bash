@@ -25,7 +25,14 @@ main() {
 
 # Pick one of the user's images and act on it.
 image-list::_pick() {
-    local name
-    name="$(image::choose_one Images)" || exit
+    local name=''
+    menu::walk image-list::_pick_row image-list::_act || menu::left
+}
+
+image-list::_pick_row() {
+    image::step name Images
+}
+
+image-list::_act() {
     choose::act Images "${name}" image-show image-update image-delete
 }

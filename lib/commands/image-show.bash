@@ -20,8 +20,10 @@ main() {
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
         words[0]="$(image::choose_one Show)" || exit
+        core::answered "${words[0]}"
     fi
 
+    core::tell_line
     core::run_pre_hooks name "${words[0]}"
     core::helper images show "${flags[@]}" -- "${words[0]}"
 }

@@ -36,9 +36,7 @@ main() {
     mlc::load
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
-        words[0]="$(image::choose_one Update)" || exit
-        ((${#UPDATE_WORDS[@]} + ${#UPDATE_BUILD[@]} > 0)) || [[ -n "${UPDATE_EDIT}${UPDATE_DECISION}" ]] \
-            || image-update::_ask_what "${words[0]}"
+        image-update::_ask
     fi
     image::check_name "${words[0]}"
     [[ -z "${UPDATE_EDIT}" ]] || image-update::_edit "${words[0]}"
@@ -48,12 +46,16 @@ main() {
     image-update::_plan "${words[0]}"
     image::tell_warnings
     image-update::_show
-    [[ -z "${UPDATE_DRY_RUN}" ]] || exit "${EXIT_OK}"
+    if [[ -n "${UPDATE_DRY_RUN}" ]]; then
+        core::tell_line
+        exit "${EXIT_OK}"
+    fi
     if ((${#UPDATE_BUILD[@]} == 0)) && image-update::_is_up_to_date; then
         core::info "image '${words[0]}' is as its source says; '--rebuild' builds it all the same"
         exit "${EXIT_OK}"
     fi
     image-update::_confirm "${words[0]}"
+    core::tell_line
     image::build --made-by image-update "${UPDATE_BUILD[@]}"
     if [[ -n "${UPDATE_JSON}" ]]; then
         image::print_json
@@ -91,23 +93,49 @@ image-update::_share() { # <--shared|--private>
     UPDATE_WORDS+=("$1")
 }
 
-# Ask a person who named nothing what should be done.
-image-update::_ask_what() { # <name>
-    local what answer
-    what="$(menu::select Update "What should be done with '$1'?" add "add Python packages" system "add Debian packages" \
-        remove "remove packages" edit "edit the Dockerfile" upgrade "take newer versions" \
-        rebuild "build it anew, with the same versions")" || menu::left
+# Ask a person who named nothing for the image, and what should be done. Sets: words of main, and what flags would.
+image-update::_ask() {
+    local name='' what='' packages=''
+    ((${#UPDATE_WORDS[@]} + ${#UPDATE_BUILD[@]} == 0)) && [[ -z "${UPDATE_EDIT}${UPDATE_DECISION}" ]] || what=given
+    menu::walk image-update::_ask_image image-update::_ask_what image-update::_ask_packages || menu::left
+    words=("${name}")
+    core::answered "${name}"
     case "${what}" in
         edit) UPDATE_EDIT=yes ;;
         upgrade) UPDATE_WORDS+=(--upgrade) ;;
         rebuild) UPDATE_BUILD=(--no-cache) ;;
+        given) return ;;
         *)
-            answer="$(menu::input Update "Which packages? (such as: rich polars>=1)")" || menu::left
-            [[ -n "${answer// /}" ]] || menu::left
-            [[ "${what}" != system ]] || what=add-system
-            image-update::_take "--${what}" "${answer}"
+            image-update::_take "--${what}" "${packages}"
+            core::answered "--${what}" "${packages}"
+            return
             ;;
     esac
+    core::answered "--${what}"
+}
+
+image-update::_ask_image() {
+    image::step name Update
+}
+
+image-update::_ask_what() {
+    local answer
+    [[ "${what}" != given ]] || return 2
+    answer="$(menu::select --default "${what}" Update "What should be done with '${name}'?" add "add Python packages" \
+        add-system "add Debian packages" remove "remove packages" edit "edit the Dockerfile" upgrade "take newer versions" \
+        rebuild "build it anew, with the same versions")" || return
+    what="${answer}"
+}
+
+image-update::_ask_packages() {
+    local answer
+    [[ "${what}" == add || "${what}" == add-system || "${what}" == remove ]] || return 2
+    while true; do
+        answer="$(menu::input Update "Which packages? (such as: rich polars>=1)" "${packages}")" || return
+        [[ -z "${answer// /}" ]] || break
+        menu::message Update "Name at least one package, or go back." || return
+    done
+    packages="${answer}"
 }
 
 # Open the Dockerfile in the user's editor.
@@ -143,6 +171,7 @@ $(jq -r .dockerfile_diff <<< "${IMAGE_PLAN}")" || menu::left
         adopt "keep the whole file as my own; DS01 renders no more of it" \
         render-again "drop the edit, render it from image.yaml again")" || menu::left
     UPDATE_DECISION="--${answer}"
+    core::answered "--${answer}"
     image::plan update "$1" "${UPDATE_WORDS[@]}" "${UPDATE_DECISION}" || exit
 }
 

@@ -61,9 +61,16 @@ main() {
 
 project-init::_ask_name() {
     guide::say project
-    PROJECT[name]="$(menu::input "New project" "A name for the project (lower-case letters, digits, - and _):" \
-        "${PROJECT[name]}")" || return
-    [[ -n "${PROJECT[name]}" ]] || return 1
+    local answer="${PROJECT[name]}"
+    while true; do
+        answer="$(menu::input "New project" "A name for the project (lower-case letters, digits, - and _):" "${answer}")" \
+            || return
+        # As python/project_files.py checks it.
+        ((${#answer} <= 40)) && [[ "${answer}" =~ ^[a-z0-9]+([_-][a-z0-9]+)*$ ]] && break
+        menu::message "New project" "'${answer}' is not a name for a project: use lower-case letters and digits, parts joined\
+ by single '-' or '_', at most 40." || return
+    done
+    PROJECT[name]="${answer}"
 }
 
 project-init::_ask_type() {

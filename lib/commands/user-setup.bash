@@ -5,6 +5,8 @@
 
 readonly SETUP_STEPS=(access workspace limits ssh git vscode project)
 declare -A SETUP=([check]='' [yes]='' [json]='' [git_name]='' [git_email]='' [project]='' [workspace]='' [asks]='')
+# Was the person asked anything? Then the words that say the same with --yes.
+SETUP_ASKED='' SETUP_LINE=(--yes)
 # What a step found, in words.
 SETUP_FOUND=''
 
@@ -55,6 +57,8 @@ main() {
             '. + [{step: $step, ok: ($ok == 1), words: $words}]' <<< "${found}")"
     done
     [[ -z "${SETUP[json]}" ]] || jq -c '{steps: .}' <<< "${found}"
+    [[ -z "${SETUP_ASKED}" ]] || core::answered "${SETUP_LINE[@]}"
+    core::tell_line
     if ((${#missing[@]} > 0)); then
         core::warn "not in place: $(core::join ', ' "${missing[@]}")"
         core::hint "run 'user-setup --only ${missing[0]}' when you want to go on"
@@ -88,6 +92,9 @@ user-setup::_wants() { # <step>
 
 Shall this be put right now?" || status=$?
     ((status != 255)) || menu::left
+    SETUP_ASKED=yes
+    # The project has a line of its own, which project-init tells.
+    ((status == 0)) && [[ "$1" != project || -n "${SETUP[project]}" ]] || SETUP_LINE+=(--skip "$1")
     return "${status}"
 }
 
@@ -182,14 +189,33 @@ user-setup::_see_git() {
 }
 
 user-setup::_mend_git() {
+    local name email status=0
     type -P git > /dev/null || return 0
     if [[ -n "${SETUP[asks]}" ]]; then
-        [[ -n "${SETUP[git_name]}" ]] || SETUP[git_name]="$(menu::input "First steps: git" "Your name, as it shall stand in commits:" \
-            "$(getent passwd "${UID}" | cut -d: -f5 | cut -d, -f1)")" || return 0
-        [[ -n "${SETUP[git_email]}" ]] || SETUP[git_email]="$(menu::input "First steps: git" "Your e-mail address:")" || return 0
+        name="${SETUP[git_name]:-$(getent passwd "${UID}" | cut -d: -f5 | cut -d, -f1)}" email="${SETUP[git_email]}"
+        menu::walk user-setup::_ask_git_name user-setup::_ask_git_email || status=$?
+        ((status != 255)) || menu::left
+        ((status == 0)) || return 0
+        [[ -n "${SETUP[git_name]}" || -z "${name}" ]] || SETUP_LINE+=(--git-name "${name}")
+        [[ -n "${SETUP[git_email]}" || -z "${email}" ]] || SETUP_LINE+=(--git-email "${email}")
+        SETUP[git_name]="${name}" SETUP[git_email]="${email}"
     fi
     [[ -z "${SETUP[git_name]}" ]] || git config --global user.name "${SETUP[git_name]}"
     [[ -z "${SETUP[git_email]}" ]] || git config --global user.email "${SETUP[git_email]}"
+}
+
+user-setup::_ask_git_name() {
+    local answer
+    [[ -z "${SETUP[git_name]}" ]] || return 2
+    answer="$(menu::input "First steps: git" "Your name, as it shall stand in commits:" "${name}")" || return
+    name="${answer}"
+}
+
+user-setup::_ask_git_email() {
+    local answer
+    [[ -z "${SETUP[git_email]}" ]] || return 2
+    answer="$(menu::input "First steps: git" "Your e-mail address:" "${email}")" || return
+    email="${answer}"
 }
 
 user-setup::_see_vscode() {
