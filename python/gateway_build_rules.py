@@ -9,9 +9,11 @@ creation of a container (`is_preparation`), and which container is the helper of
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import gateway_json as gj
 import gateway_policy as policy
 from gateway_types import (
     Caller,
@@ -25,6 +27,8 @@ from gateway_types import (
 from image_labels import HELPER, HELPER_SECONDS
 from image_names import PREFIX, owner_part
 
+# What may be an image's id, or its beginning.
+_ID = re.compile(r"(?:sha256:)?[0-9a-f]+")
 _BUILD_PERIOD = 100_000
 # What a client may give as the place of its context: its own session, or its upload.
 _OWN_CONTEXTS = frozenset({"", "client-session", "upload-request"})
@@ -106,7 +110,7 @@ def _limit_classic(
             result[key] = str(config[_NUMBERS[key]])
 
 
-def check_reference(reference: str, caller: Caller) -> None:
+def check_reference(reference: str, caller: Caller, *, is_lost: bool = False) -> None:
     """Check a name that an image is to get or to lose. Raises RefusalError.
 
     `ds01/OWNER/…` says whose an image is: only root gives and takes others' names. What
@@ -122,7 +126,38 @@ def check_reference(reference: str, caller: Caller) -> None:
         raise RefusalError(
             "image-name",
             f"image name '{reference}' is another user's",
-            f"name it '{PREFIX}/{owner_part(caller.name, caller.uid)}/…'",
+            "run 'image-list' to see which are yours"
+            if is_lost
+            else f"name it '{PREFIX}/{owner_part(caller.name, caller.uid)}/…'",
+        )
+
+
+def lost_names(name: str, tags: Iterable[str]) -> list[str]:
+    """Return the names that an image loses when it is deleted by `name`.
+
+    One of its names loses itself only; its id, or the beginning of it, loses all.
+    """
+    bare = name.removeprefix("docker.io/").removeprefix("library/")
+    has_tag = ":" in bare.rpartition("/")[2]
+    full = bare if has_tag else f"{bare}:latest"
+    if full in tags and not _ID.fullmatch(bare):
+        return [name]
+    return [name, *tags]
+
+
+def check_prune(text: str, caller: Caller) -> None:
+    """Check the filters of clearing away images. Raises RefusalError.
+
+    Of images that have a name some are others': only root clears them all away.
+    """
+    asked = dict(gj.parse((text or "{}").encode())).get("dangling", ["true"])
+    if isinstance(asked, gj.Pairs):
+        asked = [key for key, _ in asked]
+    if caller.uid and asked not in (["true"], ["1"]):
+        raise RefusalError(
+            "prune",
+            "all images without a container would go, those of other users too",
+            "run 'image-delete' for your own",
         )
 
 

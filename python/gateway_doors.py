@@ -22,10 +22,12 @@ import gateway_policy as policy
 from _common import Exit, HelperError, find_paths
 from gateway_build_rules import (
     build_query,
+    check_prune,
     check_reference,
     helper_labels,
     is_helper,
     is_preparation,
+    lost_names,
 )
 from gateway_builds import BuildDesk
 from gateway_gpus import GpuDesk, Reserved
@@ -229,7 +231,7 @@ class Doors:
         self._log(
             "created",
             container=name,
-            name=labels.get("aime.mlc.NAME") or name,
+            name=name.rpartition("._.")[0] or name,
             id=identity,
             image=rewrite.request.get("Image", ""),
             framework=labels.get("aime.mlc.FRAMEWORK", ""),
@@ -323,10 +325,21 @@ class Doors:
         """Let an image get or lose a name, but not one that says another user's."""
         query = _query(exchange)
         if exchange.request.method == "DELETE":
-            check_reference(exchange.route.name, self._caller)
+            name = exchange.route.name
+            found: object = None
+            if self._caller.uid:
+                path = f"/images/{quote(name, safe='/:@')}/json"
+                found = (await exchange.ask("GET", path)).json()
+            tags = found.get("RepoTags") if isinstance(found, Mapping) else None
+            for each in lost_names(name, tags or ()):
+                check_reference(each, self._caller, is_lost=True)
         else:
             name = ":".join(filter(None, (query.get("repo"), query.get("tag"))))
             check_reference(name, self._caller)
+        await exchange.stream()
+
+    async def _prune(self, exchange: Exchange) -> None:
+        check_prune(_query(exchange).get("filters", ""), self._caller)
         await exchange.stream()
 
     async def _pull(self, exchange: Exchange) -> None:
@@ -394,6 +407,7 @@ class Doors:
         Rule.GRPC: _grpc,
         Rule.PULL: _pull,
         Rule.NAME: _name,
+        Rule.PRUNE: _prune,
         Rule.REFUSE: _refuse,
     }
 

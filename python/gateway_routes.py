@@ -30,6 +30,7 @@ class Rule(Enum):
     VOLUME = auto()  # no mounts of the host by way of a volume
     PULL = auto()  # images that exist only here
     NAME = auto()  # no image gets or loses a name of another user
+    PRUNE = auto()  # nobody clears away others' images
     REFUSE = auto()  # would run things outside the policy
 
 
@@ -76,6 +77,7 @@ _POST: tuple[tuple[re.Pattern[str], Rule], ...] = (
     (re.compile(r"/images/create"), Rule.PULL),
     (re.compile(r"/images/(?P<name>.+)/tag"), Rule.NAME),
     (re.compile(r"/commit"), Rule.NAME),
+    (re.compile(r"/images/prune"), Rule.PRUNE),
 )
 _IMAGE = re.compile(r"/images/(?P<name>.+)")
 # Swarm and plugins start processes that no create request describes.

@@ -114,3 +114,42 @@ def test_only_what_ends_by_itself_counts_as_a_helper() -> None:
         assert not gb.is_helper({**HELPER, **change}), change
     sent = {"Labels": {"ds01.managed": "1", "ds01.uid": "1000"}}
     assert gb.helper_labels(HELPER, sent) == {"ds01.uid": "1000", HELPER_LABEL: "1.2.3"}
+
+
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("ds01/bob/x", ["ds01/bob/x"]),
+        ("docker.io/ds01/alice/y:latest", ["docker.io/ds01/alice/y:latest"]),
+        # Its id, or the beginning of it, takes all names away.
+        ("sha256:0a1b", ["sha256:0a1b", "ds01/bob/x:latest", "ds01/alice/y:latest"]),
+        ("0a1b", ["0a1b", "ds01/bob/x:latest", "ds01/alice/y:latest"]),
+        ("x@sha256:00", ["x@sha256:00", "ds01/bob/x:latest", "ds01/alice/y:latest"]),
+    ],
+)
+def test_what_an_image_loses_with_one_name(name: str, lost: list[str]) -> None:
+    tags = ["ds01/bob/x:latest", "ds01/alice/y:latest"]
+    assert gb.lost_names(name, tags) == lost
+    # A name that could be an id as well may be taken for one.
+    assert gb.lost_names("0a1b", [*tags, "0a1b:latest"])[1:3] == tags
+
+
+@pytest.mark.parametrize(
+    ("filters", "may"),
+    [
+        ("", True),
+        ('{"dangling":{"true":true}}', True),
+        ('{"dangling":["1"],"until":["1h"]}', True),
+        ('{"dangling":{"false":true}}', False),
+        ('{"dangling":["0"]}', False),
+        ('{"dangling":{"true":true,"false":true}}', False),
+        ('{"dangling":{}}', False),
+    ],
+)
+def test_only_nameless_images_are_cleared_away(filters: str, may: bool) -> None:
+    gb.check_prune(filters, ROOT)
+    if may:
+        gb.check_prune(filters, ALICE)
+    else:
+        with pytest.raises(RefusalError, match="those of other users too"):
+            gb.check_prune(filters, ALICE)

@@ -77,9 +77,16 @@ class Bench:
         text = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n"
         sock.sendall(text.encode() + body)
 
-    def begin(self, target: str, body: bytes = b"", head: str = "") -> socket.socket:
+    def send(self, method: str, target: str) -> tuple[int, str]:
+        with contextlib.closing(self.begin(target, method=method)) as sock:
+            answer = read_all(sock).decode()
+        return int(answer.split(" ")[1]), answer.partition("\r\n\r\n")[2]
+
+    def begin(
+        self, target: str, body: bytes = b"", head: str = "", method: str = "POST"
+    ) -> socket.socket:
         sock = dial(self._path)
-        text = f"POST {target} HTTP/1.1\r\nHost: x\r\n{head}"
+        text = f"{method} {target} HTTP/1.1\r\nHost: x\r\n{head}"
         sock.sendall(f"{text}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         return sock
 
@@ -310,3 +317,24 @@ def test_buildkit_takes_the_network_only() -> None:
 def test_builds_have_no_security_options() -> None:
     with pytest.raises(RefusalError):
         build({"securityopt": '["seccomp=unconfined"]'})
+
+
+def test_an_image_of_others_cannot_be_deleted_by_its_id() -> None:
+    tags = {"0a1b": ["ds01/bob/x:latest"], "ds01/alice/y": ["ds01/alice/y:latest"]}
+
+    def answers(method: str, target: str) -> tuple[int, Any]:
+        name = target.removeprefix("/images/").removesuffix("/json")
+        return (200, {"RepoTags": tags[name]}) if method == "GET" else (200, [])
+
+    with Bench(answers).running() as bench:
+        status, answer = bench.send("DELETE", "/images/0a1b")
+        assert status == 403
+        assert "'ds01/bob/x:latest' is another user's" in answer
+        assert "image-list" in answer
+        status, _ = bench.send("DELETE", "/images/ds01/alice/y")
+        assert status == 200
+        wanted = "/v1.41/images/prune?filters=%7B%22dangling%22%3A%5B%22false%22%5D%7D"
+        status, answer = bench.send("POST", wanted)
+        assert (status, "image-delete" in answer) == (403, True)
+    assert "DELETE /images/0a1b" not in bench.asked
+    assert bench.asked[-1] == "DELETE /images/ds01/alice/y"
