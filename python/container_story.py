@@ -29,6 +29,7 @@ from _common import (
     run,
     say,
 )
+from _table import plain as printable
 from container_lives import Life, current, lives
 from container_telling import Known, Story, as_object, lines_of
 from containers import SEPARATOR, as_json, from_summary
@@ -213,7 +214,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if story.state != "removed":
         for note in story.notes:
             say("info", note, PROGRAM)
-    print("\n".join(lines_of(story, now)))
+    # A log is what others may have written into.
+    print("\n".join(map(printable, lines_of(story, now))))
     return Exit.OK
 
 

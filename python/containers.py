@@ -97,7 +97,8 @@ def from_summary(entry: Mapping[str, Any]) -> Container:
     labels: Mapping[str, str] = entry.get("Labels") or {}
     engine_name = str((entry.get("Names") or ["/?"])[0]).removeprefix("/")
     return Container(
-        name=labels.get(f"{MLC}.NAME") or engine_name.rpartition(SEPARATOR)[0],
+        # Not the label of mlc's: anybody may write anything into that.
+        name=engine_name.rpartition(SEPARATOR)[0],
         container=engine_name,
         id=str(entry.get("Id", "")),
         # An image may carry labels of mlc's; DS01's own are written by DS01 alone.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from _table import plain as printable
 from containers import SEPARATOR, size_text
 from lifecycle_memory import span
 from lifecycle_words import WHY
@@ -36,7 +37,7 @@ def say(event: Event) -> str:
     except (TypeError, ValueError, KeyError, AttributeError):
         text = others(event)
     # A name in a reason must not rewrite a terminal.
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return printable(text)
 
 
 def others(event: Event, *left_out: str) -> str:

@@ -28,6 +28,7 @@ from _common import (
     program_name,
     run,
 )
+from _table import plain as printable
 from containers import SEPARATOR
 from event_follow import Follower
 from event_reader import EVENTS, GPUS, log_path, read_lines, select
@@ -161,7 +162,7 @@ def row(event: Event) -> str:
     head = (
         f"{clock(event['time'])}  {event['type']:<13} {event.get('user') or '-'!s:<10}"
     )
-    return f"{head} {name_of(event) or '-':<16} {say(event)}".rstrip()
+    return printable(f"{head} {name_of(event) or '-':<16} {say(event)}".rstrip())
 
 
 def follow(

@@ -18,7 +18,7 @@ from typing import Any
 
 from _common import PROJECT_ROOT, Exit, HelperError
 from engine import Engine
-from locked_files import explain
+from locked_files import explain, sync_folder
 from policy import identify_user
 from process_owner import user_name
 
@@ -35,12 +35,14 @@ def archive(
     """
     name = str(details["Name"]).removeprefix("/")
     labels = (details.get("Config") or {}).get("Labels") or {}
-    is_mlc = "aime.mlc.NAME" in labels
+    # The label is anybody's to write: mlc would export another container by it.
+    own = str(labels.get("aime.mlc.NAME", ""))
+    is_mlc = bool(own) and name == f"{own}._.{uid}"
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     target = folder / f"{name}-{stamp}{'.mlc' if is_mlc else ''}.tar"
     with _part(target, uid) as (part, out):
         if is_mlc:
-            _export_mlc(engine, str(labels["aime.mlc.NAME"]), uid, out)
+            _export_mlc(engine, own, uid, out)
             _check_mlc(part)
         else:
             _export(engine, str(details["Id"]), out)
@@ -63,6 +65,8 @@ def _part(target: Path, uid: int) -> Iterator[tuple[Path, int]]:
         finally:
             os.close(out)
         part.rename(target)
+        # The container goes next: the name must be on the disk too.
+        sync_folder(target.parent)
     except OSError as error:
         raise explain(error, "write", part) from error
     finally:

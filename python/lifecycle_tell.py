@@ -5,7 +5,6 @@ site's own programs in hooks.d/lifecycle. Nothing of this can fail the pass.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "lifecycle"
 # What has happened, and is as true when the owner comes.
-_LASTING = frozenset({"stopped", "found-stopped"})
+_LASTING = frozenset({"stopped", "found-stopped", "removed"})
 _SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 # Together, for all programs that are told.
 _PATIENCE_SECONDS = 10.0
@@ -156,21 +155,19 @@ def _start(words: Sequence[str], data: bytes) -> subprocess.Popen[bytes] | None:
     import subprocess  # noqa: PLC0415 - rarely needed
 
     try:
-        child = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        # No pipe: it would have to wait for a program that does not read.
+        with os.fdopen(os.memfd_create("message"), "r+b") as source:
+            source.write(data)
+            source.seek(0)
+            return subprocess.Popen(
+                words,
+                stdin=source,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
     except OSError as error:
         say("warning", f"'{words[0]}' cannot be run: {error.strerror}", PROGRAM)
         return None
-    with contextlib.suppress(OSError):
-        assert child.stdin is not None  # noqa: S101 - it was asked for
-        # Small enough for the pipe: nobody is waited for.
-        child.stdin.write(data)
-        child.stdin.close()
-    return child
 
 
 def _wait(children: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -218,7 +218,7 @@ def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_MODE) -> None:
     try:
         _create(temp, mode, data)
         temp.rename(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise explain(error, "write", path) from error
     finally:
@@ -226,7 +226,8 @@ def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_MODE) -> None:
             temp.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(file)

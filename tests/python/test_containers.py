@@ -60,6 +60,13 @@ def test_a_container_is_read_from_its_labels() -> None:
     assert item.size is None
 
 
+def test_a_name_is_the_engines_and_not_what_a_label_says() -> None:
+    made = entry("a", 1, labels={"aime.mlc.NAME": "b\x1b[2J\nc  9999"})
+    assert from_summary(made).name == "a"
+    made["Names"] = ["/vscode"]
+    assert from_summary(made).name == ""
+
+
 def test_sizes_of_zero_are_left_out_by_the_engine() -> None:
     assert from_summary(entry("a", 1, SizeRootFs=5)).size == 0
     assert from_summary(entry("a", 1, SizeRootFs=5, SizeRw=7)).size == 7

@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,27 @@ def test_a_program_that_fails_or_hangs_is_named(
     assert "20-hangs' took too long" in said
     assert "30-broken' cannot be run" in said
     assert (tmp_path / "good").exists()
+
+
+def test_a_program_that_does_not_read_holds_nobody_up(tmp_path: Path) -> None:
+    hook(tmp_path, "10-deaf", "exit 0")
+    hook(tmp_path, "20-count", f'wc -c > "{tmp_path}/count"')
+    long = replace(MESSAGE, text="x" * 1_000_000)
+    begun = time.monotonic()
+    tell(paths(tmp_path), [long], mail=False)
+    assert time.monotonic() - begun < 5
+    assert int((tmp_path / "count").read_text()) > 1_000_000
+
+
+def test_a_removal_is_told_at_the_next_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").mkdir()
+    monkeypatch.setattr(terminals, "of_user", lambda uid, user: [])
+    gone = replace(MESSAGE, kind="removed", text="it is in '/archive/x.tar'")
+    tell(paths(tmp_path), [MESSAGE, gone], mail=False)
+    left = (tmp_path / f"state/notices/{MESSAGE.uid}").read_text()
+    assert left.count("\n") == 1 and left.endswith("it is in '/archive/x.tar'\n")
 
 
 def test_mail_only_if_the_policy_says_so(

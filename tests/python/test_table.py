@@ -15,5 +15,9 @@ def test_render_pads_by_columns_and_marks_empty_cells() -> None:
     assert table == "NAME  X\n漢字  1\nä     -\n"
 
 
+def test_a_cell_rewrites_no_terminal_and_is_one_line() -> None:
+    assert render(["A"], [["a\x1b[31m\nb\x9bc\u202e"]]) == "A\na?[31m?b?c?\n"
+
+
 def test_render_of_no_rows_is_the_header() -> None:
     assert render(["A", "B"], []) == "A  B\n"
