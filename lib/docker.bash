@@ -98,9 +98,13 @@ docker::remove_image() { # <image>
     docker image rm "$1" > /dev/null 2>&1 || true
 }
 
-# Remove unnamed images of docker::import that nothing uses.
+# Remove unnamed images of docker::import that nothing uses. What was built on one has its label too, and more layers.
 docker::prune_imports() { # <label>
-    docker image prune --force --filter "label=ds01.base=$1" > /dev/null 2>&1 || true
+    local id
+    for id in $(docker images --quiet --no-trunc --filter dangling=true --filter "label=ds01.base=$1" 2> /dev/null); do
+        [[ "$(docker image inspect --format '{{len .RootFS.Layers}}' "${id}" 2> /dev/null)" != 1 ]] \
+            || docker image rm "${id}" > /dev/null 2>&1 || true
+    done
 }
 
 # Does the engine answer this user?

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What tests/run installs, makes, and takes away again: packages, venv, folder, users, engine.
-: "${root:?set by tests/run}" "${fast=}" "${keep=}"
+: "${root:?set by tests/run}" "${fast=}" "${keep=}" "${filter=}"
 
 # What Debian calls the programs that the tests run; `bench::package_of` knows the exceptions.
 readonly BENCH_PROGRAMS=(dockerd docker docker-compose mmdebstrap whiptail jq tmux git sudo dash bats ip pgrep gcc zsh fish mandoc man promtool logrotate cron)
@@ -8,7 +8,10 @@ readonly BENCH_FAST_PROGRAMS=(jq git dash bats pgrep gcc promtool)
 
 bench_dir=
 bench_engine=
-bench_second=()
+# shellcheck disable=SC2034 # for steps.bash
+bench_other=()
+# shellcheck disable=SC2034 # for steps.bash
+bench_helpers=()
 bench_before=
 bench_left=0
 
@@ -198,24 +201,29 @@ bench::start_engine() {
     export DOCKER_HOST
     bench::say "engine of this run: ${DOCKER_HOST}"
     bench::build_base || bench::die 7 'cannot build the base image'
-    bench::start_second
+    # A few tests share one engine, and run one after the other.
+    [[ -n "${filter}" ]] || {
+        bench::start_another bench_other other
+        bench::start_another bench_helpers helpers
+    }
 }
 
-# A second engine with GPUs and homes of its own, so that the tests of the helpers run beside those of the commands. Sets:
-# bench_second, the environment to run them in.
-bench::start_second() {
-    local gpus host users="${bench_dir}/users-second.json"
-    gpus="$("${root}/tests/fake-nvml/build" "${bench_dir}/gpus-second")" || bench::die 7 'cannot build the simulated driver'
+# One more engine with GPUs and homes of its own, so that suites run beside each other. Sets: the array named, to the
+# environment to run one in.
+bench::start_another() { # <array-name> <name>
+    local -n bench_environment="$1"
+    local gpus host users="${bench_dir}/users-$2.json"
+    gpus="$("${root}/tests/fake-nvml/build" "${bench_dir}/gpus-$2")" || bench::die 7 'cannot build the simulated driver'
     "${root}/tests/python/fake_gpus.py" --output "${gpus}/topology.json"
     host="$("${root}/tests/engine/start" --group ds01t-docker --gpus "${gpus}/topology.json" \
-        "${bench_dir}/engine-second" {bench_lock}>&-)" || bench::die 7 'cannot start the second engine'
+        "${bench_dir}/engine-$2" {bench_lock}>&-)" || bench::die 7 'cannot start another engine'
     docker save ds01/debian:bookworm | DOCKER_HOST="${host}" docker load --quiet > /dev/null \
         || bench::die 7 'cannot copy the base image'
-    jq --arg from "${bench_dir}/homes/" --arg to "${bench_dir}/homes-second/" \
+    jq --arg from "${bench_dir}/homes/" --arg to "${bench_dir}/homes-$2/" \
         'map_values(.home |= sub("^\($from)"; $to))' "${BENCH_USERS}" > "${users}"
-    cp --archive -- "${bench_dir}/homes" "${bench_dir}/homes-second"
-    # shellcheck disable=SC2034 # for steps.bash
-    bench_second=("DOCKER_HOST=${host}" "BENCH_GPUS=${gpus}" "BENCH_USERS=${users}")
+    cp --archive -- "${bench_dir}/homes" "${bench_dir}/homes-$2"
+    # shellcheck disable=SC2034 # the caller's array, by reference
+    bench_environment=("DOCKER_HOST=${host}" "BENCH_GPUS=${gpus}" "BENCH_USERS=${users}")
 }
 
 bench::build_base() {

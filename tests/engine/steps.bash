@@ -101,21 +101,45 @@ steps::lint() {
     steps::count checkers "${lint_passed}" "${lint_failed}"
 }
 
-# The tests of the commands.
-steps::bats() {
-    local log="${bench_dir}/bats.log" words=(--formatter tap --timing --print-output-on-failure --tempdir "${bench_dir}/bats/run")
-    local status=0 passed failed skipped
-    printf '\n== bats ==\n'
+# The tests of the commands, in two halves that may run at once: those with terminals, which what the lifecycle tells its
+# users would disturb, with those of the lifecycle; and the others. Sets: bats_terminals, bats_others.
+steps::find_bats() {
+    local file
+    bats_terminals=()
+    bats_others=()
+    for file in tests/bats/*.bats; do
+        if grep -qE 'terminal_start|ds01-lifecycle' "${file}"; then
+            bats_terminals+=("${file}")
+        else
+            bats_others+=("${file}")
+        fi
+    done
+}
+
+# Run tests of the commands. Writes: the log and the status that steps::count_bats reads.
+steps::run_bats() { # <name> <file>...
+    local name="$1" words status=0
+    words=(--formatter tap --timing --print-output-on-failure --tempdir "${bench_dir}/$1/run")
+    shift
+    printf '\n== %s ==\n' "${name}"
+    mkdir -p -- "${bench_dir}/${name}"
     [[ -z "${fast}" ]] || words+=(--filter-tags '!engine')
     [[ -z "${filter}" ]] || words+=(--filter "${filter}")
-    bats "${words[@]}" tests/bats < /dev/null 2>&1 | tee "${log}" || status=$?
+    bats "${words[@]}" "$@" < /dev/null 2>&1 | tee "${bench_dir}/${name}.log" || status=$?
+    printf '%s\n' "${status}" > "${bench_dir}/${name}.status"
+}
+
+# Count what they gave; a run that broke off counts as failed.
+steps::count_bats() { # <name>
+    local log="${bench_dir}/$1.log" status passed failed skipped
+    status="$(cat "${bench_dir}/$1.status" 2> /dev/null || printf 1)"
     skipped="$(grep -c '^ok [0-9].*# skip' "${log}" || true)"
     passed="$(grep -c '^ok [0-9]' "${log}" || true)"
     failed="$(grep -c '^not ok [0-9]' "${log}" || true)"
     passed=$((passed - skipped))
     ((status == 0 || failed > 0)) || failed=1
     ((passed + failed > 0)) || [[ -n "${filter}" ]] || failed=1
-    steps::count bats "${passed}" "${failed}" "${skipped} skipped"
+    steps::count "$1" "${passed}" "${failed}" "${skipped} skipped"
 }
 
 # Run tests of the helpers. Writes: the report and the status that steps::count_pytest reads.
@@ -127,8 +151,7 @@ steps::run_pytest() { # <name> <marks>
     # bats takes a regular expression, pytest words: what only bats understands selects none of its tests.
     [[ -z "${filter}" ]] || words+=(-k "${filter//[^[:alnum:]_]/_}")
     printf '\n== %s ==\n' "$1"
-    # shellcheck disable=SC2154 # set by bench.bash
-    env "${bench_second[@]}" python3 -m pytest "${words[@]}" < /dev/null || status=$?
+    python3 -m pytest "${words[@]}" < /dev/null || status=$?
     printf '%s\n' "${status}" > "${report}.status"
 }
 
@@ -152,23 +175,46 @@ steps::count_pytest() { # <name>
 # The tests of the helpers, those without an engine first.
 steps::both_pytest() {
     steps::run_pytest pytest 'not engine'
-    [[ -n "${fast}" ]] || steps::run_pytest pytest-engine engine
+    [[ -n "${fast}" ]] || steps::run_pytest pytest-engine 'engine and not terminals'
 }
 
-# All suites: the tests of the helpers beside those of the commands, with which they share nothing, the engine included.
-# The output comes one after the other.
+# Run a function with more in the environment.
+steps::with() { # <array-name> <function> <word>...
+    local -n steps_environment="$1"
+    ((${#steps_environment[@]} == 0)) || export "${steps_environment[@]}"
+    "${@:2}"
+}
+
+# All suites, those beside each other with an engine each; they share nothing else. The output comes one after the other.
 steps::suites() {
-    local id
+    local ids=() bats_terminals bats_others
+    steps::find_bats
     # With job control, because a background job without it would ignore Ctrl-C, and so would what the tests start.
     set -m
-    steps::both_pytest > "${bench_dir}/pytest.log" 2>&1 &
-    id=$!
+    if [[ -z "${filter}" ]]; then
+        steps::with bench_helpers steps::both_pytest > "${bench_dir}/pytest.out" 2>&1 &
+        ids+=($!)
+        steps::with bench_other steps::run_bats bats-others "${bats_others[@]}" > "${bench_dir}/bats-others.out" 2>&1 &
+        ids+=($!)
+    fi
     set +m
-    steps::bats
-    wait "${id}" || true
-    cat -- "${bench_dir}/pytest.log"
+    steps::run_bats bats-terminals "${bats_terminals[@]}"
+    # Who is told of an idle container is every terminal of its owner's.
+    [[ -n "${fast}" ]] || steps::run_pytest pytest-terminals terminals
+    if [[ -n "${filter}" ]]; then
+        steps::run_bats bats-others "${bats_others[@]}"
+        steps::both_pytest
+    else
+        wait "${ids[@]}" || true
+        cat -- "${bench_dir}/bats-others.out" "${bench_dir}/pytest.out"
+    fi
+    steps::count_bats bats-terminals
+    steps::count_bats bats-others
     steps::count_pytest pytest
-    [[ -n "${fast}" ]] || steps::count_pytest pytest-engine
+    [[ -n "${fast}" ]] || {
+        steps::count_pytest pytest-engine
+        steps::count_pytest pytest-terminals
+    }
 }
 
 # One line for each suite, then the sum; leaves with the verdict.

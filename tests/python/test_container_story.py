@@ -141,7 +141,7 @@ def test_what_comes_next_and_a_hold(
 ) -> None:
     write([event("created", 100, id=ID)], [])
     coming = Next(
-        "stop", "idle_timeout", NOW + timedelta(minutes=42, seconds=5), "idle"
+        "stop", "idle_timeout", NOW + timedelta(minutes=42, seconds=50), "idle"
     )
     entry = Entry(
         ID,
