@@ -37,6 +37,7 @@ class Target:
     """A running container to look at: `pid` is its first process.
 
     `workspace` is the folder on the host that is /workspace inside, `gpus` its devices.
+    `is_paused`: frozen processes look as if they waited for a disk.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Target:
     shares_network: bool = False
     workspace: str = ""
     gpus: tuple[str, ...] = ()
+    is_paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Watcher:
             shares_network=target.shares_network,
             block=self._block(text),
             files=files,
-            waits=waits,
+            waits=0 if target.is_paused else waits,
             inputs=self._inputs(target.pid),
             gpus=gpus,
         )

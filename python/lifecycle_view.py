@@ -87,7 +87,12 @@ def seen_of(summary: Mapping[str, Any], details: Mapping[str, Any]) -> Seen | No
         "",
     )
     target = Target(
-        item.id, int(now.get("Pid") or 0), item.uid, mode == "host", workspace
+        item.id,
+        int(now.get("Pid") or 0),
+        item.uid,
+        shares_network=mode == "host",
+        workspace=workspace,
+        is_paused=subject.state == "paused",
     )
     return Seen(subject, target)
 

@@ -133,6 +133,11 @@ def test_a_number_that_is_another_process_by_now(proc: Path) -> None:
     assert (sample.cpu, sample.inputs, sample.network) == (None, None, None)
 
 
+def test_a_paused_container_waits_for_no_disk(proc: Path) -> None:
+    target = Target(ID, 41, 1000, is_paused=True)
+    assert Watcher(Inventory(), proc).sample(target, NOW).waits == 0
+
+
 def test_a_container_that_ended(proc: Path) -> None:
     sample = Watcher(Inventory(), proc).sample(Target(ID, 77, 1000), NOW)
     assert sample.cpu is None and sample.inputs is None
