@@ -147,16 +147,26 @@ class Planner:
             raise HelperError(
                 Exit.CONFIG,
                 f"the Dockerfile in '{folder}' is your own: DS01 renders no part of it",
-                "move it away to have one rendered",
+                f"run 'mv {folder}/Dockerfile {folder}/Dockerfile.mine' first to have "
+                "one rendered",
             )
         elif state is State.CLEAN and words.adopt and text is not None:
             text = image_files.adopt(text)
         adopted = image_files.examine(text) is State.ADOPTED
+        if not adopted:
+            # One that was moved away: what was added to it is asked for all the same.
+            old_spec = image_spec.render_again(old_spec)
         taken = image_incoming.take_files(
             self.extras, words.add, words.requirement, Path.cwd()
         )
         base = old_spec.base
         if words.base:
+            if adopted:
+                raise HelperError(
+                    Exit.CONFIG,
+                    f"the Dockerfile in '{folder}' is your own, and names its base",
+                    f"run 'image-update {self.name} --edit' and change its FROM",
+                )
             if not base.framework:
                 raise HelperError(
                     Exit.USAGE,
@@ -166,8 +176,9 @@ class Planner:
                 )
             base = replace(base, version=words.base)
         shared = words.shared or (old_spec.shared and not words.private)
-        if adopted and text is not None and base.image:
-            base = Base(image=image_incoming.base_of(text))
+        if adopted and text is not None:
+            current = lock.base.image if lock else None
+            base = self._adopted_base(text, base, old_spec.architecture, current)
         spec = image_spec.change(
             old_spec,
             add=taken.pip,
@@ -179,6 +190,21 @@ class Planner:
             shared=shared,
         )
         return self._finish(folder, old_spec, spec, text, lock)
+
+    @staticmethod
+    def _adopted_base(
+        text: str, base: Base, architecture: str | None, current: str | None
+    ) -> Base:
+        """Return the base that the user's own Dockerfile names; it may be another."""
+        if base.image:
+            return Base(image=image_incoming.base_of(text))
+        named = image_context.base_of(text)
+        try:
+            image = settle(base, architecture, current=current)[1]
+        except HelperError:
+            # The catalog has it no more, which is no matter where the file tells.
+            image = ""
+        return base if named is None or named == image else Base(image=named)
 
     def _no_source(self) -> HelperError:
         if self.image:
