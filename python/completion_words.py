@@ -10,6 +10,7 @@ import os
 import pwd
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
@@ -100,8 +101,11 @@ def frameworks(command: str, given: Given) -> Iterator[Candidate]:
         newest.setdefault(entry.framework, entry.version)
     yield from ((name, f"newest is {version}") for name, version in newest.items())
     if command.startswith("container-"):
-        with_images = own_images(command, given)
-        yield from ((name, text) for name, text in with_images if "/" not in name)
+        # Without an answer of the engine the catalog's words stand.
+        with suppress(HelperError):
+            for name, text in own_images(command, given):
+                if "/" not in name:
+                    yield name, text
 
 
 def versions(_: str, given: Given) -> Iterator[Candidate]:

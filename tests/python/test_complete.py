@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -163,13 +164,21 @@ def silent_engine(tmp_path: Path) -> Iterator[str]:
         each.close()
 
 
-def test_an_engine_that_never_answers_holds_nobody_up(silent_engine: str) -> None:
+def test_an_engine_that_never_answers_holds_nobody_up(
+    silent_engine: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "root/etc/ds01"
+    folder.mkdir(parents=True)
+    for file in (ROOT / "config").glob("*.*"):
+        if file.is_file():
+            shutil.copy(file, folder)
+    here = {"DOCKER_HOST": silent_engine, "DS01_ROOT": str(tmp_path / "root")}
     for words in (["container-run", ""], ["container", "run", ""]):
-        out, err, took = ask(*words, DOCKER_HOST=silent_engine)
+        out, err, took = ask(*words, **here)
         assert (out, err) == ("", "") and took < 1.5
     # The catalog needs no engine, and is not lost; on a machine that is full of other
     # work an answer may be given up in time, which is right too.
-    tries = [ask("container-run", "x", "", DOCKER_HOST=silent_engine) for _ in range(4)]
+    tries = [ask("container-run", "x", "", **here) for _ in range(4)]
     assert any("Debian\t" in out for out, _, _ in tries)
     assert all(not err and took < 1.5 for _, err, took in tries)
 
