@@ -5,9 +5,10 @@ records, their owners' limits. Only containers that DS01 made are looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from typing import Any
 
 import state
@@ -28,6 +29,9 @@ _FRACTION = re.compile(r"(\.\d{6})\d+")
 # Made from a file that somebody brought: what is in it is in no image that stays.
 _IMPORTED = "mlc-import:"
 _WORKSPACE = "/workspace"
+# The gateway writes it into each container just before it is made.
+_STAMP = "ds01.created"
+_STAMP_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,42 @@ def read(engine: Engine) -> list[Seen]:
     Raises HelperError where the engine does not answer, at any of the questions.
     """
     found = []
+
+    @cache
+    def labels_of(image: str) -> Mapping[str, str] | None:
+        known = engine.image(image)
+        return (
+            None if known is None else (known.get("Config") or {}).get("Labels") or {}
+        )
+
     for summary in engine.containers([MANAGED]):
         details = engine.container(str(summary["Id"]))
         if details is not None:  # removed since it was listed
             seen = seen_of(summary, details)
-            if seen is not None:
+            if seen is not None and not is_foreign(details, labels_of):
                 found.append(seen)
     return found
+
+
+def is_foreign(
+    details: Mapping[str, Any], labels_of: Callable[[str], Mapping[str, str] | None]
+) -> bool:
+    """Has a container DS01's labels only because its image has them?
+
+    Who commits a container gets an image with its labels, and `docker run` past the
+    gateway takes them over. `labels_of` an image is asked only where the time that the
+    gateway wrote is not the time at which the container was made.
+    """
+    labels = (details.get("Config") or {}).get("Labels") or {}
+    stamped, made = moment(labels.get(_STAMP)), moment(details.get("Created"))
+    if stamped and made and abs((made - stamped).total_seconds()) <= _STAMP_SECONDS:
+        return False
+    known = labels_of(str(details.get("Image", "")))
+    if known is None:
+        return True
+    return MANAGED in known and all(
+        labels.get(key) == known.get(key) for key in (_STAMP, MOVED_FROM)
+    )
 
 
 def seen_of(summary: Mapping[str, Any], details: Mapping[str, Any]) -> Seen | None:

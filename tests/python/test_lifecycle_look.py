@@ -15,7 +15,7 @@ from gpu_request import parse_request
 from gpu_types import Inventory
 from gpu_world import POLICY, World, gpu, make_paths, make_policy, me, mig, user
 from lifecycle_types import Term
-from lifecycle_view import moment, seen_of, terms_of
+from lifecycle_view import is_foreign, moment, seen_of, terms_of
 
 LABELS = {
     "ds01.managed": "1",
@@ -74,6 +74,41 @@ def test_what_is_not_to_be_touched_is_not_seen() -> None:
     assert seen_of(summary("proj._.1000-moving"), details()) is None
     # An owner that nobody knows.
     assert seen_of(summary(**{"ds01.uid": "x"}), details()) is None
+
+
+@pytest.mark.parametrize(
+    ("stamp", "image", "foreign"),
+    [
+        ("2026-03-01T08:59:59Z", None, False),  # no image is asked for
+        ("2026-03-01T08:00:00Z", {"ds01.base": "bookworm"}, False),
+        ("2026-03-01T08:00:00Z", {"ds01.managed": "1"}, False),
+        # Of a container that was committed: this one was made past the gateway.
+        (
+            "2026-03-01T08:00:00Z",
+            {"ds01.managed": "1", "ds01.created": "2026-03-01T08:00:00Z"},
+            True,
+        ),
+        ("", {"ds01.managed": "1", "ds01.uid": "1000"}, True),
+        ("2026-03-01T08:00:00Z", None, True),  # what cannot be seen is not touched
+    ],
+)
+def test_labels_that_came_with_the_image_make_no_container_ds01s(
+    stamp: str, image: dict[str, str] | None, *, foreign: bool
+) -> None:
+    stamps = {"ds01.created": stamp} if stamp else {}
+    made = details(
+        Created="2026-03-01T09:00:00Z", Config={"Labels": {**LABELS, **stamps}}
+    )
+    assert is_foreign(made, lambda _: image) is foreign
+
+
+def test_one_that_was_made_anew_on_other_gpus_is_ds01s() -> None:
+    # Its image is a commit of the one before.
+    stamp = {"ds01.managed": "1", "ds01.created": "2026-03-01T08:00:00Z"}
+    moved = {**LABELS, **stamp, "ds01.moved.from": "2" * 64}
+    made = details(Created="2026-03-01T09:00:00Z", Config={"Labels": moved})
+    assert not is_foreign(made, lambda _: stamp)
+    assert not is_foreign(made, lambda _: {**stamp, "ds01.moved.from": "3" * 64})
 
 
 def test_what_holds_a_persons_files_though_it_never_ran() -> None:
