@@ -150,6 +150,9 @@ image::tell_outdated() { # [<container whose packages are in the image now>]
     ((${#names[@]} > 0)) || return 0
     name="$(jq -r .name <<< "${IMAGE_PLAN}")"
     core::warn "made of an older build: $(core::join ', ' "${names[@]}")"
+    # Those of other users, USER/NAME, are theirs to move.
+    mapfile -t names < <(jq -r '.outdated[] | select(contains("/") | not)' <<< "${IMAGE_BUILT}")
+    ((${#names[@]} > 0)) || return 0
     keep+=" ${names[0]}', then run "
     [[ "${names[0]}" != "${1:-}" ]] || keep='run '
     core::hint "to move one, ${keep}'container-remove ${names[0]}' and 'container-create ${names[0]} --image ${name}'; \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,10 +20,14 @@ class Usage:
 
 
 def name_of(summary: Mapping[str, Any]) -> str:
-    """Return a container's name as its user knows it."""
+    """Return a container's name as the caller knows it; USER/NAME of other users."""
     labels = summary.get("Labels") or {}
     names = summary.get("Names") or [str(summary.get("Id", ""))[:12]]
-    return str(labels.get("aime.mlc.NAME") or names[0].lstrip("/"))
+    name = str(labels.get("aime.mlc.NAME") or names[0].lstrip("/"))
+    owner = labels.get("ds01.uid") or str(os.getuid())
+    if owner == str(os.getuid()):
+        return name
+    return f"{labels.get('ds01.user') or owner}/{name}"
 
 
 def usage_of(

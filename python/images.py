@@ -57,7 +57,9 @@ class Image:
     @property
     def shown(self) -> str:
         """The word by which the caller names it."""
-        return self.name if self.mine else "/".join(self.reference.split("/")[1:3])
+        if self.mine:
+            return self.name
+        return self.reference.removeprefix(f"{PREFIX}/").removesuffix(":latest")
 
 
 def read_images(engine: Engine) -> list[Image]:
@@ -276,11 +278,12 @@ def _check_deletable(image: Image, *, force: bool) -> None:
             "run 'image-list' to see which are yours",
         )
     if image.containers and not force:
+        own = [name for name in image.containers if "/" not in name]
+        first = f"run 'container-remove {own[0]}' first, or " if own else ""
         raise HelperError(
             Exit.REFUSED,
             f"image '{image.shown}' is used by {', '.join(image.containers)}",
-            f"run 'container-remove {image.containers[0]}' first, or add '--force': "
-            "the containers stay and work on",
+            f"{first}add '--force': the containers stay and work on",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -67,3 +68,10 @@ def test_only_workshops_are_swept_away(found: dict[str, Any]) -> None:
 def test_such_a_container_uses_its_image_all_the_same() -> None:
     used = custom_containers(Told([container(), WORKSHOP]))
     assert usage_of(used, "1001", "x", "-").containers == ["work"]
+
+
+def test_containers_of_others_are_told_apart() -> None:
+    mine = container(**{"ds01.uid": str(os.getuid())})
+    theirs = container(**{"ds01.uid": "4000", "ds01.user": "bob"})
+    used = custom_containers(Told([theirs, mine]))
+    assert usage_of(used, "1001", "x", "-").containers == ["bob/work", "work"]
