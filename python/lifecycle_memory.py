@@ -20,11 +20,11 @@ at any time: every container counts as just active then.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-import locked_files
 import state
 from _common import HelperError, Paths
 from lifecycle_entries import Action, Doing, Entry, Memory, Next, PassInfo, Warned
@@ -54,6 +54,8 @@ __all__ = [
 
 FILE = "lifecycle.json"
 _LARGEST = 16 << 20
+# Everybody may read it; the folder's group may not write it.
+_MODE = 0o644
 # Passes come each minute, or each five: without one for so long none comes.
 _STALE_SECONDS = 900
 
@@ -201,11 +203,16 @@ _UNUSABLE = (
 
 
 def load(paths: Paths) -> Memory:
-    """Return the document, under the lock of the pass; one that is broken is set aside.
+    """Return the document, under the lock of the pass; one that is broken is set aside,
+    and so is one that somebody else has put there: it decides what is stopped.
 
     Raises HelperError where the file cannot be read at all.
     """
     path = path_of(paths)
+    owner = _owner(path)
+    if owner not in {None, 0, os.geteuid()}:
+        state.set_aside(path, f"it is of the user with the number {owner}", paths)
+        return Memory()
     try:
         raw = state.read_document(path)
         return Memory() if raw is None else parse(raw)
@@ -217,13 +224,20 @@ def load(paths: Paths) -> Memory:
     return Memory()
 
 
+def _owner(path: Path) -> int | None:
+    try:
+        return path.lstat().st_uid
+    except OSError:
+        return None
+
+
 def save(paths: Paths, memory: Memory) -> None:
     """Write the document, on the disk when this returns; only the pass calls it."""
     with state.state_lock(paths):
         state.write_document(
             path_of(paths),
             to_json(memory),
-            locked_files.PUBLIC_MODE,
+            _MODE,
             compact=True,
             largest=_LARGEST,
         )

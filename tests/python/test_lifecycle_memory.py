@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -59,6 +60,28 @@ def paths(tmp_path: Path) -> Paths:
     for name in ("etc", "state/container-metadata", "log"):
         (tmp_path / name).mkdir(parents=True)
     return Paths(tmp_path / "etc", tmp_path / "state", tmp_path / "log")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.parametrize("kind", ["file", "link", "fifo"])
+def test_a_document_that_somebody_else_made_decides_nothing(
+    paths: Paths, capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
+    save(paths, Memory(PassInfo(NOW)))
+    file = path_of(paths)
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert load(paths).last.at == NOW
+    kept = file.rename(paths.log / "kept")
+    if kind == "file":
+        file.write_bytes(kept.read_bytes())
+    elif kind == "link":
+        file.symlink_to(kept)
+    else:
+        os.mkfifo(file)
+    os.chown(file, 1001, -1, follow_symlinks=False)
+    assert load(paths) == Memory()
+    assert "it is of the user with the number 1001" in capfd.readouterr().err
+    assert not os.path.lexists(file) and list(file.parent.glob("*.corrupt-*"))
 
 
 def test_what_is_written_is_read_again(paths: Paths) -> None:
