@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from _common import Exit, HelperError
+from activity import MOST_SECONDS
 from lifecycle_memory import Memory, PassInfo
 
 # A clock that differs by more from the time since boot was set.
@@ -18,6 +19,11 @@ _LONGEST_TICK = 300.0
 def whole(moment: datetime) -> datetime:
     """Return a moment in whole milliseconds, as it is written and read again."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def unwatched(gap: float) -> float:
+    """Return the seconds since the last pass if passes are missing, else 0."""
+    return gap if gap > MOST_SECONDS else 0.0
 
 
 class ClockError(HelperError):

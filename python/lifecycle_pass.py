@@ -143,7 +143,8 @@ class Pass:
             report.memory = replace(report.memory, last=skipped)
             return
         rebooted = last.at is not None and last.boot != info.boot
-        moment = Moment(now, clock.tick_of(last, gap), rebooted)
+        tick, away = clock.tick_of(last, gap), clock.unwatched(gap)
+        moment = Moment(now, tick, rebooted, away)
         policy = snapshot.policy.lifecycle
         for subject in snapshot.subjects:
             known = memory.containers.get(subject.container)

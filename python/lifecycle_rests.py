@@ -134,6 +134,10 @@ def _remove(  # noqa: PLR0917 - the parts of a decision
         if item.rule == rule and item.at >= due - notice - early
     )
     notices: tuple[Notice, ...] = ()
+    if told and moment.unwatched:
+        # While the server was off nobody could save anything: the time goes on now.
+        away = timedelta(seconds=moment.unwatched)
+        told = (*told[:-1], replace(told[-1], due=told[-1].due + away))
     if told:
         due = max(due, told[-1].due)
         if due <= now and entry.doing is None and act is None:

@@ -99,12 +99,14 @@ class Moment:
     """When this pass is, and how it stands to the others.
 
     `tick` are the seconds since the last pass, `rebooted` if the server was started
-    anew in between.
+    anew in between. `unwatched` are the seconds in which no pass ran, though some
+    should have: the server may have been off.
     """
 
     now: datetime
     tick: float = 60.0
     rebooted: bool = False
+    unwatched: float = 0.0
 
 
 @dataclass(frozen=True)

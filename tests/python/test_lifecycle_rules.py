@@ -399,6 +399,21 @@ def test_nothing_is_removed_before_its_notice_is_over() -> None:
     assert _watch(kept, Lifecycle(), 40 * DAY)[-1] == (20 * DAY, f"remove {rule}")
 
 
+def test_while_the_server_is_off_no_notice_runs_down() -> None:
+    policy, subject = Lifecycle(), _stopped(7 * DAY)
+    first = decide(subject, None, policy, Moment(at(6 * DAY + HOUR)))
+    assert len(first.notices) == 1
+    # An hour later it goes off, and comes back long after the time.
+    moment = Moment(at(9 * DAY), rebooted=True, unwatched=3 * DAY - 2 * HOUR)
+    back = decide(subject, first.entry, policy, moment)
+    assert back.act is None and back.entry.next is not None and not back.notices
+    assert since(back.entry.next.at) == 9 * DAY + 23 * HOUR
+    before = decide(subject, back.entry, policy, Moment(at(9 * DAY + 22 * HOUR)))
+    assert before.act is None and before.notices == ()
+    after = decide(subject, before.entry, policy, Moment(at(9 * DAY + 23 * HOUR)))
+    assert after.act is not None and after.act.action == "remove"
+
+
 def test_a_container_that_ran_in_between_is_announced_anew() -> None:
     policy = Lifecycle()
     subject = _stopped(7 * DAY)
