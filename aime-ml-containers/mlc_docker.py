@@ -98,6 +98,11 @@ def ended(child: subprocess.Popen[bytes], patience: float = 0) -> Iterator[None]
         raise
 
 
+def shows_progress() -> bool:
+    """Is there somebody to see how far long work is: a person, or a gauge?"""
+    return sys.stderr.isatty() or os.environ.get("MLC_PROGRESS") == "lines"
+
+
 def run(
     words: Sequence[str],
     *,
@@ -110,7 +115,7 @@ def run(
     With show its progress goes to the terminal. Patience is how many seconds a signal
     to mlc leaves the child to end by itself (for calls that must not be cut in two).
     """
-    visible = show and sys.stderr.isatty()
+    visible = show and shows_progress()
     child = start(
         words,
         stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,

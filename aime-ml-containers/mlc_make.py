@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import secrets
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -179,7 +178,7 @@ def prepare(order: Order, base: dict[str, Any]) -> None:
         base_user=(base.get("Config") or {}).get("User") or "",
         former=order.former_uid,
     )
-    if sys.stderr.isatty():
+    if docker.shows_progress():
         say("info", f"preparing the image '{order.image}' (slow the first time only)")
     done = docker.run(
         build_words(order.prepared, dict(os.environ)), stdin=text.encode("utf-8")

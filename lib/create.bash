@@ -180,7 +180,32 @@ create::_offer_base() {
             || status=$?
         ((status == 0)) || menu::left
     fi
-    "${PROJECT_ROOT}/bin/image-base" >&2 || exit
+    if menu::has_gauge; then
+        menu::work "Base image" create::_gauge_lines "${PROJECT_ROOT}/bin/image-base" > /dev/null || exit
+    else
+        "${PROJECT_ROOT}/bin/image-base" >&2 || exit
+    fi
+}
+
+# Turn what mlc and docker say while a container is made into what menu::work shows: of an image that is fetched, how
+# many of its layers are here; the rest has no measure.
+create::_gauge_lines() {
+    local line text='making the container' layers=0 here=0
+    printf '0 %s\n' "${text}"
+    while IFS= read -r line; do
+        case "${line}" in
+            *': Pulling fs layer') layers=$((layers + 1)) ;;
+            *': Pull complete' | *': Already exists') here=$((here + 1)) ;;
+            *': info: '*) text="${line#*: info: }" ;;
+            *) continue ;;
+        esac
+        ((here <= layers)) || layers="${here}"
+        if [[ "${text}" == fetching* && "${layers}" -gt 0 ]]; then
+            printf '%s %s: %s of %s layers\n' "$((here * 90 / layers))" "${text}" "${here}" "${layers}"
+        else
+            printf '%s %s\n' "$((layers > 0 ? 90 : 10))" "${text}"
+        fi
+    done
 }
 
 # Run one mlc command that makes the container CREATE[name], so that an interruption at any moment, even kill -9, leaves
@@ -206,7 +231,13 @@ create::guarded() { # <word>...
     previous="$(jq -r .previous <<< "${json}")"
     [[ "${previous}" != abandoned ]] || create::_clear_remains "${engine_name}"
     core::make_temp
-    mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
+    if menu::has_gauge; then
+        MLC_PROGRESS=lines menu::work "Container '${CREATE[name]}'" create::_gauge_lines \
+            mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
+        trap 'exit 130' INT
+    else
+        mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
+    fi
     ((status < 128)) || exit "${status}"
     json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || {
         create::_explain

@@ -49,6 +49,13 @@ image::plan() { # <create|update> <word>...
 # fails; then all is as it was. Sets: IMAGE_BUILT.
 image::build() { # [<word of image_build>...]
     local status=0 reader progress
+    if menu::has_gauge; then
+        menu::work "Image '$(jq -r .name <<< "${IMAGE_PLAN}")'" image::_gauge_lines image::_build "$@" || status=$?
+        IMAGE_BUILT="${IMAGE_ANSWER}"
+        ((status != EXIT_LEFT)) || core::info "the build was ended; nothing of it stays"
+        ((status == 0)) || exit "${status}"
+        return 0
+    fi
     core::on_exit image::_end_line
     exec {progress}> >(image::_progress)
     reader=$!
@@ -58,6 +65,22 @@ image::build() { # [<word of image_build>...]
     wait "${reader}" 2> /dev/null || true
     ((status != EXIT_LEFT)) || core::info "the build was ended; nothing of it stays"
     ((status == 0)) || exit "${status}"
+}
+
+# Build, with the steps among what is said on stderr.
+image::_build() { # <word>...
+    image::governed image_build --stage "${IMAGE_STAGE}" "$@" 3>&2
+}
+
+# Turn the steps of a build into what menu::work shows.
+image::_gauge_lines() {
+    local line at count
+    printf '0 the build begins\n'
+    while IFS= read -r line; do
+        [[ "${line}" =~ ^step\ ([0-9]+)/([1-9][0-9]*)\ (.*) ]] || continue
+        at="${BASH_REMATCH[1]}" count="${BASH_REMATCH[2]}"
+        printf '%s step %s of %s: %s\n' "$(((at - 1) * 100 / count))" "${at}" "${count}" "${BASH_REMATCH[3]}"
+    done
 }
 
 # Show the steps of a build as they come: one line that changes on a terminal, a line each otherwise.

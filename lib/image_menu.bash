@@ -16,6 +16,7 @@ image::ask_missing() {
     core::is_interactive || core::missing "$(core::join ' and ' "${missing[@]}")"
     menu::walk "${steps[@]}" || status=$?
     ((status == 0)) || menu::left
+    core::info "the same in one line: $(image::command_line)"
 }
 
 # Ask for everything, step by step.

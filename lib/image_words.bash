@@ -71,16 +71,28 @@ image::is_name() { # <name>
 
 # Print the command line that asks for the same.
 image::command_line() {
-    local words=(image-create "${IMAGE[name]}") line=() key item
+    local words=(image-create "${IMAGE[name]}") line=() plain=() key item
     for key in framework version from arch dockerfile project; do
         [[ -z "${IMAGE[${key}]}" ]] || words+=("--${key}" "${IMAGE[${key}]}")
     done
     for item in "${IMAGE_TIERS[@]}"; do words+=(--tier "${item}"); done
     [[ -z "${IMAGE[no_tiers]}" ]] || words+=(--no-tiers)
     for item in "${IMAGE_TYPES[@]}"; do words+=(--type "${item}"); done
-    ((${#IMAGE_PIP[@]} == 0)) || words+=(--packages "${IMAGE_PIP[*]}")
+    for item in "${IMAGE_PIP[@]}"; do
+        # One with a blank or a marker inside stands alone.
+        if [[ "${item}" == *[[:space:]\;]* ]]; then
+            words+=(--packages "${item}")
+        else
+            plain+=("${item}")
+        fi
+    done
+    ((${#plain[@]} == 0)) || words+=(--packages "${plain[*]}")
     ((${#IMAGE_SYSTEM[@]} == 0)) || words+=(--system "${IMAGE_SYSTEM[*]}")
+    for item in "${IMAGE_REQUIREMENTS[@]}"; do words+=(--requirements "${item}"); done
+    for item in "${IMAGE_PIP_OPTIONS[@]}"; do words+=("--pip-option=${item}"); done
     [[ -z "${IMAGE[shared]}" ]] || words+=(--shared)
+    [[ -z "${IMAGE[no_build]}" ]] || words+=(--no-build)
+    [[ -z "${IMAGE[dry_run]}" ]] || words+=(--dry-run)
     for item in "${words[@]}"; do
         [[ "${item}" =~ ^[A-Za-z0-9_.,:/@%+=-]+$ ]] || item="${item@Q}"
         line+=("${item}")

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # Questions to a person: the only file that names whiptail. Every question returns its answer on stdout and the status
 # 0 (chosen), 1 (Cancel: go back) or 255 (Esc: leave). Without whiptail the same questions are plain numbered prompts.
-: "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_LEFT:?}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_QUIET?}" "${CORE_TEMP?}" "${EXIT_LEFT:?}"
 
-# What `menu::walk` sets: the word on the button that goes back.
+# What `menu::walk` sets: the word on the button that goes back; that a person was asked.
 MENU_BACK=Cancel
+MENU_ASKED=
 # What menu::_fit and menu::_set_text set.
 MENU_ROWS=() MENU_TEXT='' MENU_BOX=() MENU_SCROLL=()
 
@@ -184,6 +185,7 @@ menu::_set_text() { # <text>
 # Ask yes or no; the default is No.
 menu::confirm() { # <title> <text>
     local answer
+    MENU_ASKED=yes
     if ! menu::_has_whiptail; then
         printf '%s\n%s [y/N]: ' "$1" "$2" >&2
         IFS= read -r answer || return 255
@@ -208,15 +210,20 @@ menu::message() { # <title> <text>
 # 2 (there was nothing to ask: go on in the same direction) or 255 (leave). Returns: 0, or 1 or 255 when the person left.
 # A step may be a walk itself: back from its first step is back to the step before it.
 menu::walk() { # <step>...
-    local steps=("$@") at=0 direction=1 status first="${MENU_BACK}" MENU_BACK
+    local steps=("$@") at=0 direction=1 status i first="${MENU_BACK}" asked=() MENU_BACK
+    MENU_ASKED=yes
     while ((at < ${#steps[@]})); do
-        ((at == 0)) && MENU_BACK="${first}" || MENU_BACK=Back
+        MENU_BACK="${first}"
+        for ((i = 0; i < at; i++)); do
+            [[ -z "${asked[i]}" ]] || MENU_BACK=Back
+        done
         status=0
         "${steps[at]}" || status=$?
+        asked[at]=yes
         case "${status}" in
             0) direction=1 ;;
             1) direction=-1 ;;
-            2) ;;
+            2) asked[at]='' ;;
             *) return 255 ;;
         esac
         at=$((at + direction))
@@ -224,56 +231,50 @@ menu::walk() { # <step>...
     done
 }
 
-# Find a folder of the person's, beginning at one that is there. Prints: its path.
-menu::folder() { # <title> <folder>
-    menu::_browse folder "$@"
+# Has a dialogue led here, and can a gauge be shown of what follows?
+menu::has_gauge() {
+    [[ -n "${MENU_ASKED}" && -z "${CORE_QUIET}" ]] && core::is_interactive && menu::_has_whiptail
 }
 
-# Find a file of the person's, beginning in a folder that is there. Prints: its path.
-menu::file() { # <title> <folder> [<ending of the names that are offered>]
-    menu::_browse file "$@"
+# Do long work that a dialogue led to, with a gauge on the screen meanwhile; Ctrl-C is the work's. What it says on stderr
+# goes through <lines>, a function that makes lines `PERCENT TEXT` of it, and is told afterwards without what is progress
+# only. Returns: the work's status, 130 if it was interrupted.
+menu::work() { # <title> <lines> <word>...
+    local title="$1" lines="$2" status=0 reader said interrupted=''
+    shift 2
+    core::make_temp
+    exec {said}> >(trap '' INT && tee -- "${CORE_TEMP}/said" | "${lines}" | menu::_gauge "${title}")
+    reader=$!
+    trap 'interrupted=yes' INT
+    "$@" 2>&"${said}" || status=$?
+    exec {said}>&-
+    wait "${reader}" 2> /dev/null || true
+    trap - INT
+    [[ -z "${interrupted}" ]] || status="${EXIT_LEFT}"
+    grep -vE '^(step [0-9]+/|[0-9a-f]{12}: |Digest: |Status: |[a-z -]+: info: (fetching|preparing|building) )' \
+        "${CORE_TEMP}/said" >&2 || true
+    return "${status}"
 }
 
-menu::_browse() { # <folder|file> <title> <folder> [<ending>]
-    local kind="$1" title="$2" here path items answer status
-    here="$(cd -- "$3" && pwd -P)" || return
+# Show lines `PERCENT TEXT` from stdin as a gauge, with the seconds, until they end.
+menu::_gauge() { # <title>
+    local size
+    read -ra size <<< "$(menu::_size 1)"
+    # The lines that the text has at first are all that it is given.
+    menu::_gauge_words | menu::_whiptail --title "$1" --gauge -- $'It begins.\n \n ' 10 "${size[1]}" 0 || true
+}
+
+menu::_gauge_words() {
+    local line='' percent=0 text='' began="${SECONDS}" status
     while true; do
-        items=()
-        [[ "${kind}" == file ]] || items+=(. "take this folder")
-        items+=(.. "the folder above")
-        if [[ "${kind}" == file ]]; then
-            for path in "${here%/}"/*"${4:-}"; do
-                [[ ! -f "${path}" || ! -r "${path}" ]] || items+=("${path##*/}" "")
-            done
-        fi
-        for path in "${here%/}"/*/; do
-            [[ -d "${path}" && -x "${path}" ]] || continue
-            path="${path%/}"
-            items+=("${path##*/}/" "")
-        done
-        items+=(+ "type a path")
         status=0
-        answer="$(menu::select "${title}" "${here}" "${items[@]}")" || status=$?
-        ((status == 0)) || return "${status}"
-        case "${answer}" in
-            .) printf '%s\n' "${here}" && return 0 ;;
-            ..) here="$(dirname -- "${here}")" ;;
-            +)
-                answer="$(menu::input "${title}" "Path of the ${kind}:" "${here%/}/")" || status=$?
-                ((status != 255)) || return 255
-                ((status == 0)) || continue
-                [[ "${answer}" != '~'* ]] || answer="${HOME}${answer#\~}"
-                if [[ -d "${answer}" && -x "${answer}" ]]; then
-                    here="$(cd -- "${answer}" && pwd -P)"
-                elif [[ "${kind}" == file && -f "${answer}" && -r "${answer}" ]]; then
-                    printf '%s\n' "$(realpath -s -- "${answer}")" && return 0
-                else
-                    menu::message "${title}" "There is no ${kind} '${answer}' that you can use." || return
-                fi
-                ;;
-            */) here="${here%/}/${answer%/}" ;;
-            *) printf '%s\n' "${here%/}/${answer}" && return 0 ;;
-        esac
+        IFS= read -r -t 0.5 line || status=$?
+        ((status == 0 || status > 128)) || break
+        ((status != 0)) || percent="${line%% *}" text="${line#* }"
+        # Whiptail keeps all keys from the terminal, though a gauge looks at none: Ctrl-C is given back.
+        stty isig intr ^C 2> /dev/null < /dev/tty || true
+        printf 'XXX\n%s\n%s\n \n%s s. Ctrl-C ends it cleanly.\nXXX\n' "${percent}" "${text:0:70}" \
+            "$((SECONDS - began))"
     done
 }
 

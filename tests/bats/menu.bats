@@ -12,6 +12,7 @@ shopt -s inherit_errexit
 PROJECT_ROOT=$1 COMMAND_NAME=ask
 source "$1/lib/core.bash"
 source "$1/lib/menu.bash"
+source "$1/lib/menu_files.bash"
 colour='' fruits='' word=''
 colour() { colour="$(menu::select --default "${colour}" Colour "Which one?" red "like a rose" blue "$(printf 'x%.0s' {1..200})" grün "wie Gras")"; }
 nothing() { return 2; }
