@@ -197,7 +197,7 @@ def list_rows(
     rows = []
     for item in containers:
         row = [
-            item.name,
+            item.name or item.container,
             item.framework,
             item.state,
             age(now.timestamp() - item.created),

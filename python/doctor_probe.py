@@ -130,6 +130,8 @@ def read_folder(path: Path) -> facts.FolderFacts:
         with contextlib.suppress(OSError):
             kept = entry.stat(follow_symlinks=False)
             shared = entry.name.endswith((".json", ".jsonl", ".log", ".lock"))
+            # The pass alone writes what it decides by.
+            shared = shared and entry.name != lifecycle_memory.FILE
             all_of_group = kept.st_gid == found.st_gid and kept.st_mode & 0o020
             if stat.S_ISREG(kept.st_mode) and shared and not all_of_group:
                 problem = problem or path / entry.name

@@ -567,6 +567,8 @@ def test_rights_of_a_folder(tmp_path: Path) -> None:
     (folder / "b.lock").write_text("")
     (folder / "b.lock").chmod(0o644)
     assert doctor_probe.read_folder(folder).problem == folder / "b.lock"
+    (folder / "b.lock").rename(folder / "lifecycle.json")
+    assert doctor_probe.read_folder(folder).problem is None
 
 
 def test_documents_that_cannot_be_used(tmp_path: Path) -> None:
