@@ -130,6 +130,14 @@ install::close() {
         *":${LAYOUT[bin]}:"*) core::hint "run 'container --help' to see the commands" ;;
         *) core::hint "add '${LAYOUT[bin]}' to your PATH, then run 'container --help'" ;;
     esac
+    install::hint_zsh
+}
+
+# zsh looks for completion in the system's folders only, unless it is told to.
+install::hint_zsh() {
+    local folder="${LAYOUT[bin]%/bin}/share/zsh/site-functions"
+    [[ "${SHELL:-}" == */zsh && -d "${folder}" && "${folder}" != /usr/local/share/* && "${folder}" != /usr/share/* ]] || return 0
+    core::hint "for completion in zsh, put 'fpath=(${folder@Q} \$fpath)' before 'compinit' in ~/.zshrc"
 }
 
 main "$@"

@@ -19,6 +19,12 @@ nothing() { return 2; }
 fruits() { fruits="$(menu::checklist Fruits "Which ones?" apple "round" on pear "not round" off)"; }
 word() { word="$(menu::input Word "A word:" "${word:-none}")"; }
 many() { colour="$(menu::select Many "Which one?" $(for i in $(seq 400); do printf 'entry-%s text-%s ' "$i" "$i"; done))"; }
+file() { word="$(menu::file File "${HOME}" .tar)"; }
+inner() { menu::walk fruits word; }
+lines() { while IFS= read -r line; do line="${line#step }" && printf '%s\n' "${line/\/100/}"; done; }
+work() { sleep "$1"; printf 'step 30/100 of the first part\n' >&2; sleep 2; printf 'ask: warning: told afterwards\n' >&2; return "$2"; }
+gauge() { MENU_ASKED=yes; trap 'rm -rf "${CORE_TEMP}"' EXIT; menu::work Title lines work 1 "$1"; }
+gauge_done() { gauge 0; }
 folder() { word="$(menu::folder Folder "$2")"; }
 status=0
 menu::walk ${2:-colour nothing fruits word} || status=$?
@@ -124,13 +130,84 @@ without_whiptail() {
     [[ "$(answer)" == *"word=$(cd "${HOME}" && pwd -P)/data sets" ]]
 }
 
+@test "menu: a file is found by walking through folders, or by its path" {
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    mkdir -p "${HOME}/-odd folder"
+    touch "${HOME}/-odd folder/ä b.tar" "${HOME}/-odd folder/other.txt" "${HOME}/other.txt"
+    ask file
+    wait_for 10 terminal_shows '-odd folder/'
+    terminal_keys Down Enter
+    wait_for 10 terminal_shows 'ä b.tar'
+    ! terminal_shows other.txt || false
+    terminal_keys Down Enter
+    [[ "$(answer)" == *"word=$(cd "${HOME}" && pwd -P)/-odd folder/ä b.tar" ]]
+    terminal_stop
+    rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+    ask file
+    wait_for 10 terminal_shows 'type a path'
+    terminal_keys End Enter
+    wait_for 10 terminal_shows 'Path of the file:'
+    terminal_keys C-u nowhere Enter
+    wait_for 10 terminal_shows "There is no file 'nowhere'"
+    terminal_keys Enter
+    wait_for 10 terminal_shows 'type a path'
+    terminal_keys End Enter
+    wait_for 10 terminal_shows 'Path of the file:'
+    terminal_keys other.txt Enter
+    [[ "$(answer)" == *"word=$(cd "${HOME}" && pwd -P)/other.txt" ]]
+}
+
+@test "menu: a walk within a walk leads back to the step before it, and Cancel stands where nothing was asked yet" {
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    ask 'nothing colour inner'
+    wait_for 10 terminal_shows 'Which one?'
+    terminal_shows '<Cancel>'
+    terminal_keys Down Enter
+    wait_for 10 terminal_shows 'Which ones?'
+    terminal_shows '<Back>'
+    terminal_keys Tab Tab Enter
+    wait_for 10 terminal_shows 'Which one?'
+    terminal_keys Enter
+    wait_for 10 terminal_shows 'Which ones?'
+    terminal_keys Enter
+    wait_for 10 terminal_shows 'A word:'
+    terminal_keys Enter
+    [[ "$(answer)" == 'status=0 colour=blue fruits=apple word=none' ]]
+}
+
+@test "menu: a gauge shows how far long work is, and tells afterwards what was said" {
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    terminal_start_and_stay bash -c '"$0" "$@" > "${OUT}"' "${BATS_TEST_TMPDIR}/ask" "${ROOT}" gauge_done
+    wait_for 10 terminal_shows 'of the first part'
+    terminal_shows '30%'
+    terminal_shows 'Ctrl-C ends it'
+    ! terminal_shows 'told afterwards' || false
+    wait_for 10 terminal_shows 'ask: warning: told afterwards'
+    ! terminal_shows 'step 30' || false
+    [[ "$(answer)" == 'status=0 '* ]]
+}
+
+@test "menu: Ctrl-C ends the work behind a gauge, and leaves the terminal as it was" {
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    terminal_start_and_stay bash -c 'stty -g > "$0.before"; "$0" "$@" > "${OUT}"; stty -g > "$0.after"' \
+        "${BATS_TEST_TMPDIR}/ask" "${ROOT}" gauge_done
+    wait_for 10 terminal_shows 'of the first part'
+    terminal_keys C-c
+    wait_for 10 test -s "${BATS_TEST_TMPDIR}/ask.after"
+    [[ "$(< "${OUT}")" == 'status=255 '* ]]
+    diff "${BATS_TEST_TMPDIR}/ask.before" "${BATS_TEST_TMPDIR}/ask.after"
+    ! terminal_shows '┌' || false
+}
+
 @test "menu: without whiptail the same questions are plain prompts" {
     local path
     path="$(without_whiptail)"
     run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< $'9\n2\n2\n\nhello'
     [[ "${output}" == 'status=0 colour=blue fruits=apple+pear word=hello' ]]
     [[ "${stderr}" == *"'9' is not one of the numbers"* ]]
-    # An empty line goes back from a list, `-` from a check list; the end of the input leaves.
+    # An empty line goes back from a list, `-` from a check list and a line of text; the end of the input leaves.
     run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< $'1\n-\n2\n1\n'
     [[ "${output}" == 'status=255 colour=blue fruits= word=' ]]
+    run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< $'1\n\n-\n2\n\nlast'
+    [[ "${output}" == 'status=0 colour=red fruits=apple+pear word=last' ]]
 }
