@@ -133,6 +133,12 @@ image::has_changes() {
     jq -e '.dockerfile_diff != "" or (.lock_changes | length) > 0' <<< "${IMAGE_PLAN}" > /dev/null
 }
 
+# Was the image built from this very source, with these versions? Sets: IMAGE_BUILT, if so.
+image::is_up_to_date() {
+    ! image::has_changes && jq -e '.previous.is_same == true' <<< "${IMAGE_PLAN}" > /dev/null || return 1
+    IMAGE_BUILT="$(jq -c '{reference, id: .previous.id, built: false, outdated: []}' <<< "${IMAGE_PLAN}")"
+}
+
 # Print what was built as JSON.
 image::print_json() {
     jq -cn --argjson plan "${IMAGE_PLAN}" --argjson built "${IMAGE_BUILT}" \

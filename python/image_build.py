@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import os
 import signal
 import sys
@@ -25,38 +24,15 @@ import image_source as source
 import image_workshop
 import settings
 from _common import Exit, HelperError, print_json, program_name, run, say
+from build_turn import hold
 from engine import Engine
 from event_log import append_event
-from image_docker import PROGRAM, Build, Built, state_folder
+from image_docker import PROGRAM, Build, Built
 from image_finish import look_into, name_it, sweep, warnings_of
 from image_stage import Plan, read_stage
 from image_usage import containers_of
 
 _MADE_BY = ("image-create", "image-update", "container-save")
-
-
-@contextlib.contextmanager
-def alone(plan: Plan) -> Iterator[None]:
-    """Hold the lock of an image's builds; raises HelperError(REFUSED) if taken."""
-    folder = state_folder() / "builds"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = os.open(folder / f"{plan.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(file, 20, 0).decode(errors="replace").strip() or "?"
-            raise HelperError(
-                Exit.REFUSED,
-                f"image '{plan.name}' is being built already (process {holder})",
-                f"wait for it, or see what it does with 'ps -fp {holder}'",
-            ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, str(os.getpid()).encode(), 0)
-        yield
-        os.ftruncate(file, 0)
-    finally:
-        os.close(file)
 
 
 def _log_event(event: str, plan: Plan, **fields: Any) -> None:
@@ -143,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     plan = read_stage(words.stage)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGHUP, _leave)
-    with alone(plan):
+    with hold(plan.name):
         if words.no_build:
             _write_source(plan, words.stage, None)
             value = {"reference": plan.reference, "id": None, "folder": plan.folder}

@@ -22,6 +22,7 @@ from pathlib import Path
 import image_lock
 import image_workshop
 from _common import Exit, HelperError, say
+from build_turn import state_folder
 from engine import Engine
 from image_builder import find_client
 from image_finish import ensure_uv
@@ -45,13 +46,6 @@ class Built:
     id: str
     log: Path
     seconds: float
-
-
-def state_folder() -> Path:
-    """Return the folder of logs and locks, below XDG_STATE_HOME."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    root = Path(base) if base.startswith("/") else Path.home() / ".local/state"
-    return root / "ds01"
 
 
 class Build:

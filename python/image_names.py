@@ -36,9 +36,14 @@ IMAGE = re.compile(
 )
 
 
+def is_name(text: str) -> bool:
+    """May a custom image be called so?"""
+    return len(text) <= _LONGEST and _NAME.fullmatch(text) is not None
+
+
 def check_name(text: str) -> str:
     """Return the name of a custom image; raises HelperError(USAGE) with the rule."""
-    if len(text) <= _LONGEST and _NAME.fullmatch(text):
+    if is_name(text):
         return text
     close = _UNFIT.sub("-", text.lower()).strip("-")[:_LONGEST].strip("-")
     hint = f"{NAME_RULE}, such as '{close or 'my-image'}'"

@@ -207,6 +207,13 @@ class Planner:
         return base if named is None or named == image else Base(image=named)
 
     def _no_source(self) -> HelperError:
+        if self.image and self.label_source == "-":
+            return HelperError(
+                Exit.NOT_FOUND,
+                f"image '{self.name}' is a copy of a container: it has no source",
+                f"make a container of it with 'container-create NAME --image "
+                f"{self.name}' and save that anew",
+            )
         if self.image:
             return HelperError(
                 Exit.NOT_FOUND,

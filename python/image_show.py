@@ -128,7 +128,9 @@ def _page(
         ]
         if image.outdated:
             lines.append(("older build", ", ".join(image.outdated)))
-    lines.append(("source", str(folder) if folder else "none that you can read"))
+    is_copy = image is not None and image.source == "-"
+    none = "none: it is a copy of a container" if is_copy else "none that you can read"
+    lines.append(("source", str(folder) if folder else none))
     page = "".join(f"{key:<12} {value}\n" for key, value in lines)
     spec = _text(folder, source.SPEC)
     if spec:

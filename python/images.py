@@ -22,10 +22,11 @@ import image_source
 import settings
 from _common import Exit, HelperError, nearest, print_json, program_name, run, say
 from _table import render
+from build_turn import hold
 from engine import Engine, reason
 from event_log import append_event
 from image_labels import Labels, decode
-from image_names import PREFIX, owner_part
+from image_names import PREFIX, is_name, owner_part
 from image_usage import custom_containers, usage_of
 from process_owner import user_name
 
@@ -248,10 +249,13 @@ def do_delete(words: argparse.Namespace, engine: Engine) -> int:
     told += [{"name": n, "reference": ""} for n in sources if not _named(n, chosen)]
     removed: list[str] = []
     if not words.dry_run:
-        for image in chosen.values():
-            _delete(engine, image)
-        for name, folder in sources.items():
-            removed += image_source.remove(name, folder)
+        with contextlib.ExitStack() as turns:
+            for name in sorted({it.name for it in chosen.values()} | set(sources)):
+                turns.enter_context(hold(name))
+            for image in chosen.values():
+                _delete(engine, image)
+            for name, folder in sources.items():
+                removed += image_source.remove(name, folder)
     outcome = {
         "deleted": told,
         "containers": sorted({c for it in chosen.values() for c in it.containers}),
@@ -267,7 +271,7 @@ def _named(name: str, chosen: Mapping[str, Image]) -> bool:
 
 
 def _has_source(word: str) -> bool:
-    return "/" not in word and image_source.find(word) is not None
+    return is_name(word) and image_source.find(word) is not None
 
 
 def _check_deletable(image: Image, *, force: bool) -> None:

@@ -54,7 +54,7 @@ main() {
     fi
     if [[ -n "${json}" ]]; then
         image::print_json
-    elif [[ -z "${CORE_QUIET}" ]]; then
+    elif [[ -z "${CORE_QUIET}" ]] && jq -e '.built != false' <<< "${IMAGE_BUILT}" > /dev/null; then
         image::print_summary
     fi
     [[ -n "${commit}" ]] || image::tell_outdated "${words[0]}"
@@ -150,6 +150,10 @@ container-save::_build() { # <image>
         image::plan create "$1" "${items[@]}" "${flags[@]}" || exit
     fi
     image::tell_warnings
+    if image::is_up_to_date; then
+        core::info "image '$1' has all of it already"
+        return
+    fi
     [[ -n "${CORE_QUIET}" ]] || image::print_changes >&2
     image::build --made-by container-save
 }

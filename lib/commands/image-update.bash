@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # image-update: parse, ask for what is missing, show what changes, ask, build, say who still runs the older image.
-: "${CORE_QUIET?set by lib}" "${EXIT_BUG:?}" "${EXIT_CONFIG:?}" "${EXIT_OK:?}" "${EXIT_NOT_FOUND:?}" "${IMAGE_BUILT?set by lib}" \
-    "${IMAGE_PLAN?set by lib}"
+: "${CORE_QUIET?set by lib}" "${EXIT_BUG:?}" "${EXIT_CONFIG:?}" "${EXIT_OK:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_USAGE:?}" \
+    "${IMAGE_BUILT?set by lib}" "${IMAGE_PLAN?set by lib}"
 
 # What flags and menus fill.
 UPDATE_WORDS=() UPDATE_BUILD=() UPDATE_DECISION='' UPDATE_EDIT='' UPDATE_YES='' UPDATE_DRY_RUN='' UPDATE_JSON=''
@@ -38,6 +38,8 @@ main() {
         core::is_interactive || core::missing NAME
         image-update::_ask
     fi
+    [[ "${words[0]}" != */* ]] || core::die "${EXIT_USAGE}" "'${words[0]}' is not the name of an image of yours" \
+        "run 'image-create NAME --from ds01/${words[0]#ds01/}' to build on one that is shared"
     image::check_name "${words[0]}"
     [[ -z "${UPDATE_EDIT}" ]] || image-update::_edit "${words[0]}"
 
@@ -50,8 +52,9 @@ main() {
         core::tell_line
         exit "${EXIT_OK}"
     fi
-    if ((${#UPDATE_BUILD[@]} == 0)) && image-update::_is_up_to_date; then
+    if ((${#UPDATE_BUILD[@]} == 0)) && image::is_up_to_date; then
         core::info "image '${words[0]}' is as its source says; '--rebuild' builds it all the same"
+        [[ -z "${UPDATE_JSON}" ]] || image::print_json
         exit "${EXIT_OK}"
     fi
     image-update::_confirm "${words[0]}"
@@ -180,15 +183,11 @@ image-update::_show() {
     if [[ -n "${UPDATE_DRY_RUN}" && -n "${UPDATE_JSON}" ]]; then
         printf '%s\n' "${IMAGE_PLAN}"
     elif [[ -n "${UPDATE_DRY_RUN}" ]]; then
+        image::has_changes || core::info "neither the Dockerfile nor a version would change"
         image::print_changes
     elif [[ -z "${CORE_QUIET}" ]]; then
         image::print_changes >&2
     fi
-}
-
-# Was the image built from this very source, with these versions?
-image-update::_is_up_to_date() {
-    ! image::has_changes && jq -e '.previous.is_same == true' <<< "${IMAGE_PLAN}" > /dev/null
 }
 
 # Ask before the build, where a person can be asked; a script was told what to do.

@@ -36,6 +36,7 @@ teardown() {
 
 # bats test_tags=engine
 @test "container-save: what was installed goes into the source of the image, and into a rebuild" {
+    local before
     demo_image
     run -0 "${BIN}/container-run" work --image demo -- sudo -E uv pip install --system --break-system-packages -q toolz 'iniconfig<2.1'
     run -0 --separate-stderr "${BIN}/container-save" work --dry-run
@@ -46,6 +47,10 @@ teardown() {
     [[ "${stderr}" == *"made of an older build: work"* ]]
     grep -q 'toolz==' "${HOME}/ds01/images/demo/image.yaml"
     jq -e '(.pip.iniconfig | startswith("2.0")) and .pip.toolz' "${HOME}/ds01/images/demo/image.lock"
+    # Once more, and there is nothing to add.
+    before="$(image_id demo)"
+    run -0 --separate-stderr "${BIN}/container-save" work < /dev/null
+    [[ -z "${output}" && "${stderr}" == *"image 'demo' has all of it already"* && "$(image_id demo)" == "${before}" ]]
     # A new image, on top of the one that the container was made of; asked first, No is the default.
     terminal_start "${BIN}/container-save" work fresh
     wait_for 20 terminal_shows "Put this into the source of image 'fresh' and build it?"
@@ -67,8 +72,9 @@ teardown() {
     run -0 --separate-stderr "${BIN}/container-run" again --image snapshot -- cat /etc/mine
     [[ "${output}" == mine ]]
     run -3 --separate-stderr "${BIN}/image-update" snapshot --add toolz
+    [[ "${stderr}" == *"image 'snapshot' is a copy of a container: it has no source"* ]]
     run -0 --separate-stderr "${BIN}/image-show" snapshot
-    [[ "${output}" == *container-save* ]]
+    [[ "${output}" == *container-save*'none: it is a copy of a container'* ]]
     # Neither list counts the image's labels as a container's.
     run -0 --separate-stderr "${BIN}/container-list" --json
     jq -e '[.containers[].name] == ["again", "work"]' <<< "${output}"

@@ -27,6 +27,9 @@ teardown() {
     [[ "${stderr_lines[0]}" == *"option '--add' needs a value" ]]
     run -2 --separate-stderr "${BIN}/image-update" x --edit < /dev/null
     [[ "${stderr_lines[0]}" == *"'--edit' needs a terminal" ]]
+    run -2 --separate-stderr "${BIN}/image-update" other/demo --rebuild
+    [[ "${stderr_lines[0]}" == *"'other/demo' is not the name of an image of yours" ]]
+    [[ "${stderr_lines[1]}" == *"'image-create NAME --from ds01/other/demo'"* ]]
     run -2 --separate-stderr "${BIN}/image-update" 'X y' --rebuild
     [[ "${stderr_lines[0]}" == *"'X y' is not a name for an image" ]]
 }
@@ -57,6 +60,10 @@ teardown() {
     # Once more, and nothing is to be done.
     run -0 --separate-stderr "${BIN}/image-update" demo
     [[ -z "${output}" && "${stderr}" == *"image 'demo' is as its source says"* ]]
+    run -0 --separate-stderr "${BIN}/image-update" demo --json
+    jq -e --arg id "$(image_id demo)" '.built == false and .id == $id' <<< "${output}"
+    run -0 --separate-stderr "${BIN}/image-update" demo --dry-run
+    [[ -z "${output}" && "${stderr}" == *'neither the Dockerfile nor a version would change'* ]]
 }
 
 # bats test_tags=engine

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from build_turn import hold
 from conftest import BenchUser
 from image_bench import BASE, OLD_CLIENT, ROOT, Studio, studio_on, wait_for
 from image_workshop import uv_version
@@ -512,7 +513,9 @@ def test_files_of_the_source_and_an_edit_by_hand(studio: Studio) -> None:
     assert "added" not in planned["spec"]
 
 
-def test_images_are_deleted_with_care(studio: Studio) -> None:
+def test_images_are_deleted_with_care(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
     option = dockerfile(studio, "gone", "RUN true")
     assert studio.plan("create", "gone", option).status == 0
     assert studio.build("gone").status == 0
@@ -522,6 +525,12 @@ def test_images_are_deleted_with_care(studio: Studio) -> None:
         refused = studio.images("delete", "gone")
         assert refused.status == 4
         assert f"is used by {name}" in refused.err
+        # Not while it is built, which would bring it back.
+        monkeypatch.setenv("HOME", str(studio.home))
+        monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+        with hold("gone"):
+            refused = studio.images("delete", "--force", "gone")
+        assert (refused.status, "being built" in refused.err) == (4, True)
         dry = studio.images("delete", "--dry-run", "--force", "gone").json
         assert dry["containers"] == [name]
         assert studio.docker("images", "--quiet", "ds01/root/gone")
