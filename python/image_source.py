@@ -42,6 +42,14 @@ def place(name: str, project: str | None) -> Path:
     folder = Path(os.path.abspath(given))  # noqa: PTH100
     if folder.exists() and not folder.is_dir():
         raise HelperError(Exit.USAGE, f"'{folder}' is not a folder")
+    there = next(it for it in (folder, *folder.parents) if it.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise HelperError(
+            Exit.USAGE,
+            f"you cannot write to '{there}'",
+            "choose another folder with '--project', such as a bare word for one in "
+            "your workspace",
+        )
     return folder
 
 

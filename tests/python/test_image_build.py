@@ -502,15 +502,15 @@ def test_files_of_the_source_and_an_edit_by_hand(studio: Studio) -> None:
     assert studio.plan("update", "hand", "--base=bookworm").status == 6
     studio.docker("tag", BASE, "ds01/debian:other")
     file.write_text(text.replace(f"FROM {BASE}", "FROM ds01/debian:other"))
-    planned = studio.plan("update", "hand").json
-    assert planned["base"]["image"] == "ds01/debian:other"
-    assert "image: 'ds01/debian:other'" in planned["spec"]
+    other = studio.plan("update", "hand").json
+    assert other["base"]["image"] == "ds01/debian:other"
+    assert "image: 'ds01/debian:other'" in other["spec"]
     studio.docker("rmi", "ds01/debian:other")
     # Moved away, one is rendered: what was added later is in it.
     file.rename(file.with_name("Dockerfile.mine"))
-    planned = studio.plan("update", "hand").json
-    assert "#   six, toml, idna\n" in planned["dockerfile"]
-    assert "added" not in planned["spec"]
+    other = studio.plan("update", "hand").json
+    assert "#   six, toml, idna\n" in other["dockerfile"]
+    assert "added" not in other["spec"]
 
 
 def test_images_are_deleted_with_care(
