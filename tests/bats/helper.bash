@@ -58,7 +58,11 @@ wait_for() { # <seconds> <word>...
     local end=$((SECONDS + $1))
     shift
     until "$@"; do
-        ((SECONDS < end)) || return 1
+        if ((SECONDS >= end)); then
+            # What was there instead.
+            [[ "$1" != terminal_shows ]] || terminal_screen
+            return 1
+        fi
         sleep 0.1
     done
 }
