@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from _common import Exit, HelperError
 from activity import MOST_SECONDS
 from lifecycle_memory import Memory, PassInfo
+from lifecycle_types import Moment
 
 # A clock that differs by more from the time since boot was set.
 _JUMP_SECONDS = 30.0
@@ -21,9 +22,25 @@ def whole(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def unwatched(gap: float) -> float:
-    """Return the seconds since the last pass if passes are missing, else 0."""
-    return gap if gap > MOST_SECONDS else 0.0
+def look_of(last: PassInfo) -> tuple[datetime | None, str]:
+    """Return when and in which boot a pass looked at anything the last time.
+
+    After a boot the first passes may do nothing: engine or driver are not there yet.
+    """
+    return last.looked or last.at, last.looked_boot or last.boot
+
+
+def moment_of(last: PassInfo, now: PassInfo) -> Moment:
+    """Return this pass's moment; without passes for long nobody watched."""
+    assert now.at is not None  # noqa: S101 - a pass knows its time
+    looked, boot = look_of(last)
+    away = (now.at - looked).total_seconds() if looked else 0.0
+    return Moment(
+        now.at,
+        tick_of(last, now.tick),
+        rebooted=looked is not None and boot != now.boot,
+        unwatched=away if away > MOST_SECONDS else 0.0,
+    )
 
 
 class ClockError(HelperError):
@@ -85,4 +102,5 @@ def shifted(memory: Memory, drift: timedelta) -> Memory:
         )
         for name, entry in memory.containers.items()
     }
-    return replace(memory, containers=entries)
+    last = replace(memory.last, looked=moved(memory.last.looked))
+    return replace(memory, last=last, containers=entries)

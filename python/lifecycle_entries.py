@@ -83,7 +83,8 @@ class PassInfo:
     """The last pass: when it began, how many seconds it took, why nothing was done.
 
     `boot` and `uptime` (seconds since boot) tell a clock that jumped. `tick` are the
-    seconds since the pass before.
+    seconds since the pass before. `looked` and `looked_boot` are of the last pass that
+    looked at anything, None and `` where that is this one.
     """
 
     at: datetime | None = None
@@ -92,6 +93,8 @@ class PassInfo:
     boot: str = ""
     uptime: float = 0.0
     tick: float = 0.0
+    looked: datetime | None = None
+    looked_boot: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ def to_json(memory: Memory) -> Json:
             "boot": last.boot,
             "uptime": round(last.uptime, 3),
             "tick": round(last.tick, 3),
+            "looked": _stamp(last.looked),
+            "looked_boot": last.looked_boot,
         },
         "containers": {
             name: entry_json(entry) for name, entry in memory.containers.items()
@@ -104,6 +106,8 @@ def parse(raw: Mapping[str, Any]) -> Memory:
             str(last["boot"]),
             float(last["uptime"]),
             float(last["tick"]),
+            _moment(last.get("looked")),
+            str(last.get("looked_boot", "")),
         ),
         {str(name): _entry(item) for name, item in raw["containers"].items()},
     )

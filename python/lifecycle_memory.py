@@ -5,7 +5,8 @@ container was last active, what was warned, what comes next and when. It may be 
 at any time: every container counts as just active then.
 
     {"version": 1,
-     "pass": {"at", "took", "skipped", "boot", "uptime", "tick"},
+     "pass": {"at", "took", "skipped", "boot", "uptime", "tick",
+              "looked", "looked_boot"},
      "containers": {ENGINE_NAME: {
          "id", "uid", "user", "name", "state", "sampled", "last_active",
          "active_because", "counters": {"cpu", "network", "block", "files", …},

@@ -31,7 +31,7 @@ from lifecycle_memory import Entry, Memory, PassInfo
 from lifecycle_news import Event, about, about_entry, message, news
 from lifecycle_rules import decide
 from lifecycle_tell import Message
-from lifecycle_types import Decision, Moment, Subject
+from lifecycle_types import Decision, Subject
 from locked_files import LockHeldError, locked
 from process_owner import boot_id
 
@@ -135,16 +135,17 @@ class Pass:
                 write=not self._is_dry,
             )
         except HelperError as error:
+            looked, boot = clock.look_of(last)
+            skipped = replace(
+                info, skipped=error.message, looked=looked, looked_boot=boot
+            )
+            report.memory = replace(memory, last=skipped)
             if isinstance(error, clock.ClockError):
                 report.memory = clock.shifted(report.memory, error.drift)
             report.skipped = error
             report.is_new = error.message != last.skipped
-            skipped = replace(info, skipped=error.message)
-            report.memory = replace(report.memory, last=skipped)
             return
-        rebooted = last.at is not None and last.boot != info.boot
-        tick, away = clock.tick_of(last, gap), clock.unwatched(gap)
-        moment = Moment(now, tick, rebooted, away)
+        moment = clock.moment_of(last, info)
         policy = snapshot.policy.lifecycle
         for subject in snapshot.subjects:
             known = memory.containers.get(subject.container)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -60,6 +60,30 @@ def paths(tmp_path: Path) -> Paths:
     for name in ("etc", "state/container-metadata", "log"):
         (tmp_path / name).mkdir(parents=True)
     return Paths(tmp_path / "etc", tmp_path / "state", tmp_path / "log")
+
+
+def test_passes_that_did_nothing_hide_no_reboot_and_no_pause() -> None:
+    last = PassInfo(NOW, boot="a", tick=60.0)
+    later = NOW + timedelta(hours=3)
+    now = PassInfo(later, boot="b", tick=60.0)
+    moment = clock.moment_of(last, now)
+    assert moment.rebooted and moment.unwatched == 3 * 3600
+    looked, boot = clock.look_of(last)
+    skipped = PassInfo(
+        later - timedelta(minutes=1),
+        skipped="x",
+        boot="b",
+        looked=looked,
+        looked_boot=boot,
+        tick=60.0,
+    )
+    assert clock.moment_of(skipped, now) == moment
+    assert clock.look_of(skipped) == (NOW, "a")
+    known = clock.shifted(Memory(skipped), timedelta(hours=1))
+    assert clock.look_of(known.last) == (NOW + timedelta(hours=1), "a")
+    usual = clock.moment_of(PassInfo(later - timedelta(minutes=1), boot="b"), now)
+    assert not usual.rebooted and usual.unwatched == 0
+    assert not clock.moment_of(PassInfo(), now).rebooted
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
@@ -221,9 +245,11 @@ def test_the_document_is_as_documented(paths: Paths) -> None:
     save(paths, MEMORY)
     raw = json.loads(path_of(paths).read_text("utf-8"))
     assert set(raw) == {"version", "pass", "containers"}
-    assert set(raw["pass"]) == {"at", "took", "skipped", "boot", "uptime", "tick"}
+    assert set(raw["pass"]) == {field.name for field in fields(PassInfo)}
     text = (
         Path(__file__).resolve().parents[2] / "python/lifecycle_memory.py"
     ).read_text()
     for key in raw["containers"]["proj._.1000"]:
+        assert f'"{key}"' in text.partition('"""')[2].partition('"""')[0]
+    for key in raw["pass"]:
         assert f'"{key}"' in text.partition('"""')[2].partition('"""')[0]
