@@ -125,6 +125,7 @@ class Planner:
         folder = source.find(self.name, self.label_source)
         if folder is None:
             raise self._no_source()
+        source.check_writable(folder, f"look at it with 'ls -ld {folder}'")
         old_spec = image_spec.load_spec(folder / source.SPEC)
         if old_spec.name != self.name:
             raise HelperError(

@@ -42,15 +42,20 @@ def place(name: str, project: str | None) -> Path:
     folder = Path(os.path.abspath(given))  # noqa: PTH100
     if folder.exists() and not folder.is_dir():
         raise HelperError(Exit.USAGE, f"'{folder}' is not a folder")
+    check_writable(
+        folder,
+        "choose another folder with '--project', such as a bare word for one in your "
+        "workspace",
+    )
+    return folder
+
+
+def check_writable(folder: Path, hint: str) -> None:
+    """Raise HelperError(USAGE) where the caller cannot write a source: a build later
+    would have been for nothing."""
     there = next(it for it in (folder, *folder.parents) if it.exists())
     if not os.access(there, os.W_OK | os.X_OK):
-        raise HelperError(
-            Exit.USAGE,
-            f"you cannot write to '{there}'",
-            "choose another folder with '--project', such as a bare word for one in "
-            "your workspace",
-        )
-    return folder
+        raise HelperError(Exit.USAGE, f"you cannot write to '{there}'", hint)
 
 
 def find(name: str, label: str | None = None) -> Path | None:
@@ -152,8 +157,19 @@ def _link(name: str, folder: Path) -> None:
 def remove(name: str, folder: Path | None) -> list[str]:
     """Remove an image's source: a folder of DS01's, else its files and the link.
 
-    Returns what was removed.
+    Returns what was removed. Raises HelperError where something cannot be removed.
     """
+    try:
+        return _remove(name, folder)
+    except OSError as error:
+        raise HelperError(
+            Exit.PREREQUISITE,
+            f"'{error.filename}' of image '{name}' cannot be removed: {error.strerror}",
+            f"look at it with 'ls -la {folder or shelf()}'",
+        ) from error
+
+
+def _remove(name: str, folder: Path | None) -> list[str]:
     removed: list[str] = []
     link = shelf() / name
     if folder is not None and folder == link.resolve() and not link.is_symlink():

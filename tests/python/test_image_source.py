@@ -22,3 +22,19 @@ def test_a_place_that_cannot_be_written_is_told_before_a_build(
     (tmp_path / "file").touch()
     with pytest.raises(HelperError, match="is not a folder"):
         image_source.place("x", str(tmp_path / "file"))
+
+
+def test_what_cannot_be_removed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    project = tmp_path / "project"
+    (project / "image.yaml").mkdir(parents=True)
+    with pytest.raises(HelperError, match="cannot be removed") as told:
+        image_source.remove("x", project)
+    assert told.value.code == Exit.PREREQUISITE
+    assert str(project) in str(told.value.hint)
+    (project / "image.yaml").rmdir()
+    (project / "image.yaml").touch()
+    assert image_source.remove("x", project) == [str(project / "image.yaml")]
+    assert project.is_dir()
