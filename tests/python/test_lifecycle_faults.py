@@ -147,9 +147,15 @@ def test_an_idle_container_is_warned_stopped_and_explained(bench: Bench) -> None
     assert record["lifecycle"]["note"] == "stopped: idle"
 
 
-def test_what_is_not_ours_is_not_even_looked_at(bench: Bench) -> None:
-    name = f"{bench.container}-other"
-    docker("run", "-d", "--name", name, "--network", "none", IMAGE, "sleep", "600")
+@pytest.mark.parametrize("committed", [False, True])
+def test_what_is_not_ours_is_not_even_looked_at(
+    bench: Bench, *, committed: bool
+) -> None:
+    name, image = f"{bench.container}-other", IMAGE
+    if committed:
+        # With all labels of a container of DS01's, but made past the gateway.
+        image = docker("commit", bench.container)
+    docker("run", "-d", "--name", name, "--network", "none", image, "sleep", "600")
     try:
         report = bench.a_pass()
         assert {s.container for s, _ in report.decisions} >= {bench.container}
@@ -158,6 +164,8 @@ def test_what_is_not_ours_is_not_even_looked_at(bench: Bench) -> None:
         assert docker("inspect", "-f", "{{.State.Status}}", name) == "running"
     finally:
         docker("rm", "-f", name)
+        if committed:
+            docker("rmi", image)
 
 
 def test_a_busy_container_stays(bench: Bench) -> None:
