@@ -44,6 +44,8 @@ _GPU_CAPABILITIES = frozenset(
 )
 # The NVIDIA runtime reads mounts at this place as a request for GPUs.
 _GPU_MOUNTS = re.compile(r"/(?:var/)?run/nvidia-container-devices(?:/|$)")
+# image_workshop.Workshop: one volume for each user who builds images.
+_PACKAGES = re.compile(r"ds01-packages-(\d+)", re.ASCII)
 _PROTECTED = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32"),
     *("/proc", "/run", "/sbin", "/sys", "/usr", "/var/lib/containerd"),
@@ -278,6 +280,7 @@ def _files(config: dict[str, Any], caller: Caller, host: HostFacts, site: Site) 
         if parts[0].startswith("/") and len(parts) > 1:
             is_fixed = "ro" in ",".join(parts[2:]).split(",")
             check_source(parts[0], caller, host, site, read_only=is_fixed)
+        _check_volume_name(parts[0], caller)
         _check_target(parts[1] if len(parts) > 1 else parts[0])
         if {"shared", "rshared"} & set(",".join(parts[2:]).split(",")):
             raise RefusalError("mount", "shared mount propagation is not allowed here")
@@ -295,6 +298,7 @@ def _files(config: dict[str, Any], caller: Caller, host: HostFacts, site: Site) 
                 )
         elif kind == "volume":
             driver = mount.get("VolumeOptions", {}).get("DriverConfig", {})
+            _check_volume_name(mount.get("Source", ""), caller)
             check_volume(
                 driver.get("Name", ""), driver.get("Options", {}), caller, host, site
             )
@@ -307,6 +311,17 @@ def _files(config: dict[str, Any], caller: Caller, host: HostFacts, site: Site) 
         raise RefusalError("volume", "only local volumes are allowed on this server")
     if config.get("VolumesFrom") and not caller.private:
         raise RefusalError("volume", "other containers' volumes are not allowed here")
+
+
+def _check_volume_name(name: str, caller: Caller) -> None:
+    """Refuse the volume in which DS01 keeps another user's installer and packages."""
+    match = _PACKAGES.fullmatch(name)
+    if match and caller.uid and match[1] != str(caller.uid):
+        raise RefusalError(
+            "volume",
+            f"volume '{name}' is another user's: images are built with what is in it",
+            "use a volume of your own",
+        )
 
 
 def check_source(

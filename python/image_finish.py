@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -27,10 +28,15 @@ _OWNER = re.compile(r"(\d+)\.(\d+)\.(\S+)")
 
 
 def ensure_uv(engine: Engine, reference: str) -> None:
-    """Make the image that holds uv, if it is not here."""
-    if engine.image(reference) is not None:
-        return
+    """Make the image that holds uv, if it is not here or is not what it should be.
+
+    It is the same for all users, and what is in it runs in their builds: one that
+    somebody else named so is replaced.
+    """
+    found = engine.image(reference)
     binary = image_workshop.uv_binary()
+    if binary is None and found is not None:
+        return
     if binary is None:
         raise HelperError(
             Exit.PREREQUISITE,
@@ -38,6 +44,9 @@ def ensure_uv(engine: Engine, reference: str) -> None:
             "run install.sh again",
         )
     data = image_workshop.tar_of({"uv": binary.read_bytes()}, 0o755)
+    layers = [f"sha256:{hashlib.sha256(data).hexdigest()}"]
+    if found is not None and (found.get("RootFS") or {}).get("Layers") == layers:
+        return
     tag = reference.rpartition(":")[2]
     path = f"/images/create?fromSrc=-&repo={quote(UV_REPOSITORY, safe='')}&tag={tag}"
     status, answer = engine.send("POST", path, data, "application/x-tar")

@@ -418,6 +418,15 @@ def test_mlc_with_rocm() -> None:
             "mount",
         ),
         ({"VolumeDriver": "rexray"}, "volume"),
+        ({"Binds": ["ds01-packages-1:/c"]}, "volume"),
+        (
+            {
+                "Mounts": [
+                    {"Type": "volume", "Source": "ds01-packages-1", "Target": "/c"}
+                ]
+            },
+            "volume",
+        ),
     ],
 )
 def test_what_escapes_is_refused(wish: dict[str, Any], code: str) -> None:
@@ -439,6 +448,7 @@ def test_a_link_to_a_protected_folder_is_that_folder() -> None:
         {"Binds": ["/run/user/1000/pulse:/pulse"]},
         {"Mounts": [{"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"Mode": 511}}]},
         {"Mounts": [{"Type": "volume", "Source": "v", "Target": "/v"}]},
+        {"Binds": [f"ds01-packages-{CALLER.uid}:/c"]},
         {"CapAdd": ["SYS_PTRACE", "CAP_CHOWN"], "CapDrop": ["ALL"]},
         {"SecurityOpt": ["no-new-privileges"]},
         {"PidMode": "container:abc", "NetworkMode": "container:a._.1"},
