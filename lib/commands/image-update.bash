@@ -171,7 +171,7 @@ image-update::_plan() { # <name>
 
 $(jq -r .dockerfile_diff <<< "${IMAGE_PLAN}")" || menu::left
     answer="$(menu::select Update "What shall become of the edit?" \
-        adopt "keep the whole file as my own; DS01 renders no more of it" \
+        adopt "keep the whole file as my own from now on" \
         render-again "drop the edit, render it from image.yaml again")" || menu::left
     UPDATE_DECISION="--${answer}"
     core::answered "--${answer}"
