@@ -44,10 +44,16 @@ localised() { # <example>
     sed -E "s#^sudo ##; s#(^| )/(srv|backup)/#\1${BATS_TEST_TMPDIR}/\2/#g; s#\balice\b#$(bench_user alice name)#g" <<< "$1"
 }
 
+# Several are made at once.
 have() { # <container>...
-    local name
+    local name making=()
     for name in "$@"; do
-        inspect "${name}._.${UID}" '{{.Id}}' > /dev/null 2>&1 || container-create "${name}" Debian --quiet > /dev/null
+        inspect "${name}._.${UID}" '{{.Id}}' > /dev/null 2>&1 && continue
+        container-create "${name}" Debian --quiet > /dev/null &
+        making+=("$!")
+    done
+    for name in "${making[@]}"; do
+        wait "${name}"
     done
 }
 
@@ -62,21 +68,35 @@ lack() { # <container>...
 have_image() { # <image>...
     local name
     for name in "$@"; do
-        image-show "${name}" > /dev/null 2>&1 \
+        docker image inspect "ds01/root/${name}" > /dev/null 2>&1 \
             || image-create "${name}" --framework Debian --no-tiers --packages iniconfig --yes --quiet > /dev/null
     done
 }
 
-lack_image() { # <image>
-    ! image-show "$1" > /dev/null 2>&1 || image-delete --force --with-source --yes --quiet "$1"
+# Images like one that there is, under other names, without a build of their own.
+have_images_like() { # <image> <name>...
+    local name
+    have_image "$1"
+    for name in "${@:2}"; do
+        printf 'FROM ds01/root/%s\nLABEL ds01.image.name=%s\n' "$1" "${name}" \
+            | docker build --quiet --tag "ds01/root/${name}" - > /dev/null 2>&1
+    done
 }
 
-# A container in which a package was installed that its image has not.
+lack_image() { # <image>
+    ! docker image inspect "ds01/root/$1" > /dev/null 2>&1 || image-delete --force --with-source --yes --quiet "$1"
+}
+
+# A container in which a package was installed that its image has not. The base has no pip: these are the files that it
+# would write.
 have_installed() { # <container> <word>...
     lack "$1"
     container-create "$1" "${@:2}" --quiet > /dev/null
-    # The base has no pip; the bench's writes the same files.
-    [[ -d packages ]] || python3 -m pip install --quiet --no-deps --target packages colorama
+    mkdir -p packages/colorama packages/colorama-0.4.6.dist-info
+    printf 'Metadata-Version: 2.1\nName: colorama\nVersion: 0.4.6\n' > packages/colorama-0.4.6.dist-info/METADATA
+    printf 'pip\n' > packages/colorama-0.4.6.dist-info/INSTALLER
+    printf 'colorama/__init__.py,,\ncolorama-0.4.6.dist-info/METADATA,,\n' > packages/colorama-0.4.6.dist-info/RECORD
+    : > packages/colorama/__init__.py
     docker cp --quiet packages/. "$1._.${UID}:/usr/local/lib/python3.11/dist-packages/"
 }
 
@@ -107,7 +127,7 @@ prepare() { # <example>
             lack_image vision
             image-create vision --framework Pytorch --no-tiers --yes --quiet > /dev/null
             ;;
-        'image-delete old-one'*) have_image old-one old-two ;;
+        'image-delete old-one'*) have_images_like vision old-one old-two ;;
         'image-'*' vision'* | 'container-'*' vision'*) have_image vision ;;&
         'container-create '* | 'container create '* | 'container-run my-project '[A-Z]*) lack my-project ;;
         'container-run job '*) lack job ;;
@@ -119,6 +139,8 @@ prepare() { # <example>
             have_image vision
             have_installed my-project Debian
             ;;
+        # A copy as it is: of the container that there is.
+        'container-save my-project snapshot'*) have my-project ;;
         'container-save my-project'*)
             have_image vision
             have_installed my-project --image vision
@@ -158,7 +180,7 @@ try() { # <example>
         return
     fi
     local limit=90
-    [[ "${accepted}" != 124 ]] || limit=3
+    [[ "${accepted}" != 124 ]] || limit=1.5
     timeout "${limit}" bash -o pipefail -c "${command}" < /dev/null > "${BATS_TEST_TMPDIR}/out" 2> "${BATS_TEST_TMPDIR}/err" \
         || status=$?
     [[ " ${accepted} " == *" ${status} "* ]] && return 0
