@@ -106,6 +106,8 @@ project-init::_check() {
     PROJECT[workspace]="${workspace}"
     [[ -z "${PROJECT[git]}" ]] || type -P git > /dev/null \
         || core::die "${EXIT_PREREQUISITE}" "'git' is not installed" "run it again with '--no-git'"
+    [[ -z "${PROJECT[image]}" || -n "${PROJECT[framework]}" ]] || { [[ -z "${PROJECT[yes]}" ]] && core::is_interactive; } \
+        || project-init::_usual_framework
     PROJECT_WORDS=(project-init "${PROJECT[name]}")
     [[ "${PROJECT[type]}" == general ]] || PROJECT_WORDS+=(--type "${PROJECT[type]}")
     [[ "${PROJECT[dir]}" == "${workspace}/${PROJECT[name]}" ]] || PROJECT_WORDS+=(--dir "${PROJECT[dir]}")
@@ -117,6 +119,13 @@ project-init::_check() {
     fi
     [[ -z "${PROJECT[framework]}" ]] || PROJECT_WORDS+=(--framework "${PROJECT[framework]}")
     [[ -z "${PROJECT[version]}" ]] || PROJECT_WORDS+=(--version "${PROJECT[version]}")
+}
+
+# The framework that most take, of those that run on this host. Sets: PROJECT[framework].
+project-init::_usual_framework() {
+    local json
+    json="$(core::helper catalog list)" || exit
+    PROJECT[framework]="$(jq -r '[.images[].framework] | if index("Pytorch") then "Pytorch" else .[0] // "" end' <<< "${json}")"
 }
 
 # Write what the folder lacks. Prints: what was written, as JSON.

@@ -219,8 +219,9 @@ make_copy() {
 
 @test "install.sh: --user uses the XDG folders and the installed commands find them" {
     local program
-    run -0 --separate-stderr "${ROOT}/install.sh" --user
-    [[ "${stderr}" == *'left out: crontab, log rotation and login notice'* ]]
+    run -0 --separate-stderr env SHELL=/usr/bin/zsh "${ROOT}/install.sh" --user
+    [[ "${stderr}" == *"hint: for completion in zsh, put 'fpath=('${HOME}/.local/share/zsh/site-functions' \$fpath)'"* ]]
+    [[ -e "${HOME}/.local/share/zsh/site-functions/_ds01" && "${stderr}" == *'left out: crontab, log rotation and login notice'* ]]
     program="${HOME}/.local/share/ds01"
     [[ -L "${HOME}/.local/share/man/man1/container-run.1" ]]
     [[ -L "${HOME}/.local/share/bash-completion/completions/container-run" ]]

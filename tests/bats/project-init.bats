@@ -2,6 +2,7 @@
 # project-init: a project's folder, its git repository, its image and container.
 
 load helper
+load images_helper
 
 setup() {
     setup_ds01
@@ -11,7 +12,7 @@ setup() {
 
 teardown() {
     terminal_stop
-    teardown_engine
+    teardown_images
 }
 
 @test "project-init: names the missing word where nobody can be asked" {
@@ -91,4 +92,12 @@ teardown() {
     terminal_keys Escape
     [[ "$(terminal_status)" == 130 ]]
     [[ ! -e "${HOME}/workspace" ]]
+}
+
+# bats test_tags=engine
+@test "project-init: --container with --yes asks nothing: a framework of this host is taken" {
+    small_tiers
+    run -0 --separate-stderr "${BIN}/project-init" quick --container --yes --quiet < /dev/null
+    run -0 inspect "quick._.${UID}" '{{.Config.Image}}'
+    [[ "$(docker image inspect --format '{{index .Config.Labels "ds01.image.framework"}}' ds01/root/quick)" == Debian ]]
 }
