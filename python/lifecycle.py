@@ -20,18 +20,29 @@ if __name__ == "__main__":
     sys.modules["ssl"] = None  # type: ignore[assignment]
 
 import argparse
+import contextlib
 import os
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
 import _table
 import lifecycle_words as words
 import settings
-from _common import Exit, find_paths, print_json, program_name, report, run, say
+from _common import (
+    Exit,
+    HelperError,
+    Paths,
+    find_paths,
+    print_json,
+    program_name,
+    report,
+    run,
+    say,
+)
 from lifecycle_extras import run_extras
-from lifecycle_memory import entry_json, outlook, span
+from lifecycle_memory import entry_json, outlook, pass_info, span
 from lifecycle_pass import Pass, Report
 from lifecycle_types import Decision, Subject
 from units import utc_stamp
@@ -63,7 +74,8 @@ def show(found: Report, *, dry_run: bool) -> None:
     if rows:
         sys.stdout.write(_table.render(header, rows))
     else:
-        say("info", "there are no containers of DS01's", PROGRAM)
+        whose = "there are no" if os.geteuid() == 0 else "you have no"
+        say("info", f"{whose} containers of DS01's", PROGRAM)
     warned = "would warn" if dry_run else "warned"
     for subject, decision in found.decisions:
         for notice in decision.notices:
@@ -119,6 +131,27 @@ def as_json(found: Report) -> dict[str, Any]:
     }
 
 
+def without_memory(paths: Paths, error: HelperError) -> Report:
+    """Return the report of a pass whose memory cannot be written; log why, once.
+
+    What is new is told by the log then; after a day it is said again.
+    """
+    from event_log import append_events  # noqa: PLC0415 - rarely needed
+    from event_reader import read_lines  # noqa: PLC0415
+
+    now = datetime.now(timezone.utc)
+    day = now - timedelta(days=1)
+    since = max(pass_info(paths).at or day, day)
+    is_new = True
+    with contextlib.suppress(HelperError):
+        lines = read_lines(paths.events, since, wanted=(b'"pass-skipped"',))
+        is_new = all(line.get("reason") != error.message for line in lines)
+        if is_new:
+            reason = {"reason": error.message}
+            append_events([("pass-skipped", reason)], paths=paths)
+    return Report(now, skipped=error, is_new=is_new)
+
+
 def build_parser() -> argparse.ArgumentParser:
     # With the width given, nobody looks for the terminal's, which takes 3 ms.
     parser = argparse.ArgumentParser(
@@ -138,9 +171,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What the pass starts, and what it writes, is not for everybody's eyes.
     os.umask(0o022)
     paths, address = find_paths(), settings.engine_address()
-    found = Pass(paths, address, dry_run=args.dry_run).run()
-    if not args.dry_run and not found.is_busy:
-        run_extras(paths, address, found)
+    try:
+        found = Pass(paths, address, dry_run=args.dry_run).run()
+    except HelperError as error:
+        found = without_memory(paths, error)
+    else:
+        if not args.dry_run and not found.is_busy:
+            run_extras(paths, address, found)
     if args.json:
         print_json(as_json(found))
     if found.skipped is not None:

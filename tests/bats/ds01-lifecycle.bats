@@ -32,6 +32,18 @@ lifecycle() {
     [[ "$(jq -r .pass.skipped "${DS01_ROOT}/var/lib/ds01/lifecycle.json")" == 'no Docker engine answers at'* ]]
 }
 
+@test "ds01-lifecycle: where its memory cannot be written nothing is done, and it is said once" {
+    local state="${DS01_ROOT}/var/lib/ds01"
+    rm -r -- "${state}"
+    touch -- "${state}"
+    run -7 --separate-stderr lifecycle --json
+    [[ "${stderr_lines[0]}" == "ds01-lifecycle: error: cannot lock '${state}/lifecycle.lock'"* ]]
+    [[ "$(jq -r .skipped <<< "${output}")" == 'cannot lock'* ]]
+    run -7 --separate-stderr lifecycle --quiet
+    [[ -z "${stderr}" && -z "${output}" ]]
+    [[ "$(jq -r 'select(.type == "pass-skipped") | .reason' "${DS01_ROOT}/var/log/ds01/events.jsonl")" == 'cannot lock'* ]]
+}
+
 @test "ds01-lifecycle: a broken policy stops nothing and is an error" {
     printf 'version: 1\nno_such_key: 3\n' > "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
     run -6 --separate-stderr lifecycle --json
