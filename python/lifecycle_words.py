@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from lifecycle_memory import span
@@ -18,6 +18,7 @@ from lifecycle_types import (
     Act,
     Notice,
 )
+from units import read_stamp
 
 WHY = {
     IDLE: "idle",
@@ -69,6 +70,11 @@ def hint(notice: Notice, name: str, most: int | None) -> str:
         )
     if notice.rule == RESERVATION:
         return "save your work; it can be started again when the reservation is over"
+    if notice.rule == RUNTIME and most is not None:
+        figures = notice.figures
+        longest = timedelta(seconds=figures["limit_seconds"] + most)
+        if notice.due >= read_stamp(figures["run_began"]) + longest:
+            return "save your work: it has been kept for as long as the policy allows"
     bound = "" if most is None else f" for up to {span(most)}"
     return f"'container-keep {name}' keeps it running{bound}"
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lifecycle_words as words
 from lifecycle_memory import Entry
 from lifecycle_rules import decide
 from lifecycle_types import Holding, Moment, Subject, Term, Terms
@@ -446,6 +447,21 @@ def test_gpus_of_a_stopped_container_go_when_a_reservation_begins() -> None:
     holding = Holding(("GPU-1",), EPOCH, until=at(2 * DAY), ends=at(DAY))
     found = _watch(_stopped(None, holding=holding), Lifecycle(), 3 * DAY)
     assert found == [(DAY, "return-gpus reservation")]
+
+
+def test_the_hint_of_a_warning_is_true() -> None:
+    run = Run(lambda _: TRAINS, idle=None, runtime=2 * HOUR).go(100 * MINUTE)
+    (_, notice), most = run.told[0], int(HOUR)
+    assert words.hint(notice, "proj", most) == (
+        "'container-keep proj' keeps it running for up to 1h"
+    )
+    # Kept as long as the policy allows: asking again would not help.
+    run.kept_until = at(9 * HOUR)
+    run.policy = replace(run.policy, keep_alive_max=most)
+    last = run.go(75 * MINUTE).told[-1][1]
+    assert since(last.due) == 3 * HOUR
+    assert words.hint(last, "proj", most).startswith("save your work: it has been kept")
+    assert "'container-keep proj' keeps it" in words.hint(last, "proj", None)
 
 
 def test_what_comes_next() -> None:
