@@ -77,7 +77,7 @@ menu::select() { # [--default <tag>] <title> <text> <tag> <description> [<tag> <
     title="$1" text="$2"
     shift 2
     if ! menu::_has_whiptail; then
-        menu::_select_plain "${title}" "${text}" "$@"
+        menu::_select_plain "${default}" "${title}" "${text}" "$@"
         return
     fi
     read -ra size <<< "$(menu::_size "$(($# / 2))" "${text}")"
@@ -86,19 +86,21 @@ menu::select() { # [--default <tag>] <title> <text> <tag> <description> [<tag> <
         --menu -- "${text}" "${size[@]}" "${MENU_ROWS[@]}"
 }
 
-menu::_select_plain() { # <title> <text> <tag> <description>...
-    local answer index tags=()
-    printf '%s\n%s\n' "$1" "$2" >&2
-    shift 2
+# What was answered before has a mark.
+menu::_select_plain() { # <default> <title> <text> <tag> <description>...
+    local answer index mark default="$1" tags=()
+    printf '%s\n%s\n' "$2" "$3" >&2
+    shift 3
     while (($# > 1)); do
-        tags+=("$1")
-        printf '  %d) %s  %s\n' "${#tags[@]}" "$1" "$2" >&2
+        tags+=("$1") mark=' '
+        [[ "$1" != "${default}" ]] || mark='*'
+        printf '%s %d) %s  %s\n' "${mark}" "${#tags[@]}" "$1" "$2" >&2
         shift 2
     done
     while true; do
-        printf 'Number (empty to go back): ' >&2
+        printf 'Number (empty or - to go back): ' >&2
         IFS= read -r answer || return 255
-        [[ -n "${answer}" ]] || return 1
+        [[ -n "${answer}" && "${answer}" != - ]] || return 1
         if [[ "${answer}" =~ ^[0-9]{1,6}$ ]]; then
             index=$((10#${answer}))
             if ((index >= 1 && index <= ${#tags[@]})); then
@@ -160,7 +162,7 @@ menu::_checklist_plain() { # <title> <text> <tag> <description> <on|off> [...]
 menu::input() { # <title> <text> [<default>]
     local size answer
     if ! menu::_has_whiptail; then
-        printf '%s\n%s [%s] (- to go back): ' "$1" "$2" "${3:-}" >&2
+        printf '%s\n%s%s (- to go back): ' "$1" "${2%:}" "${3:+ [$3]}" >&2
         IFS= read -r answer || return 255
         [[ "${answer}" != - ]] || return 1
         printf '%s\n' "${answer:-${3:-}}"
