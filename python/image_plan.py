@@ -232,10 +232,15 @@ class Planner:
     def _edited(self, folder: Path, spec: Spec, lock: Lock | None, text: str) -> int:
         """Print what an edit by hand changed, and leave: somebody must decide."""
         found = image_spec.layers(spec, self.packages, folder)
-        again = text
-        if lock is not None:
-            tools = Tools.find(self.limits.network, None)
-            again = rendered(spec, found, lock, text, tools)
+        looked = None
+        if lock is None:
+            # It was never built: what would be rendered is not known yet.
+            base, image, architecture = settle(spec.base, spec.architecture)
+            ground = look_up(self.engine, base, image, architecture)
+            outcome = self._versions(ground, found, None, folder, upgrade=False)
+            lock, looked = outcome.lock, outcome.found
+        tools = Tools.find(self.limits.network, looked)
+        again = rendered(spec, found, lock, text, tools)
         told = image_files.diff(again, text, "rendered", "edited")
         value = {"name": self.name, "reference": self.reference, "folder": str(folder)}
         state = {"source_state": State.EDITED.value, "dockerfile": text}

@@ -423,14 +423,14 @@ def test_so_many_builds_at_once_as_the_policy_says(studio: Studio) -> None:
 
 
 def test_a_build_that_takes_too_long_is_ended(studio: Studio) -> None:
-    studio.images_policy("build_timeout: 2s, min_free_disk: null")
+    studio.images_policy("build_timeout: 1s, min_free_disk: null")
     option = dockerfile(studio, "long", "RUN sleep 77.5")
     for builder in BUILDERS:
         studio.builder = builder
         assert studio.plan("create", "long", option).status == 0
         done = studio.build("long")
         assert done.status == 4, done.err
-        assert "took longer than 2s" in done.err
+        assert "took longer than 1s" in done.err
         wait_for(lambda: build_is_over(studio, "sleep 77.5"))
 
 
@@ -480,11 +480,7 @@ def test_files_of_the_source_and_an_edit_by_hand(studio: Studio) -> None:
     planned = studio.plan("update", "hand", "--add=toml")
     assert planned.json["source_state"] == "clean"
     assert not (studio.stage("hand") / "context/big").exists()
-    assert studio.build("hand").status == 0
-    assert (
-        studio.inside("ds01/root/hand", "print(open('/opt/mine/data').read())") == "42"
-    )
-    assert file.read_text().endswith("COPY mine /opt/mine\n")
+    assert planned.json["dockerfile"].endswith("COPY mine /opt/mine\n")
     file.write_text(file.read_text().replace("USER root\n", "USER root\nRUN true\n", 1))
     edited = studio.plan("update", "hand")
     assert edited.status == 6
@@ -495,9 +491,10 @@ def test_files_of_the_source_and_an_edit_by_hand(studio: Studio) -> None:
     assert text.count("DS01 renders") == 0
     assert "RUN true" in text
     assert "added" in text
-    code = "import six, toml, idna; print('ok')"
-    assert studio.inside("ds01/root/hand", code) == "ok"
-    assert adopted.json["lock_changes"][0]["name"] == "idna"
+    assert "COPY mine /opt/mine\n# >>> DS01 added" in text
+    code = "import six, idna; print(open('/opt/mine/data').read())"
+    assert studio.inside("ds01/root/hand", code) == "42"
+    assert "idna" in [it["name"] for it in adopted.json["lock_changes"]]
     # Its base is what it says, and nothing else.
     assert studio.plan("update", "hand", "--base=bookworm").status == 6
     studio.docker("tag", BASE, "ds01/debian:other")
@@ -509,7 +506,7 @@ def test_files_of_the_source_and_an_edit_by_hand(studio: Studio) -> None:
     # Moved away, one is rendered: what was added later is in it.
     file.rename(file.with_name("Dockerfile.mine"))
     other = studio.plan("update", "hand").json
-    assert "#   six, toml, idna\n" in other["dockerfile"]
+    assert "#   six, idna\n" in other["dockerfile"]
     assert "added" not in other["spec"]
 
 
