@@ -147,17 +147,18 @@ def _is_prepared(
     match = _PREPARED.fullmatch(tag_of(name))
     if not match:
         return False
-    if MANAGED in image.labels and _is_owners(match[0], image):
-        return True
+    history = (record or {}).get("history")
+    known = {
+        repository(str(item["image"]))
+        for item in [record, *(history if isinstance(history, list) else ())]
+        if isinstance(item, Mapping) and item.get("image")
+    }
+    if not known:
+        return MANAGED in image.labels and _is_owners(match[0], image)
+    # Another name with this tag, such as of a backup, is a user's own.
     if record is None or now - last_change(record) < timedelta(seconds=keep):
         return False
-    history = record.get("history")
-    known = [record, *(history if isinstance(history, list) else ())]
-    return any(
-        isinstance(item, Mapping)
-        and repository(str(item.get("image", ""))) == repository(name)
-        for item in known
-    )
+    return repository(name) in known
 
 
 def _of_container(image: Image, kind: Kind, name: str) -> Removal:

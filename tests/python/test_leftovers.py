@@ -82,6 +82,8 @@ def test_a_prepared_image_of_a_container_that_is_gone() -> None:
         (image(PREPARED), InUse(), None),
         (image(PREPARED), InUse(), {**RECORD, "image": "other/base"}),
         (image(PREPARED, labels={**LABELS, "ds01.uid": "7"}), InUse(), None),
+        # A user's own, made by docker commit.
+        (image("backup:job._.1001", labels=LABELS), InUse(), RECORD),
         (image("aimehub/pytorch:latest"), InUse(), RECORD),
         (image("x:job._.1001x"), InUse(), {**RECORD, "container": "job._.1001x"}),
         # In use.
