@@ -33,6 +33,8 @@ from gateway_types import (
 
 _MLC_GPUS = "aime.mlc.GPUS"
 _MLC_NAME = re.compile(r"[\w#-]+\._\.\d+")
+# Records are files of that name, of 200 characters at most; -moving is to have room.
+_LONGEST_NAME = 190
 # Lists show these as the container's user.
 _MLC_USERS = ("aime.mlc", "aime.mlc.USER")
 _UID_IN_NAME = re.compile(r"\._\.(\d+)")
@@ -86,6 +88,12 @@ def check_name(name: str, caller: Caller) -> None:
 
     `NAME._.UID` says whose a container is: only root gives names with others' UIDs.
     """
+    if len(name) > _LONGEST_NAME:
+        raise RefusalError(
+            "name",
+            f"container name '{name[:20]}…' has {len(name)} characters",
+            f"choose a name of {_LONGEST_NAME} characters at most",
+        )
     others = {uid for uid in _UID_IN_NAME.findall(name) if uid != str(caller.uid)}
     if caller.uid and others:
         raise RefusalError(

@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ import gateway_confine as confine
 import gateway_json as gj
 import gateway_policy as policy
 import gpu_rehome
+from _common import Paths
 from gateway_types import (
     NO_GPUS,
     Caller,
@@ -31,6 +33,7 @@ from gateway_types import (
     Rewrite,
     Site,
 )
+from state import record_path
 
 G = 1 << 30
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=timezone.utc)
@@ -302,6 +305,15 @@ def test_the_name_of_a_container_on_the_move_is_kept(caller: Caller) -> None:
         assert caught.value.code == "name"
     policy.check_name("moving", caller)
     policy.check_name("job-moving-2", caller)
+
+
+def test_a_name_that_no_record_could_have_is_refused() -> None:
+    paths = Paths(Path("/etc"), Path("/state"), Path("/log"))
+    policy.check_name("a" * 190, CALLER)
+    record_path(paths, "a" * 190 + gpu_rehome.ASIDE)
+    with pytest.raises(RefusalError) as caught:
+        policy.check_name("a" * 191, CALLER)
+    assert caught.value.code == "name" and "191 characters" in caught.value.message
 
 
 # What is confined --------------------------------------------------------------------
