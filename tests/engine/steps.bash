@@ -101,19 +101,24 @@ steps::lint() {
     steps::count checkers "${lint_passed}" "${lint_failed}"
 }
 
-# The tests of the commands, in two halves that may run at once: those with terminals, which what the lifecycle tells its
-# users would disturb, with those of the lifecycle; and the others. Sets: bats_terminals, bats_others.
+# The tests of the commands, by files, largest first, in two halves that run at once; and those that run lifecycle passes,
+# which tell people on all their terminals, where other tests look. Sets: bats_one, bats_two, bats_passes.
 steps::find_bats() {
-    local file
-    bats_terminals=()
-    bats_others=()
-    for file in tests/bats/*.bats; do
-        if grep -qE 'terminal_start|ds01-lifecycle' "${file}"; then
-            bats_terminals+=("${file}")
+    local size file one=0 two=0
+    bats_one=()
+    bats_two=()
+    bats_passes=()
+    while read -r size file; do
+        if grep -q 'BIN}/ds01-lifecycle' "${file}"; then
+            bats_passes+=("${file}")
+        elif ((one <= two)); then
+            bats_one+=("${file}")
+            one=$((one + size))
         else
-            bats_others+=("${file}")
+            bats_two+=("${file}")
+            two=$((two + size))
         fi
-    done
+    done < <(find tests/bats -name '*.bats' -printf '%s %p\n' | sort -rn)
 }
 
 # Run tests of the commands. Writes: the log and the status that steps::count_bats reads.
@@ -175,7 +180,7 @@ steps::count_pytest() { # <name>
 # The tests of the helpers, those without an engine first.
 steps::both_pytest() {
     steps::run_pytest pytest 'not engine'
-    [[ -n "${fast}" ]] || steps::run_pytest pytest-engine 'engine and not terminals'
+    [[ -n "${fast}" ]] || steps::run_pytest pytest-engine 'engine and not passes'
 }
 
 # Run a function with more in the environment.
@@ -187,33 +192,34 @@ steps::with() { # <array-name> <function> <word>...
 
 # All suites, those beside each other with an engine each; they share nothing else. The output comes one after the other.
 steps::suites() {
-    local ids=() bats_terminals bats_others
+    local ids=() bats_one bats_two bats_passes
     steps::find_bats
     # With job control, because a background job without it would ignore Ctrl-C, and so would what the tests start.
     set -m
     if [[ -z "${filter}" ]]; then
         steps::with bench_helpers steps::both_pytest > "${bench_dir}/pytest.out" 2>&1 &
         ids+=($!)
-        steps::with bench_other steps::run_bats bats-others "${bats_others[@]}" > "${bench_dir}/bats-others.out" 2>&1 &
+        steps::with bench_other steps::run_bats bats-two "${bats_two[@]}" > "${bench_dir}/bats-two.out" 2>&1 &
         ids+=($!)
     fi
     set +m
-    steps::run_bats bats-terminals "${bats_terminals[@]}"
-    # Who is told of an idle container is every terminal of its owner's.
-    [[ -n "${fast}" ]] || steps::run_pytest pytest-terminals terminals
+    steps::run_bats bats-one "${bats_one[@]}"
     if [[ -n "${filter}" ]]; then
-        steps::run_bats bats-others "${bats_others[@]}"
+        steps::run_bats bats-two "${bats_two[@]}"
         steps::both_pytest
     else
         wait "${ids[@]}" || true
-        cat -- "${bench_dir}/bats-others.out" "${bench_dir}/pytest.out"
+        cat -- "${bench_dir}/bats-two.out" "${bench_dir}/pytest.out"
     fi
-    steps::count_bats bats-terminals
-    steps::count_bats bats-others
+    steps::run_bats bats-passes "${bats_passes[@]}"
+    [[ -n "${fast}" ]] || steps::run_pytest pytest-passes passes
+    steps::count_bats bats-one
+    steps::count_bats bats-two
+    steps::count_bats bats-passes
     steps::count_pytest pytest
     [[ -n "${fast}" ]] || {
         steps::count_pytest pytest-engine
-        steps::count_pytest pytest-terminals
+        steps::count_pytest pytest-passes
     }
 }
 

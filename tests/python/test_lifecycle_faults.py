@@ -28,7 +28,7 @@ from gpu_types import Inventory
 from lifecycle_pass import LOCK, Pass, Report
 from locked_files import locked
 
-pytestmark = [pytest.mark.engine, pytest.mark.terminals]
+pytestmark = [pytest.mark.engine, pytest.mark.passes]
 
 IMAGE = "ds01/debian:bookworm"
 DRIVER = Path(__file__).with_name("lifecycle_driver.py")
