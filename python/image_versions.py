@@ -247,6 +247,7 @@ def _apt(
                         "look at the network, then try again: nothing was changed",
                     )
                 raise _no_package(name, layer, _names(workshop))
+            check_version(name, version, policy)
             is_plain = version or not candidates[name]
             chosen.append(word if is_plain else f"{name}={candidates[name]}")
         result[layer.name] = tuple(chosen)
@@ -264,6 +265,19 @@ def _candidates(text: str) -> dict[str, str]:
             version = line.partition(": ")[2].strip()
             found[name] = "" if version == "(none)" else version
     return found
+
+
+def check_version(name: str, version: str, text: str) -> None:
+    """Raise HelperError where `apt-cache policy` does not tell of a version asked for."""
+    told = re.split(rf"^{re.escape(name)}:$", text, maxsplit=1, flags=re.MULTILINE)[-1]
+    table = re.split(r"^\S", told, maxsplit=1, flags=re.MULTILINE)[0]
+    there = re.findall(r"^ (?:\*\*\*|   ) (\S+) -?\d+$", table, re.MULTILINE)
+    if version and there and version not in there:
+        raise HelperError(
+            Exit.NOT_FOUND,
+            f"Debian package '{name}' has no version '{version}' for the base",
+            f"there is {', '.join(dict.fromkeys(there))}",
+        )
 
 
 def _first_failure(text: str) -> str:

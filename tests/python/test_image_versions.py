@@ -1,0 +1,48 @@
+"""image_versions: versions of Debian packages that somebody asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from _common import Exit, HelperError
+from image_versions import check_version
+
+POLICY = """\
+git:
+  Installed: (none)
+  Candidate: 1:2.39.5-0+deb12u2
+  Version table:
+     1:2.39.5-0+deb12u2 500
+        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+tree:
+  Installed: 2.1.0-1
+  Candidate: 2.1.0-1
+  Version table:
+ *** 2.1.0-1 500
+        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+        100 /var/lib/dpkg/status
+mail-transport-agent:
+  Installed: (none)
+  Candidate: (none)
+  Version table:
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("tree", ""),
+        ("tree", "2.1.0-1"),
+        ("git", "1:2.39.5-0+deb12u2"),
+        ("mail-transport-agent", "1"),
+    ],
+)
+def test_versions_that_there_are(name: str, version: str) -> None:
+    check_version(name, version, POLICY)
+
+
+def test_another_version_is_told_before_a_build() -> None:
+    with pytest.raises(HelperError, match="'tree' has no version") as told:
+        check_version("tree", "1:2.39.5", POLICY)
+    assert told.value.code == Exit.NOT_FOUND
+    assert told.value.hint == "there is 2.1.0-1"
