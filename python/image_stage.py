@@ -196,8 +196,11 @@ def context_checksum(stage: Path) -> str:
     total = hashlib.sha256()
     context = stage / "context"
     for path in sorted(context.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(context).as_posix()
+        name = path.relative_to(context).as_posix()
+        if path.is_symlink():
+            # As it is: what it leads to does not go to the builder.
+            total.update(f"{name}\0{path.readlink()}\n".encode())
+        elif path.is_file():
             data = hashlib.sha256(path.read_bytes()).hexdigest()
             total.update(f"{name}\0{path.stat().st_mode & 0o777:o}\0{data}\n".encode())
     return total.hexdigest()[:32]

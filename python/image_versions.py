@@ -268,7 +268,7 @@ def _candidates(text: str) -> dict[str, str]:
 
 
 def check_version(name: str, version: str, text: str) -> None:
-    """Raise HelperError where `apt-cache policy` does not tell of a version asked for."""
+    """Raise HelperError for a version that `apt-cache policy` does not tell of."""
     told = re.split(rf"^{re.escape(name)}:$", text, maxsplit=1, flags=re.MULTILINE)[-1]
     table = re.split(r"^\S", told, maxsplit=1, flags=re.MULTILINE)[0]
     there = re.findall(r"^ (?:\*\*\*|   ) (\S+) -?\d+$", table, re.MULTILINE)

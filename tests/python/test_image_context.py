@@ -8,6 +8,7 @@ import pytest
 
 from _common import HelperError
 from image_context import base_of, check_labels, gather, sources
+from image_stage import context_checksum
 
 TEXT = """\
 # syntax=docker/dockerfile:1
@@ -79,3 +80,14 @@ def test_labels_that_say_whose_a_container_is_are_refused(
 def test_other_labels_are_the_users() -> None:
     text = 'FROM x\nLABEL maintainer="a ds01.x" org.x=1\nRUN echo LABEL ds01.x=1\n'
     check_labels(text)
+
+
+def test_the_checksum_of_a_context_follows_no_links(tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "file").write_text("1")
+    (context / "link").symlink_to("/dev/zero")
+    first = context_checksum(tmp_path)
+    (context / "link").unlink()
+    (context / "link").symlink_to("/nowhere")
+    assert context_checksum(tmp_path) != first
