@@ -25,7 +25,6 @@ create::ask_missing() {
 
 # Ask for everything that a new container needs.
 create::ask_all() {
-    mlc::load
     create::walk || menu::left
     create::set_line
 }
@@ -66,6 +65,8 @@ create::ask_name() { # <variable> <title>
 # An own or shared image, or framework and version out of the catalog.
 create::_step_image() {
     local json rows=() items=() choice known=''
+    # Only now: the first question is there sooner.
+    mlc::load
     [[ -z "${CREATE[asked_image]}" ]] && [[ -n "${CREATE[framework]}${CREATE[image]}" ]] && return 2
     guide::say image
     image::offers items

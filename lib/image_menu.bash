@@ -22,7 +22,6 @@ image::ask_missing() {
 # Ask for everything, step by step.
 image::wizard() {
     local status=0
-    image::_load_tiers
     menu::walk image::_ask_name image::_ask_base image::_ask_tiers image::_ask_types image::_ask_pip image::_ask_system \
         image::_ask_go || status=$?
     ((status == 0)) || menu::left
@@ -81,6 +80,7 @@ image::_choose_layers() { # <key> <text> <chosen>...
 
 image::_ask_tiers() {
     local answer names=()
+    image::_load_tiers
     mapfile -t names < <(jq -r '.tiers[].name' <<< "${IMAGE_TIERS_JSON}")
     [[ -n "${IMAGE[no_tiers]}" || ${#IMAGE_TIERS[@]} -gt 0 ]] || IMAGE_TIERS=("${names[@]}")
     answer="$(image::_choose_layers tiers "Which tiers should it have? (space marks)" "${IMAGE_TIERS[@]}")" || return

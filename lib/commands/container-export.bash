@@ -3,7 +3,7 @@
 : "${EXIT_BUG:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}"
 
 main() {
-    local words=() flags=(-s) target
+    local words=() flags=(-s) target folder
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -17,18 +17,19 @@ main() {
     done
     ((${#words[@]} <= 2)) || core::usage_error "unexpected word '${words[2]}'"
 
-    mlc::load
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
         container-export::_ask
     fi
+    mlc::load
     target="${words[1]:-${words[0]}.tar}"
 
     [[ "${target}" != - || ! -t 1 ]] || core::usage_error "the file would go to the terminal"
     mlc::container_json "${words[0]}" > /dev/null || exit
     if [[ "${target}" != - ]]; then
-        [[ -d "$(dirname -- "${target}")" ]] || core::die "${EXIT_NOT_FOUND}" "there is no folder for '${target}'" \
-            "run 'mkdir -p $(dirname -- "${target}")'"
+        folder="$(dirname -- "${target}")"
+        [[ -d "${folder}" ]] || core::die "${EXIT_NOT_FOUND}" "there is no folder for '${target}'" \
+            "run 'mkdir -p ${folder@Q}'"
         [[ ! -e "${target}" || " ${flags[*]} " == *' -f '* ]] \
             || core::die "${EXIT_REFUSED}" "file '${target}' exists" "add '--force' to replace it"
     fi

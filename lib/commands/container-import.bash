@@ -24,11 +24,11 @@ main() {
     done
     ((${#words[@]} <= 2)) || core::usage_error "unexpected word '${words[2]}'"
 
-    mlc::load
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing FILE
         container-import::_ask
     fi
+    mlc::load
 
     create::import "${words[0]}" "${words[1]:-}"
     if [[ -n "${json}" ]]; then

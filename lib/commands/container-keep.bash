@@ -46,7 +46,6 @@ main() {
 # Ask for the container, and how long it is to be kept. Sets: words of main.
 container-keep::_ask() {
     local name='' duration=''
-    mlc::load
     menu::walk container-keep::_ask_name container-keep::_ask_duration || menu::left
     words=("${name}" ${duration:+"${duration}"})
     core::answered "${words[@]}"

@@ -35,7 +35,6 @@ main() {
 container-list::_pick() {
     local name=''
     core::is_interactive || core::usage_error "nobody can be asked: '--interactive' needs a terminal"
-    mlc::load
     menu::walk container-list::_pick_row container-list::_act || menu::left
 }
 

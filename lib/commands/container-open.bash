@@ -15,12 +15,12 @@ main() {
     done
     ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
 
-    mlc::load
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
         words[0]="$(choose::one Open)" || exit
         core::answered "${words[0]}"
     fi
+    mlc::load
 
     create::check_name "${words[0]}"
     mlc::container_json "${words[0]}" > /dev/null || exit

@@ -17,8 +17,8 @@ main() {
         esac
     done
 
-    mlc::load
     choose::fill names "${all}" Remove
+    mlc::load
     container-remove::_check "${force}" "${names[@]}"
     if [[ -z "${yes}" ]]; then
         core::is_interactive || core::die "${EXIT_USAGE}" "nobody can be asked whether to remove" \

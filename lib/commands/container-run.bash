@@ -20,8 +20,8 @@ main() {
         || core::usage_error "unexpected word '${words[3]}' (a command to run comes after '--')"
     create::take_words "${words[@]}"
 
-    mlc::load
     [[ -n "${CREATE[name]}" ]] || container-run::_ask_name
+    mlc::load
     engine_name="$(create::engine_name "${CREATE[name]}")"
 
     # The command's own output is the result, so all else that is said goes to stderr.
@@ -41,6 +41,7 @@ container-run::_ask_name() {
     core::is_interactive || core::missing NAME
     choose::items items
     menu::walk container-run::_step_which container-run::_step_new || menu::left
+    mlc::load
     create::set_line
 }
 

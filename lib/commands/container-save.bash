@@ -24,7 +24,6 @@ main() {
     ((${#words[@]} <= 2)) || core::usage_error "unexpected word '${words[2]}'"
     [[ -z "${words[1]:-}" ]] || image::check_name "${words[1]}"
 
-    mlc::load
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
         container-save::_ask
@@ -33,6 +32,7 @@ main() {
         [[ -n "${words[1]:-}" ]] || words[1]="$(jq -r '.image // ""' <<< "${SAVE_CHANGES}")"
         container-save::_name_image
     fi
+    mlc::load
     if [[ -n "${dry_run}" ]]; then
         container-save::_print "${json}"
         core::tell_line

@@ -21,8 +21,8 @@ main() {
         esac
     done
 
-    mlc::load
     choose::fill names "${all}" Start
+    mlc::load
 
     # Checked before the first container starts.
     create::ask_gpus

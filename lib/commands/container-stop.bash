@@ -17,8 +17,8 @@ main() {
         esac
     done
 
-    mlc::load
     choose::fill names "${all}" Stop running
+    mlc::load
     if [[ -z "${yes}" ]] && core::is_interactive; then
         menu::confirm Stop "These containers will be stopped; what runs in them ends:
 $(printf '  %s\n' "${names[@]}")" || status=$?

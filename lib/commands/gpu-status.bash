@@ -32,7 +32,6 @@ main() {
 gpu-status::_pick() {
     local json items=() index=''
     core::is_interactive || core::usage_error "nobody can be asked: '--interactive' needs a terminal"
-    mlc::load
     json="$(core::helper gpu_status --json)" || exit
     mapfile -t items < <(jq -r '.devices[] | (.index // .uuid), "\(.profile), \(.state)"
         + (.grant | if . == null then "" else ", \(.user)" end)' <<< "${json}")

@@ -37,13 +37,13 @@ main() {
     IMAGE[name]="${words[0]:-}"
     image::check_words
 
-    mlc::load
     guide::say image
     if [[ -n "${bare}" ]] && core::is_interactive; then
         image::wizard
     else
         image::ask_missing
     fi
+    mlc::load
 
     image::set_words
     if [[ -z "${IMAGE[dry_run]}" ]]; then

@@ -17,7 +17,6 @@ main() {
         esac
     done
 
-    mlc::load
     if ((${#names[@]} == 0)); then
         core::is_interactive || core::missing NAME
         chosen="$(image::choose_several Delete)" || exit
@@ -25,6 +24,7 @@ main() {
         mapfile -t names <<< "${chosen}"
         core::answered "${names[@]}"
     fi
+    mlc::load
 
     # All names are checked before the first image goes.
     json="$(core::helper images delete --dry-run "${flags[@]}" -- "${names[@]}")" || exit

@@ -16,12 +16,12 @@ main() {
     ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
     ((${#flags[@]} <= 1)) || core::usage_error "give one of '${flags[0]}' and '${flags[1]}', not both"
 
-    mlc::load
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
         words[0]="$(image::choose_one Show)" || exit
         core::answered "${words[0]}"
     fi
+    mlc::load
 
     core::tell_line
     core::run_pre_hooks name "${words[0]}"

@@ -33,11 +33,11 @@ main() {
     done
     ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
 
-    mlc::load
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
         image-update::_ask
     fi
+    mlc::load
     [[ "${words[0]}" != */* ]] || core::die "${EXIT_USAGE}" "'${words[0]}' is not the name of an image of yours" \
         "run 'image-create NAME --from ds01/${words[0]#ds01/}' to build on one that is shared"
     image::check_name "${words[0]}"

@@ -36,12 +36,12 @@ main() {
     ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
     PROJECT[name]="${words[0]:-}"
 
-    mlc::load
     if [[ -z "${PROJECT[name]}" ]]; then
         core::is_interactive || core::missing NAME
         asked=yes
         menu::walk project-init::_ask_name project-init::_ask_type project-init::_ask_more || menu::left
     fi
+    mlc::load
 
     project-init::_check
     core::run_pre_hooks name "${PROJECT[name]}" dir "${PROJECT[dir]}"

@@ -132,6 +132,7 @@ shows() { # <text>
 @test "back: image-update keeps its answers; the build shows a gauge, which Ctrl-C ends with 130" {
     local before
     demo_image
+    printf 'RUN sleep 60\n' >> ds01/images/demo/Dockerfile
     before="$(docker image inspect --format '{{.Id}}' ds01/root/demo)"
     begin "${BIN}/image-update"
     shows 'Which image?'
@@ -152,7 +153,8 @@ shows() { # <text>
     terminal_shows '<No>' || terminal_keys Tab
     terminal_keys Left Enter
     shows "Image 'demo'"
-    shows 'Ctrl-C ends it cleanly'
+    shows 'RUN sleep 60'
+    terminal_shows 'Ctrl-C ends it cleanly'
     terminal_keys C-c
     shows 'the build was ended; nothing of it stays'
     shows 'the same in one line: image-update demo --add toolz'

@@ -35,9 +35,18 @@ SCREENS = {
     "container-open": b"Which container?",
     "container-create": b"A name for the container",
     "container-remove": b"Which containers?",
+    "container-start": b"Which containers?",
     "container-stop": b"there is no container",
+    "container-export": b"Which container?",
+    "container-import": b"File to import",
+    "container-keep": b"Which container?",
+    "container-save": b"Which container?",
+    "container-why": b"Which container?",
+    "gpu-explain": b"Which container?",
     "image-create": b"name",
+    "image-update": b"you have no images",
     "project-init": b"A name for the project",
+    "user-setup": b"First steps",
 }
 
 
