@@ -140,7 +140,8 @@ def gather(folder: Path, names: Iterable[str], target: Path) -> None:
 
     By hard link where that works, else as a copy; symbolic links as they are. What does
     not exist, or lies outside, is left to the builder to tell. Raises HelperError where
-    it would be more than 20 GiB: then the Dockerfile names a folder with data.
+    it would be more than 20 GiB: then the Dockerfile names a folder with data; and for
+    what the caller cannot read.
     """
     size = 0
     for name in names:
@@ -148,7 +149,15 @@ def gather(folder: Path, names: Iterable[str], target: Path) -> None:
         if ".." in PurePosixPath(pattern).parts:
             continue
         for path in _matching(folder, pattern):
-            size += _add(folder, path, target)
+            try:
+                size += _add(folder, path, target)
+            except OSError as error:
+                raise HelperError(
+                    Exit.CONFIG,
+                    f"'{error.filename}' cannot be read, and the Dockerfile copies it: "
+                    f"{error.strerror}",
+                    f"look at it with 'ls -ld {error.filename}'",
+                ) from error
             if size > _LARGEST:
                 raise HelperError(
                     Exit.REFUSED,
@@ -176,7 +185,7 @@ def _add(folder: Path, path: Path, target: Path) -> int:
     if path.is_symlink() or not path.is_dir():
         return _link(path, place)
     size = 0
-    for root, folders, files in os.walk(path):
+    for root, folders, files in os.walk(path, onerror=_raise):
         here = Path(root)
         (target / here.relative_to(folder)).mkdir(parents=True, exist_ok=True)
         for name in list(folders):
@@ -188,6 +197,11 @@ def _add(folder: Path, path: Path, target: Path) -> int:
             if size > _LARGEST:
                 return size
     return size
+
+
+def _raise(error: OSError) -> None:
+    """Left out without a word, a folder would be missing in the image."""
+    raise error
 
 
 def _link(path: Path, place: Path) -> int:

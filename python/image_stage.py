@@ -201,9 +201,17 @@ def context_checksum(stage: Path) -> str:
             # As it is: what it leads to does not go to the builder.
             total.update(f"{name}\0{path.readlink()}\n".encode())
         elif path.is_file():
-            data = hashlib.sha256(path.read_bytes()).hexdigest()
+            data = _checksum_of(path)
             total.update(f"{name}\0{path.stat().st_mode & 0o777:o}\0{data}\n".encode())
     return total.hexdigest()[:32]
+
+
+def _checksum_of(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            found.update(part)
+    return found.hexdigest()
 
 
 def read_stage(stage: Path) -> Plan:

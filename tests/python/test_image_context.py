@@ -91,3 +91,26 @@ def test_the_checksum_of_a_context_follows_no_links(tmp_path: Path) -> None:
     (context / "link").unlink()
     (context / "link").symlink_to("/nowhere")
     assert context_checksum(tmp_path) != first
+
+
+def test_what_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, target = tmp_path / "source", tmp_path / "context"
+    (folder / "data/deep").mkdir(parents=True)
+    (folder / "data/file").write_text("1")
+    target.mkdir()
+
+    def refuse(path: object, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Root may read everything.
+    for name in ("os.link", "shutil.copy2"):
+        monkeypatch.setattr(name, refuse)
+    with pytest.raises(HelperError, match="file' cannot be read, and the Dockerfile"):
+        gather(folder, ["data"], target)
+    (folder / "data/file").unlink()
+    gather(folder, ["data"], target)
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(HelperError, match="data' cannot be read, and the Dockerfile"):
+        gather(folder, ["data"], target)
