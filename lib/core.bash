@@ -72,7 +72,7 @@ core::launcher() { # [<command>]
 # Print the header comment of this command's launcher as help.
 core::help() {
     local launcher
-    launcher="$(core::launcher)"
+    launcher="$(core::launcher "${COMMAND_NAME}")"
     core::header "${launcher}"
 }
 
