@@ -271,7 +271,14 @@ class Planner:
         view = image_incoming.view(
             folder, self.extras, Path(words.stage) / "view", spec
         )
-        layers = image_spec.layers(spec, self.packages, view)
+        try:
+            layers = image_spec.layers(spec, self.packages, view)
+        except HelperError as error:
+            if old_spec is None or error.code is not Exit.NOT_FOUND:
+                raise
+            # A tier may have gone from packages.yaml: no option takes it out.
+            hint = f"{error.hint}; what is asked for stands in '{folder / source.SPEC}'"
+            raise HelperError(error.code, error.message, hint) from error
         ground = look_up(self.engine, base, image, architecture)
         outcome = self._versions(ground, layers, lock, view, upgrade=upgrade)
         tools = Tools.find(self.limits.network, outcome.found)

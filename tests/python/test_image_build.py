@@ -495,6 +495,13 @@ def test_files_of_the_source_and_an_edit_by_hand(studio: Studio) -> None:
     code = "import six, idna; print(open('/opt/mine/data').read())"
     assert studio.inside("ds01/root/hand", code) == "42"
     assert "idna" in [it["name"] for it in adopted.json["lock_changes"]]
+    # A tier that has gone from packages.yaml is in no option: the file is named.
+    spec = studio.source("hand") / "image.yaml"
+    kept = spec.read_text()
+    spec.write_text(kept + "tiers: [gone]\n")
+    refused = studio.plan("update", "hand", "--add=toml")
+    assert (refused.status, f"stands in '{spec}'" in refused.err) == (3, True)
+    spec.write_text(kept)
     # Its base is what it says, and nothing else.
     assert studio.plan("update", "hand", "--base=bookworm").status == 6
     studio.docker("tag", BASE, "ds01/debian:other")
