@@ -59,9 +59,16 @@ teardown() {
     wait_for 10 terminal_shows 'Your name, as it shall stand'
     terminal_keys C-u 'New Person' Enter
     wait_for 10 terminal_shows 'Your e-mail address'
-    terminal_keys new@person.org Enter
+    terminal_keys old@person.org Tab Tab Enter
+    wait_for 10 terminal_shows 'Your name, as it shall stand'
+    terminal_shows 'New Person'
+    terminal_keys Enter
+    wait_for 10 terminal_shows 'Your e-mail address'
+    terminal_keys C-u new@person.org Enter
     [[ "$(terminal_status)" == 7 ]]
     terminal_shows 'not in place: ssh'
+    # Without the line breaks of the terminal.
+    [[ "$(terminal_screen | tr -d '\n ')" == *'inoneline:user-setup--skipaccess--skipproject--yes--skipssh--git-nameNew\Person--git-emailnew@person.org'* ]]
     [[ -d "${HOME}/workspace" && ! -e "${HOME}/.ssh" ]]
     [[ "$(git config --global user.name)" == 'New Person' ]]
     terminal_stop
