@@ -48,7 +48,7 @@ choose::step() { # <variable> <title>
 choose::several() { # <title> [<state>]
     local items=() marked=() status=0 i
     choose::items items "${2:-}"
-    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "there is no container to choose" \
+    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "there is no ${2:+$2 }container to choose" \
         "run 'container-list' to see your containers"
     for ((i = 0; i < ${#items[@]}; i += 2)); do
         marked+=("${items[i]}" "${items[i + 1]}" off)

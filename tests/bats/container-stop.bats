@@ -56,3 +56,11 @@ teardown() {
     [[ "$(terminal_status)" == 0 ]]
     [[ -z "$(docker ps -q)" ]]
 }
+
+# bats test_tags=engine
+@test "container-stop: asks nothing where no container is running" {
+    run -0 "${BIN}/container-create" rests Debian --quiet
+    terminal_start_and_stay "${BIN}/container-stop"
+    [[ "$(terminal_status)" == 3 ]]
+    terminal_shows 'there is no running container to choose'
+}

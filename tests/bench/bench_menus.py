@@ -36,7 +36,7 @@ SCREENS = {
     "container-create": b"A name for the container",
     "container-remove": b"Which containers?",
     "container-start": b"Which containers?",
-    "container-stop": b"there is no container",
+    "container-stop": b"there is no running container",
     "container-export": b"Which container?",
     "container-import": b"File to import",
     "container-keep": b"Which container?",
