@@ -33,12 +33,19 @@ image::_load_tiers() {
 }
 
 image::_ask_name() {
-    local answer status=0
+    local answer found
     while true; do
         answer="$(menu::input "New image" "A name for the image (lower-case letters, digits, . _ -):" "${IMAGE[name]}")" \
             || return
         IMAGE[name]="${answer}"
-        ! image::is_name "${answer}" || return 0
+        if image::is_name "${answer}"; then
+            found="$(core::helper images resolve -- "${answer}")" || exit
+            jq -e '.found and .mine' <<< "${found}" > /dev/null || return 0
+            menu::message "New image" "You have an image '${answer}' already.
+
+Choose another name, or leave and type: image-update ${answer}" || return
+            continue
+        fi
         menu::message "New image" "'${answer}' is not a name for an image.
 
 Use lower-case letters and digits, parts joined by single '-', '.' or '_'." || return

@@ -264,6 +264,17 @@ no_containers() {
     terminal_keys Enter
     [[ "$(terminal_status)" == 0 ]]
     [[ -n "$(image_id wizard)" ]]
+    # A name that is taken is told at once.
+    terminal_stop
+    rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+    terminal_start "${BIN}/image-create"
+    wait_for 20 terminal_shows 'A name for the image'
+    terminal_keys wizard Enter
+    wait_for 20 terminal_shows "You have an image 'wizard' already."
+    terminal_keys Enter
+    wait_for 20 terminal_shows 'A name for the image'
+    terminal_keys Escape
+    [[ "$(terminal_status)" == 130 ]]
 }
 
 # bats test_tags=engine
