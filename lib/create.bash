@@ -252,13 +252,16 @@ create::guarded() { # <word>...
 
 # Leave, saying why no container was made: the gateway's own words if it refused, since mlc and docker reword them.
 create::_explain() {
-    local fields refusal="${CORE_TEMP}/refusal"
+    local fields whose='your image' refusal="${CORE_TEMP}/refusal"
+    # USER/NAME is somebody else's, who shares it.
+    [[ "${CREATE_CLOSE}" != */* ]] || whose='the image'
     if [[ -s "${refusal}" ]]; then
         mapfile -t fields <<< "$(jq -r '.code, .message, .hint // ""' "${refusal}")"
         core::die "${fields[0]}" "${fields[1]}" "${fields[2]:-}"
     fi
     [[ -z "${CREATE_CLOSE}" ]] || core::die "${EXIT_NOT_FOUND}" \
-        "container '${CREATE[name]}' was not made: there is no image '${CREATE[image]}'" "did you mean your image '${CREATE_CLOSE}'?"
+        "container '${CREATE[name]}' was not made: there is no image '${CREATE[image]}'" \
+        "did you mean ${whose} '${CREATE_CLOSE}'?"
     core::die "${CREATE_FAILURE}" "container '${CREATE[name]}' was not made" "look at the lines above for the reason"
 }
 
