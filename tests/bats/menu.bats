@@ -115,7 +115,7 @@ without_whiptail() {
     rm -f "${BATS_TEST_TMPDIR}/terminal-status"
     NO_COLOR=1 ask
     wait_for 10 terminal_shows 'Which one?'
-    ! tmux -L "${TERMINAL}" capture-pane -e -p -t t | grep -q $'\e\\[[0-9;]*4[0-7]m'
+    ! tmux -L "${TERMINAL}" capture-pane -e -p -t t | grep -q $'\e\\[[0-9;]*4[0-7]m' || false
 }
 
 @test "menu: a folder is found by walking through folders" {
