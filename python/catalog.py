@@ -124,6 +124,19 @@ def custom_images(found: Iterable[Image]) -> list[Entry]:
     ]
 
 
+def check_shared(word: str, found: Iterable[Image]) -> None:
+    """Raise HelperError(REFUSED) for somebody else's image that is not shared."""
+    bare = word.removeprefix("docker.io/").removesuffix(":latest")
+    for image in found:
+        is_open = image.mine or image.shared or not os.getuid()
+        if not is_open and bare in {image.reference.removesuffix(":latest"), image.id}:
+            raise HelperError(
+                Exit.REFUSED,
+                f"image '{word}' is {image.user}'s, who does not share it",
+                "run 'image-list' to see yours and those that are shared",
+            )
+
+
 def entry_of(word: str, customs: Sequence[Entry], architecture: str) -> Entry:
     """Return the entry of an image by name: a custom one, or any other.
 
@@ -268,9 +281,11 @@ def do_overlay(words: argparse.Namespace) -> int:
     architecture = chosen_architecture(words.arch, settled)
     entries = merged(settled, home)
     with Engine(settings.engine_address()) as engine:
-        customs = custom_images(visible(read_images(engine)))
+        every = read_images(engine)
+        customs = custom_images(visible(every))
         entries += customs
         if words.image:
+            check_shared(words.image, every)
             entry = entry_of(words.image, customs, architecture)
             entries += [] if entry in customs else [entry]
         else:

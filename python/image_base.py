@@ -12,8 +12,9 @@ import settings
 from _common import Exit, HelperError, say
 from engine import Engine, reason
 from image_labels import decode
-from image_names import check_image
+from image_names import PREFIX, check_image
 from image_types import Base
+from images import read_images
 
 # A base may be 20 GB.
 PULL_SECONDS = 4 * 3600.0
@@ -64,7 +65,11 @@ def look_up(engine: Engine, base: Base, image: str, architecture: str) -> Ground
 
     Raises HelperError(NOT_FOUND) where there is no such image.
     """
-    found = engine.image(image) or _pulled(engine, image)
+    found = engine.image(image)
+    if found is None:
+        found = _pulled(engine, image)
+    elif image.removeprefix("docker.io/").startswith(f"{PREFIX}/"):
+        catalog.check_shared(image, read_images(engine))
     config: Mapping[str, Any] = found.get("Config") or {}
     digests = found.get("RepoDigests") or []
     digest = str(digests[0]).partition("@")[2] if digests else "-"

@@ -13,8 +13,16 @@ from mlc_catalog import Entry, parse
 import catalog
 import settings
 from _common import Exit, HelperError
-from catalog import age_key, choose, custom_entry, line, newest_first
+from catalog import (
+    age_key,
+    check_shared,
+    choose,
+    custom_entry,
+    line,
+    newest_first,
+)
 from engine import Engine
+from images import Image
 
 TEXT = """\
 # comment
@@ -172,3 +180,40 @@ def test_aimes_mlc_gets_a_name_without_tag(docker_host: str) -> None:
         with pytest.raises(HelperError) as caught:
             catalog.untagged(engine, "127.0.0.1:1/none:tag")
         assert caught.value.code == Exit.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("mine", "shared", "uid", "may"),
+    [
+        (False, False, 1000, False),
+        (False, True, 1000, True),
+        (True, False, 1000, True),
+        (False, False, 0, True),
+    ],
+)
+def test_what_others_do_not_share_is_theirs(
+    mine: bool, shared: bool, uid: int, may: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = dict.fromkeys(
+        ("base", "base_digest", "created", "architecture", "framework", "source"), "-"
+    )
+    image = Image(
+        name="x",
+        reference="ds01/bob/x:latest",
+        id="sha256:0a",
+        user="bob",
+        uid=4000,
+        mine=mine,
+        shared=shared,
+        size=1,
+        made_by="image-create",
+        **facts,
+    )
+    monkeypatch.setattr("os.getuid", lambda: uid)
+    check_shared("ds01/alice/x", [image])
+    for word in ("ds01/bob/x", "docker.io/ds01/bob/x:latest"):
+        if may:
+            check_shared(word, [image])
+        else:
+            with pytest.raises(HelperError, match="bob's, who does not share it"):
+                check_shared(word, [image])
