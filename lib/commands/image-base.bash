@@ -37,9 +37,10 @@ main() {
         printf '%s\n' "${IMAGE_BASE_NAME}"
         exit "${EXIT_OK}"
     fi
-    type -P mmdebstrap > /dev/null && [[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] \
-        || core::die "${EXIT_PREREQUISITE}" "'mmdebstrap' or the keys of Debian's archive are not installed" \
+    if ! type -P mmdebstrap > /dev/null || [[ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]]; then
+        core::die "${EXIT_PREREQUISITE}" "'mmdebstrap' or the keys of Debian's archive are not installed" \
             "run 'sudo apt-get install mmdebstrap debian-archive-keyring'"
+    fi
 
     core::run_pre_hooks image "${IMAGE_BASE_NAME}"
     image-base::_build
