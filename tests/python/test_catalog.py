@@ -194,9 +194,6 @@ def test_aimes_mlc_gets_a_name_without_tag(docker_host: str) -> None:
 def test_what_others_do_not_share_is_theirs(
     mine: bool, shared: bool, uid: int, may: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts = dict.fromkeys(
-        ("base", "base_digest", "created", "architecture", "framework", "source"), "-"
-    )
     image = Image(
         name="x",
         reference="ds01/bob/x:latest",
@@ -206,8 +203,13 @@ def test_what_others_do_not_share_is_theirs(
         mine=mine,
         shared=shared,
         size=1,
+        base="-",
+        base_digest="-",
+        created="-",
+        architecture="-",
+        framework="-",
+        source="-",
         made_by="image-create",
-        **facts,
     )
     monkeypatch.setattr("os.getuid", lambda: uid)
     check_shared("ds01/alice/x", [image])
