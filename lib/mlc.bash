@@ -9,11 +9,12 @@ MLC_HOME='' MLC_IS_OURS='' MLC_STATE_DIR='' MLC_WORKSPACE_DIR='' MLC_DATA_DIR=''
 # Set by mlc::start: the container as it was seen then, as JSON.
 MLC_STARTED=''
 
-# Read the settings once and point docker at the engine. Sets the MLC_* globals and exports DOCKER_HOST.
-mlc::load() {
-    local json fields
+# Read the settings once and point docker at the engine; the JSON is for who has read them. Sets the MLC_* globals and
+# exports DOCKER_HOST.
+mlc::load() { # [<settings-json>]
+    local json="${1:-}" fields
     [[ -z "${MLC_HOME}" ]] || return 0
-    json="$(core::helper settings show)" || exit
+    [[ -n "${json}" ]] || json="$(core::helper settings show)" || exit
     mapfile -t fields <<< "$(jq -r '.mlc_home, .mlc_is_ours, .engine, .state_dir, .workspace_dir // "",
         .data_dir // "", .models_dir // ""' <<< "${json}")"
     MLC_HOME="${fields[0]}"

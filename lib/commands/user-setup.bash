@@ -99,14 +99,14 @@ Shall this be put right now?" || status=$?
 }
 
 user-setup::_see_access() {
-    local socket
+    local socket json=''
     guide::say container
     SETUP_FOUND="the Docker engine answers you"
-    (mlc::load) 2> /dev/null || {
-        SETUP_FOUND="DS01 is not usable: $( (mlc::load) 2>&1 | sed -n 's/^[^:]*: error: //p')"
+    json="$(core::helper settings show 2> /dev/null)" && (mlc::load "${json}") 2> /dev/null || {
+        SETUP_FOUND="DS01 is not usable: $( (mlc::load "${json}") 2>&1 | sed -n 's/^[^:]*: error: //p')"
         return 1
     }
-    mlc::load
+    mlc::load "${json}"
     docker::answers && return 0
     socket="${DOCKER_HOST:?set by mlc::load}" socket="${socket#unix://}"
     SETUP_FOUND="the Docker engine does not run: ask the administrator"
