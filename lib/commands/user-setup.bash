@@ -102,10 +102,11 @@ user-setup::_see_access() {
     local socket json=''
     guide::say container
     SETUP_FOUND="the Docker engine answers you"
-    json="$(core::helper settings show 2> /dev/null)" && (mlc::load "${json}") 2> /dev/null || {
+    json="$(core::helper settings show 2> /dev/null)" || true
+    if [[ -z "${json}" ]] || ! (mlc::load "${json}") 2> /dev/null; then
         SETUP_FOUND="DS01 is not usable: $( (mlc::load "${json}") 2>&1 | sed -n 's/^[^:]*: error: //p')"
         return 1
-    }
+    fi
     mlc::load "${json}"
     docker::answers && return 0
     socket="${DOCKER_HOST:?set by mlc::load}" socket="${socket#unix://}"
