@@ -48,9 +48,7 @@ def survey(inventory: Inventory, exclude: Collection[str]) -> Host:
     )
 
 
-def _withheld(
-    device: Device, divided: Collection[str], excluded: set[str]
-) -> str:
+def _withheld(device: Device, divided: Collection[str], excluded: set[str]) -> str:
     if excluded and not excluded.isdisjoint(
         (device.uuid.lower(), device.parent.lower())
     ):

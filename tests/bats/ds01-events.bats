@@ -76,7 +76,7 @@ is_following() {
     mv -- "${LOG}" "${LOG}.1"
     event 0 stopped
     wait_for 10 grep -q stopped "${BATS_TEST_TMPDIR}/out"
-    ! grep -q created "${BATS_TEST_TMPDIR}/out"
+    run ! grep -q created "${BATS_TEST_TMPDIR}/out"
     [[ "$(grep -c stopped "${BATS_TEST_TMPDIR}/out")" -eq 1 ]]
     kill "${FOLLOWER}"
     wait_for 5 has_ended "${FOLLOWER}"

@@ -18,8 +18,8 @@ release() { # <user> <uid>
     local begin end
     begin="$(date -u -d '6 hours ago' +%Y-%m-%dT%H:%M:%S.000Z)"
     end="$(date -u -d '2 hours ago' +%Y-%m-%dT%H:%M:%S.000Z)"
-    jq -cn --arg user "$1" --argjson uid "$2" --arg begin "${begin}" --arg done "${end}" '{time: $done, type: "release",
-        $user, $uid, container: "c", devices: ["GPU-1"], share: 1, reason: "gone", was: "held", $begin, end: $done}' \
+    jq -cn --arg user "$1" --argjson uid "$2" --arg begin "${begin}" --arg ended "${end}" '{time: $ended, type: "release",
+        $user, $uid, container: "c", devices: ["GPU-1"], share: 1, reason: "gone", was: "held", $begin, end: $ended}' \
         >> "${DS01_ROOT}/var/log/ds01/gpu-allocations.log"
 }
 
