@@ -90,7 +90,7 @@ session::open() { # <name> <engine-name>
 
 # Run a command in a container and return its status; stdin, stdout and stderr are the command's.
 session::run() { # <name> <engine-name> <word>...
-    local name="$1" status=0
+    local name="$1" status=0 last
     shift
     session::_enter "$1"
     core::on_exit session::_leave
@@ -116,6 +116,12 @@ session::run() { # <name> <engine-name> <word>...
         wait "${SESSION_CHILD}" || status=$?
         kill -0 "${SESSION_CHILD}" 2> /dev/null || break
     done
+    # It may have ended while the trap ran: then bash still has its status, and 127 for one that was given out already.
+    if ((status > 128)); then
+        last=0
+        wait "${SESSION_CHILD}" 2> /dev/null || last=$?
+        ((last == 127)) || status="${last}"
+    fi
     trap '' INT TERM HUP
     # Where docker itself was ended (its reader went away, say), the command inside would go on for ever.
     ((status < 128)) || docker::end_inside "$1" "${SESSION_PID_FILE}"

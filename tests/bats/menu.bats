@@ -179,7 +179,7 @@ without_whiptail() {
     export OUT="${BATS_TEST_TMPDIR}/out"
     terminal_start_and_stay bash -c '"$0" "$@" > "${OUT}"' "${BATS_TEST_TMPDIR}/ask" "${ROOT}" gauge_done
     wait_for 10 terminal_shows 'of the first part'
-    terminal_shows '30%'
+    wait_for 5 terminal_shows '30%'
     terminal_shows 'Ctrl-C ends it'
     ! terminal_shows 'told afterwards' || false
     wait_for 10 terminal_shows 'ask: warning: told afterwards'
