@@ -70,7 +70,9 @@ wait_for() { # <seconds> <word>...
 # A terminal of 80 by 24 with the given command in it; its status is written to a file when it ends.
 terminal_start() { # <word>...
     local words
-    TERMINAL="ds01-${BATS_SUITE_TEST_NUMBER}-$$"
+    # A name of its own each time: the last server may still be going.
+    TERMINALS=$((${TERMINALS:-0} + 1))
+    TERMINAL="ds01-${BATS_SUITE_TEST_NUMBER}-$$-${TERMINALS}"
     printf -v words '%q ' "$@"
     env -u TMUX tmux -L "${TERMINAL}" -f /dev/null new-session -d -x 80 -y 24 -s t \
         "env TERM=xterm-256color ${words}; echo \$? > '${BATS_TEST_TMPDIR}/terminal-status'"
