@@ -181,7 +181,9 @@ type_and_see() { # <line> <text>
     # shellcheck disable=SC2016 # fish expands nothing here either
     printf 'function fish_prompt; echo "ready: "; end\nset -g fish_greeting\nset -g fish_autosuggestion_enabled 0\n' \
         > "${HOME}/.config/fish/config.fish"
-    terminal_start env "XDG_RUNTIME_DIR=${HOME}" "XDG_DATA_DIRS=${share}:/usr/share" fish
+    # Where fish may put its file; it takes no folder that others can look into.
+    mkdir -m 700 "${HOME}/run"
+    terminal_start env "XDG_RUNTIME_DIR=${HOME}/run" "XDG_DATA_DIRS=${share}:/usr/share" fish
     wait_for 10 terminal_shows 'ready:'
     type_and_see 'container ru' 'container run'
     type_and_see 'container-run x De' 'x Debian'
