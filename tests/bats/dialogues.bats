@@ -40,7 +40,7 @@ furnish() {
 # What there is, for a look at whether a dialogue that was left did anything.
 inventory() {
     docker ps --all --format '{{.Names}} {{.State}}'
-    docker images --format '{{.Repository}}'
+    docker images --format '{{.Repository}}' | sort
     find "${HOME}" -not -path '*/.cache*' | sort
 }
 
