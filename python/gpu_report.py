@@ -92,6 +92,13 @@ def look(desk: Desk) -> tuple[Document, World, HelperError | None]:
 def status(desk: Desk) -> Status:
     """Return the state of every device."""
     document, world, problem = look(desk)
+    return status_of(document, world, problem)
+
+
+def status_of(
+    document: Document, world: World, problem: HelperError | None = None
+) -> Status:
+    """Return the state of every device, from what was looked at."""
     return Status(
         devices=device_states(document, world.view, world.inventory),
         grants=document.grants,

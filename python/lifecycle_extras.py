@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import settings
-from _common import HelperError, Paths, say
+from _common import Exit, HelperError, Paths, say
 from engine import Engine
+from gpu_desk import Desk
 from lifecycle_look import Snapshot
 from lifecycle_memory import outlook
 from lifecycle_pass import PROGRAM, Report
@@ -33,7 +34,7 @@ def run_extras(paths: Paths, address: str, found: Report) -> None:
                 leftovers.sweep(paths, engine, snapshot.policy, found.at)
             except HelperError as error:
                 say("warning", f"left-overs stay: {error.message}", PROGRAM)
-        _metrics(paths, engine, found)
+        _metrics(paths, address, engine, found)
 
 
 def _note_use(paths: Paths, found: Report, snapshot: Snapshot) -> None:
@@ -56,7 +57,7 @@ def _is_due(paths: Paths, found: Report) -> bool:
     return not 0 <= age < 3000
 
 
-def _metrics(paths: Paths, engine: Engine, found: Report) -> None:
+def _metrics(paths: Paths, address: str, engine: Engine, found: Report) -> None:
     try:
         if settings.metrics_folder(settings.load_settings(paths.settings)) is None:
             return
@@ -79,7 +80,7 @@ def _metrics(paths: Paths, engine: Engine, found: Report) -> None:
         now=found.at,
         seconds=found.took,
         skipped=found.skipped.message if found.skipped else None,
-        status=_status(snapshot) if snapshot else None,
+        status=_status(paths, address, found),
         idle=idle,
     )
     policy = snapshot.policy if snapshot else None
@@ -91,18 +92,16 @@ def _metrics(paths: Paths, engine: Engine, found: Report) -> None:
     )
 
 
-def _status(snapshot: Snapshot) -> Status:
-    from gpu_device_states import device_states  # noqa: PLC0415
-    from gpu_report import Status, ordered  # noqa: PLC0415
+def _status(paths: Paths, address: str, found: Report) -> Status | None:
+    """Return what the pass saw; where engine or driver kept it from seeing anything,
+    what did not answer. None where it was something else."""
+    from gpu_report import status, status_of  # noqa: PLC0415
 
-    document, world = snapshot.document, snapshot.world
-    return Status(
-        devices=device_states(document, world.view, world.inventory),
-        grants=document.grants,
-        queue=tuple(ordered(document, world, document.queue)),
-        inventory=world.inventory,
-        view=world.view,
-    )
+    if found.snapshot:
+        return status_of(found.snapshot.document, found.snapshot.world)
+    if found.skipped is None or found.skipped.code is not Exit.PREREQUISITE:
+        return None
+    return status(Desk(paths, address))
 
 
 def _group_of(policy: Policy | None, uid: int) -> str:

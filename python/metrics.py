@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 import locked_files
 import metric_counters
@@ -19,6 +20,7 @@ import settings
 from _common import PROJECT_ROOT, HelperError, Paths, say
 from engine import Engine
 from gpu_report import Status
+from gpu_types import State
 from metric_counters import Counters
 from metric_table import BY_NAME, Samples, family
 
@@ -26,18 +28,7 @@ _PROGRAM = "metrics"
 FILE = "ds01.prom"
 # node_exporter, which runs under another user, reads it.
 _MODE = 0o644
-STATES = (
-    "free",
-    "reserved",
-    "allocated",
-    "held",
-    "dirty",
-    "foreign",
-    "sick",
-    "lost",
-    "mig-empty",
-    "unknown",
-)
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True)
@@ -148,7 +139,7 @@ def put_devices(samples: Samples, status: Status) -> None:
     counted = Counter((s.device.profile, s.state) for s in status.devices)
     for profile in sorted({profile for profile, _ in counted}):
         for state in STATES:
-            number = counted[profile, state]  # type: ignore[index]
+            number = counted[profile, state]
             samples.put("ds01_gpu_devices", number, profile, state)
     for item in status.devices:
         device = item.device
