@@ -24,13 +24,10 @@ choose::names() { # <array-name> [<state>]
 }
 
 # Ask for one of the user's containers. Prints: its name.
-choose::one() { # <title> [<state>]
-    local items=() status=0
-    choose::items items "${2:-}"
-    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "there is no container to choose" \
-        "run 'container-create' to make one"
-    menu::select "$1" "Which container?" "${items[@]}" || status=$?
-    ((status == 0)) || exit "${EXIT_LEFT}"
+choose::one() { # <title>
+    local chosen=''
+    choose::step chosen "$1" || exit "${EXIT_LEFT}"
+    printf '%s\n' "${chosen}"
 }
 
 # A step of menu::walk: one of the user's containers; the one that was chosen before is marked. Sets: the variable named.
@@ -81,11 +78,11 @@ choose::fill() { # <array-name> <all: yes or empty> <title> [<state>]
 # Ask what to do with one of the containers, the images or the devices of a table, and run that: the last step of the
 # tables' --interactive. Returns: only when the person goes back or leaves.
 choose::act() { # <title> <name> <command>...
-    local title="$1" name="$2" command items=() chosen line
+    local title="$1" name="$2" command items=() chosen summary
     shift 2
     for command in "$@"; do
-        line="$(sed -n 's/^# Summary: //p; /^[^#]/q' "$(core::launcher "${command%% *}")")"
-        items+=("${command}" "${line}")
+        core::summary summary "${command%% *}"
+        items+=("${command}" "${summary}")
     done
     chosen="$(menu::select "${title}" "What shall be done with '${name}'?" "${items[@]}")" || return
     read -ra items <<< "${chosen}"

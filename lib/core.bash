@@ -89,6 +89,17 @@ core::header() { # <file>
     done < "$1"
 }
 
+# The summary in the header of a command's launcher, read without another process. Sets: the variable named.
+core::summary() { # <variable> <command>
+    local -n core_summary="$1"
+    local line
+    while IFS= read -r line; do
+        [[ "${line}" != '# Summary: '* ]] || break
+    done < "${PROJECT_ROOT}/bin/$2"
+    # shellcheck disable=SC2034 # the caller's variable, by reference
+    core_summary="${line#\# Summary: }"
+}
+
 # Check that an option has its value; an empty value counts as none.
 core::need_value() { # <option> <number-of-words-left> [<value>]
     if (($2 < 2)) || [[ -z "${3:-}" ]]; then

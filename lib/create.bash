@@ -4,7 +4,7 @@
 # shellcheck disable=SC2034 # CREATE_TAKEN is for the commands
 : "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_TEMP?set by lib}" "${EXIT_BUG:?}" "${EXIT_NOT_FOUND:?}" \
     "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" "${MLC_DATA_DIR?set by lib}" "${MLC_HOME?set by lib}" \
-    "${MLC_MODELS_DIR?set by lib}"
+    "${MLC_MODELS_DIR?set by lib}" "${MLC_WORKSPACE_DIR?set by lib}"
 
 # What flags and menus fill.
 declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [gpus]='' [workspace]='' [data]=''
@@ -102,14 +102,14 @@ create::_check_policy() {
 # Fill the folders that the settings give where no flag did, and make them absolute; mlc wants them to exist.
 create::_folders() {
     local key
-    [[ -n "${CREATE[workspace]}" ]] || CREATE[workspace]="${MLC_WORKSPACE_DIR:-${HOME}/workspace}"
+    [[ -n "${CREATE[workspace]}" ]] || CREATE[workspace]="${MLC_WORKSPACE_DIR}"
     [[ -n "${CREATE[data]}" ]] || CREATE[data]="${MLC_DATA_DIR}"
     [[ -n "${CREATE[models]}" ]] || CREATE[models]="${MLC_MODELS_DIR}"
     for key in workspace data models; do
         [[ -n "${CREATE[${key}]}" ]] || continue
         [[ "${CREATE[${key}]}" != '~'* ]] || CREATE["${key}"]="${HOME}${CREATE[${key}]#\~}"
         if [[ ! -d "${CREATE[${key}]}" ]]; then
-            if [[ "${key}" == workspace && "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR:-${HOME}/workspace}" ]]; then
+            if [[ "${key}" == workspace && "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR}" ]]; then
                 [[ -n "${CREATE[dry_run]}" ]] || mkdir -p -- "${CREATE[workspace]}" \
                     || core::die "${EXIT_REFUSED}" "the workspace folder '${CREATE[workspace]}' cannot be made"
             else

@@ -120,7 +120,7 @@ Shall the command wait in the queue until it is free? Ctrl-C leaves the queue." 
 create::_step_ready() {
     local choice folder key text
     guide::say workspace
-    [[ -n "${CREATE[workspace]}" ]] || CREATE[workspace]="${MLC_WORKSPACE_DIR:-${HOME}/workspace}"
+    [[ -n "${CREATE[workspace]}" ]] || CREATE[workspace]="${MLC_WORKSPACE_DIR}"
     [[ -n "${CREATE[data]}" ]] || CREATE[data]="${MLC_DATA_DIR}"
     [[ -n "${CREATE[models]}" ]] || CREATE[models]="${MLC_MODELS_DIR}"
     while true; do
@@ -145,7 +145,7 @@ create::set_line() {
     [[ -z "${CREATE[image]}" ]] || CREATE_LINE+=(--image "${CREATE[image]}")
     [[ -z "${CREATE[gpus]}" ]] || CREATE_LINE+=(--gpus "${CREATE[gpus]}")
     [[ -z "${CREATE[waits]}" ]] || CREATE_LINE+=(--wait)
-    [[ -z "${CREATE[workspace]}" || "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR:-${HOME}/workspace}" ]] \
+    [[ -z "${CREATE[workspace]}" || "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR}" ]] \
         || CREATE_LINE+=(--workspace "${CREATE[workspace]}")
     [[ -z "${CREATE[data]}" || "${CREATE[data]}" == "${MLC_DATA_DIR}" ]] || CREATE_LINE+=(--data "${CREATE[data]}")
     [[ -z "${CREATE[models]}" || "${CREATE[models]}" == "${MLC_MODELS_DIR}" ]] \

@@ -211,11 +211,9 @@ image::offers() { # <array-name>
 
 # Ask for one of the user's own images. Prints: its name.
 image::choose_one() { # <title>
-    local items=() status=0
-    image::items items
-    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
-    menu::select "$1" "Which image?" "${items[@]}" || status=$?
-    ((status == 0)) || exit "${EXIT_LEFT}"
+    local chosen=''
+    image::step chosen "$1" || exit "${EXIT_LEFT}"
+    printf '%s\n' "${chosen}"
 }
 
 # A step of menu::walk: one of the user's own images; the one that was chosen before is marked. Sets: the variable named.

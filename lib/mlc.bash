@@ -21,7 +21,7 @@ mlc::load() { # [<settings-json>]
     MLC_IS_OURS="${fields[1]}"
     export DOCKER_HOST="${fields[2]}"
     MLC_STATE_DIR="${fields[3]}"
-    MLC_WORKSPACE_DIR="${fields[4]:-}"
+    MLC_WORKSPACE_DIR="${fields[4]:-${HOME}/workspace}"
     MLC_DATA_DIR="${fields[5]:-}"
     MLC_MODELS_DIR="${fields[6]:-}"
     docker::require

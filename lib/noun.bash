@@ -15,14 +15,12 @@ main() { # [<wrong-command>]
 # The commands of this noun, each with the summary in its header. Sets: the array named.
 noun::_commands() { # <array-name>
     local -n noun_items="$1"
-    local launcher line
+    local launcher summary
     for launcher in "${PROJECT_ROOT}/bin/${COMMAND_NAME}"-*; do
         # A second name of another command is understood, and not offered.
         [[ ! -L "${launcher}" ]] || continue
-        while IFS= read -r line; do
-            [[ "${line}" != '# Summary: '* ]] || break
-        done < "${launcher}"
-        noun_items+=("${launcher##*/"${COMMAND_NAME}"-}" "${line#\# Summary: }")
+        core::summary summary "${launcher##*/}"
+        noun_items+=("${launcher##*/"${COMMAND_NAME}"-}" "${summary}")
     done
 }
 

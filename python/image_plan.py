@@ -240,7 +240,7 @@ class Planner:
             outcome = self._versions(ground, found, None, folder, upgrade=False)
             lock, looked = outcome.lock, outcome.found
         tools = Tools.find(self.limits.network, looked)
-        again = rendered(spec, found, lock, text, tools)
+        again = rendered(found, lock, text, tools)
         told = image_files.diff(again, text, "rendered", "edited")
         value = {"name": self.name, "reference": self.reference, "folder": str(folder)}
         state = {"source_state": State.EDITED.value, "dockerfile": text}
@@ -282,7 +282,7 @@ class Planner:
         ground = look_up(self.engine, base, image, architecture)
         outcome = self._versions(ground, layers, lock, view, upgrade=upgrade)
         tools = Tools.find(self.limits.network, outcome.found)
-        dockerfile = rendered(spec, layers, outcome.lock, text, tools)
+        dockerfile = rendered(layers, outcome.lock, text, tools)
         old_text = source.read(folder, source.DOCKERFILE)
         plan = Plan(
             name=self.name,

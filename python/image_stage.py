@@ -26,7 +26,7 @@ from image_builder import find_client
 from image_files import State
 from image_lock import Lock
 from image_probe import Found
-from image_types import Layer, Spec
+from image_types import Layer
 from image_workshop import CA_VARIABLES, site_certificates, uv_version
 from layer_commands import CONTEXT
 
@@ -126,7 +126,7 @@ def _cache_name() -> str:
 
 
 def rendered(
-    spec: Spec, layers: Sequence[Layer], lock: Lock, text: str | None, tools: Tools
+    layers: Sequence[Layer], lock: Lock, text: str | None, tools: Tools
 ) -> str:
     """Return the Dockerfile for a plan: the user's part as it is, ours rendered."""
     builder: Any = tools.builder
@@ -144,7 +144,6 @@ def rendered(
         )
         return image_files.add_block(text, block)
     managed = render_dockerfile.render(
-        spec,
         layers,
         lock,
         lock.base.image,

@@ -30,7 +30,7 @@ from _common import (
 )
 from image_lock import Lock, LockedBase, load_lock
 from image_names import check_image
-from image_spec import Layer, Spec, layers, load_spec
+from image_spec import Layer, layers, load_spec
 from layer_commands import CONTEXT, TARGET, Builder, Installer, Tools, shown
 from packages import load_packages, parse_apt
 
@@ -45,7 +45,6 @@ _USER = re.compile(
 
 
 def render(
-    spec: Spec,
     found: Sequence[Layer],
     lock: Lock | None,
     base_image: str,
@@ -64,7 +63,6 @@ def render(
     the context then holds as ca.crt; empty where the site has none. Raises
     HelperError where the builder cannot do what the spec needs.
     """
-    del spec  # what it says is in the layers
     tools = Tools(builder, installer, uv_image, cache, tuple(setup_apt))
     base = lock.base if lock else LockedBase(base_image, "-")
     lines = [shown(layer, lock, tools) for layer in found if layer.kind != "added"]
@@ -205,7 +203,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     found = layers(spec, packages, asked.spec.parent)
     text = render(
-        spec,
         found,
         lock,
         base_image,

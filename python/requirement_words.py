@@ -68,10 +68,6 @@ class Word:
         """What two words have in common if the later one replaces the earlier."""
         return self.name or self.text
 
-    @property
-    def is_hashed(self) -> bool:
-        return " --hash=" in self.text
-
 
 def normal_name(name: str) -> str:
     """Return a package's name as PyPI compares it."""

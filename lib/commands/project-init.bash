@@ -99,7 +99,7 @@ project-init::_mark() { # <key>
 
 # Fill the defaults and check what can be checked before anything is made. Sets: PROJECT_WORDS, the same in one line.
 project-init::_check() {
-    local workspace="${MLC_WORKSPACE_DIR:-${HOME}/workspace}"
+    local workspace="${MLC_WORKSPACE_DIR}"
     [[ -n "${PROJECT[type]}" ]] || PROJECT[type]=general
     [[ -n "${PROJECT[dir]}" ]] || PROJECT[dir]="${workspace}/${PROJECT[name]}"
     [[ "${PROJECT[dir]}" != '~'* ]] || PROJECT[dir]="${HOME}${PROJECT[dir]#\~}"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # user-setup: look at what a new user needs, step by step, and put right what is missing.
 # Each step has two functions: _see_STEP says what is there (status 1: something is missing), _mend_STEP puts it right.
-: "${PROJECT_ROOT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${CORE_QUIET?set by lib}" "${MLC_WORKSPACE_DIR?set by lib}"
+: "${PROJECT_ROOT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${CORE_QUIET?set by lib}"
 
 readonly SETUP_STEPS=(access workspace limits ssh git vscode project)
 declare -A SETUP=([check]='' [yes]='' [json]='' [git_name]='' [git_email]='' [project]='' [workspace]='' [asks]='')
@@ -9,6 +9,8 @@ declare -A SETUP=([check]='' [yes]='' [json]='' [git_name]='' [git_email]='' [pr
 SETUP_ASKED='' SETUP_LINE=(--yes)
 # What a step found, in words.
 SETUP_FOUND=''
+# The installation's settings as JSON; empty where they cannot be read.
+SETUP_SETTINGS=''
 
 main() {
     local only=() skip=() step steps=() bare=yes missing=() found='[]' status=0
@@ -49,6 +51,10 @@ main() {
         [[ " ${skip[*]:-} " == *" ${step} "* ]] || steps+=("${step}")
     done
 
+    # Where they are broken, the step `access` says why.
+    SETUP_SETTINGS="$(core::helper settings show 2> /dev/null)" || true
+    SETUP[workspace]="$(jq -r '.workspace_dir // ""' <<< "${SETUP_SETTINGS}")"
+    SETUP[workspace]="${SETUP[workspace]:-${HOME}/workspace}"
     for step in "${steps[@]}"; do
         status=0
         user-setup::_step "${step}" || status=$?
@@ -99,15 +105,14 @@ Shall this be put right now?" || status=$?
 }
 
 user-setup::_see_access() {
-    local socket json=''
+    local socket
     guide::say container
     SETUP_FOUND="the Docker engine answers you"
-    json="$(core::helper settings show 2> /dev/null)" || true
-    if [[ -z "${json}" ]] || ! (mlc::load "${json}") 2> /dev/null; then
-        SETUP_FOUND="DS01 is not usable: $( (mlc::load "${json}") 2>&1 | sed -n 's/^[^:]*: error: //p')"
+    if [[ -z "${SETUP_SETTINGS}" ]] || ! (mlc::load "${SETUP_SETTINGS}") 2> /dev/null; then
+        SETUP_FOUND="DS01 is not usable: $( (mlc::load "${SETUP_SETTINGS}") 2>&1 | sed -n 's/^[^:]*: error: //p')"
         return 1
     fi
-    mlc::load "${json}"
+    mlc::load "${SETUP_SETTINGS}"
     docker::answers && return 0
     socket="${DOCKER_HOST:?set by mlc::load}" socket="${socket#unix://}"
     SETUP_FOUND="the Docker engine does not run: ask the administrator"
@@ -118,7 +123,6 @@ user-setup::_see_access() {
 
 user-setup::_see_workspace() {
     guide::say workspace
-    SETUP[workspace]="${MLC_WORKSPACE_DIR:-${HOME}/workspace}"
     SETUP_FOUND="'${SETUP[workspace]}' is /workspace in your containers"
     [[ -d "${SETUP[workspace]}" ]] || {
         SETUP_FOUND="there is no folder '${SETUP[workspace]}' yet"
@@ -226,7 +230,7 @@ user-setup::_see_vscode() {
 user-setup::_see_project() {
     local found=()
     guide::say project
-    mapfile -t found < <(find "${SETUP[workspace]:-${MLC_WORKSPACE_DIR:-${HOME}/workspace}}" -mindepth 2 -maxdepth 2 \
+    mapfile -t found < <(find "${SETUP[workspace]}" -mindepth 2 -maxdepth 2 \
         -name requirements.txt -printf '%h\n' 2> /dev/null | sort)
     SETUP_FOUND="you have ${#found[@]} in your workspace"
     ((${#found[@]} > 0)) || {

@@ -41,6 +41,13 @@ teardown() {
     [[ "$(< "${HOME}/.ssh/id_ed25519.pub")" == "${key}" ]]
 }
 
+@test "user-setup: the workspace is the one that the settings name, with or without a look at the engine" {
+    sed -i "s|^workspace_dir: null|workspace_dir: ~/work|" "${DS01_ROOT}/etc/ds01/ds01.yaml"
+    run -0 --separate-stderr "${BIN}/user-setup" --yes --only workspace
+    [[ "${stderr}" == *"workspace: '${HOME}/work' is /workspace in your containers" ]]
+    [[ -d "${HOME}/work" && ! -e "${HOME}/workspace" ]]
+}
+
 @test "user-setup: a broken policy is said as such" {
     printf 'version: 7\n' > "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
     run -7 --separate-stderr "${BIN}/user-setup" --check --only limits

@@ -67,9 +67,9 @@ def compare(file: Path, text: str) -> None:
 def test_golden(name: str) -> None:
     spec, found, lock = load(name)
     base = spec.base.image or "aimehub/pytorch-2.7.1-cuda12.6.3"
-    text = render_dockerfile.render(spec, found, lock, base, **HOW[name])
+    text = render_dockerfile.render(found, lock, base, **HOW[name])
     compare(GOLDEN / name / "Dockerfile", text)
-    assert text == render_dockerfile.render(spec, found, lock, base, **HOW[name])
+    assert text == render_dockerfile.render(found, lock, base, **HOW[name])
 
 
 def test_golden_block_of_an_adopted_file() -> None:
@@ -144,9 +144,9 @@ def test_context_files_hold_the_pins() -> None:
 
 
 def test_a_layer_that_the_base_has_already_installs_nothing() -> None:
-    spec, found, _ = load("tiers")
+    _, found, _ = load("tiers")
     lock = replace(LOCK, layers={"interactive": (), "cv": ("pillow==1",), "llm": ()})
-    text = render_dockerfile.render(spec, found, lock, "a:b", **HOW["tiers"])
+    text = render_dockerfile.render(found, lock, "a:b", **HOW["tiers"])
     assert re.findall(r"-r (\S+)", text) == ["cv.txt"]
 
 
@@ -156,13 +156,13 @@ def test_a_new_pin_changes_no_other_layer() -> None:
     one = replace(LOCK, layers={"interactive": ("a==1",), "own": ("x==1",)})
     other = replace(one, layers={"interactive": ("a==1",), "own": ("x==2", "y==1")})
     texts = [
-        render_dockerfile.render(spec, found, lock, "a:b", **HOW["own"])
+        render_dockerfile.render(found, lock, "a:b", **HOW["own"])
         for lock in (one, other)
     ]
     assert texts[0] == texts[1]
     more = image_spec.change(spec, add=["rich>1"])
     layers = image_spec.layers(more, PACKAGES, GOLDEN / "own")
-    text = render_dockerfile.render(more, layers, one, "a:b", **HOW["own"])
+    text = render_dockerfile.render(layers, one, "a:b", **HOW["own"])
     assert text.partition("# own:")[0] == texts[0].partition("# own:")[0]
 
 
@@ -172,7 +172,7 @@ def test_shared_layers_are_the_same_for_two_users() -> None:
         spec = Spec("x", Base(image="a:b"), tiers=("system", "interactive"), pip=pip)
         found = image_spec.layers(spec, PACKAGES)
         how: dict[str, Any] = {"builder": "buildkit", "uv_image": UV, "cache": cache}
-        text = render_dockerfile.render(spec, found, LOCK, "a:b", **how)
+        text = render_dockerfile.render(found, LOCK, "a:b", **how)
         head, _, own = text.partition("# own:")
         assert cache in own
         parts.append(head)
@@ -181,9 +181,9 @@ def test_shared_layers_are_the_same_for_two_users() -> None:
 
 
 def test_secrets_need_buildkit() -> None:
-    spec, found, _ = load("own")
+    _, found, _ = load("own")
     with pytest.raises(HelperError, match=r"'\${INDEX_KEY}' in 'own' is a secret") as e:
-        render_dockerfile.render(spec, found, None, "a:b", uv_image=UV)
+        render_dockerfile.render(found, None, "a:b", uv_image=UV)
     assert e.value.code == Exit.PREREQUISITE
 
 
@@ -203,13 +203,13 @@ def test_what_a_foreign_base_says_of_itself_is_checked(field: str, value: str) -
     found = image_spec.layers(spec, PACKAGES)
     base = replace(LOCK.base, **{field: value})
     with pytest.raises(HelperError):
-        render_dockerfile.render(spec, found, Lock(base), "a:b", uv_image=UV)
+        render_dockerfile.render(found, Lock(base), "a:b", uv_image=UV)
 
 
 @pytest.mark.parametrize("image", ["a b", "a\nRUN id", "$X", "-x", "a AS b"])
 def test_a_base_is_the_name_of_an_image(image: str) -> None:
     with pytest.raises(HelperError, match="is not an image name"):
-        render_dockerfile.render(Spec("x"), (), None, image)
+        render_dockerfile.render((), None, image)
 
 
 # The properties. A Dockerfile's instructions are what matters: what the builder would
@@ -286,7 +286,7 @@ def test_no_word_becomes_syntax(
     options |= {"uv_image": UV, "cache": "c"}
     if secrets and how[0] == "classic":
         return
-    text = render_dockerfile.render(spec, found, LOCK, "a:b", **options)
+    text = render_dockerfile.render(found, LOCK, "a:b", **options)
 
     own = found[0]
     expected = ["FROM", "USER", "ARG", "COPY", "RUN"]
@@ -321,7 +321,7 @@ def test_no_word_becomes_syntax(
 def test_a_pin_is_never_a_redirection() -> None:
     spec = Spec("x", pip=("pkg>=1.0", "other<2"))
     found = image_spec.layers(spec, PACKAGES)
-    text = render_dockerfile.render(spec, found, None, "a:b", uv_image=UV)
+    text = render_dockerfile.render(found, None, "a:b", uv_image=UV)
     assert [line for line in text.splitlines() if "pkg>=1.0" in line] == [
         "#   pkg>=1.0, other<2"
     ]
@@ -347,9 +347,9 @@ def test_as_a_program(tmp_path: Path) -> None:
     how = ("--builder", "classic", "--installer", "pip")
     done = cli(folder / "image.yaml", *packages, *how)
     assert (done.returncode, done.stderr) == (0, "")
-    spec, found, lock = load("classic")
+    _, found, lock = load("classic")
     assert done.stdout == render_dockerfile.render(
-        spec, found, lock, "jupyter/base-notebook:latest", installer="pip"
+        found, lock, "jupyter/base-notebook:latest", installer="pip"
     )
     done = cli(folder / "image.yaml", *packages, *how, "--json")
     found = json.loads(done.stdout)
@@ -372,7 +372,7 @@ def test_added_layer_is_not_in_the_managed_part() -> None:
     spec = Spec("x", added=Added(pip=("rich",)))
     found = image_spec.layers(spec, PACKAGES)
     assert [layer.kind for layer in found] == ["added"]
-    text = render_dockerfile.render(spec, found, None, "a:b", uv_image=UV)
+    text = render_dockerfile.render(found, None, "a:b", uv_image=UV)
     assert "added" not in text
 
 
