@@ -18,6 +18,10 @@ teardown() {
     run -2 --separate-stderr "${BIN}/container-create" < /dev/null
     [[ -z "${output}" ]]
     [[ "${stderr_lines[0]}" == "container-create: error: missing NAME and FRAMEWORK (or '--image')" ]]
+}
+
+# bats test_tags=engine
+@test "container-create: a name alone is not enough where there is no image of that name" {
     run -2 --separate-stderr "${BIN}/container-create" x < /dev/null
     [[ "${stderr_lines[0]}" == "container-create: error: missing FRAMEWORK (or '--image')" ]]
 }

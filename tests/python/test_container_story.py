@@ -140,8 +140,10 @@ def test_what_comes_next_and_a_hold(
     write: Callable[..., None], tell: Callable[..., list[str]]
 ) -> None:
     write([event("created", 100, id=ID)], [])
+    # What is shown is told from the moment of the call, not of the import.
+    now = datetime.now(timezone.utc)
     coming = Next(
-        "stop", "idle_timeout", NOW + timedelta(minutes=42, seconds=50), "idle"
+        "stop", "idle_timeout", now + timedelta(minutes=42, seconds=50), "idle"
     )
     entry = Entry(
         ID,
@@ -149,11 +151,11 @@ def test_what_comes_next_and_a_hold(
         "alice",
         "train",
         "running",
-        last_active=NOW - timedelta(hours=2),
+        last_active=now - timedelta(hours=2),
         active_because="GPU at 71%",
         next=coming,
     )
-    memory = Memory(PassInfo(NOW, 0.1), {NAME: entry})
+    memory = Memory(PassInfo(now, 0.1), {NAME: entry})
     lifecycle_memory.save(find_paths(), memory)
     lines = tell("train")
     assert any(line.startswith("idle       2h") for line in lines)
