@@ -41,38 +41,57 @@ choose::step() { # <variable> <title>
     choose_step="${answer}"
 }
 
-# Ask for any number of the user's containers. Prints: their names, a line each.
-choose::several() { # <title> [<state>]
-    local items=() marked=() status=0 i
-    choose::items items "${2:-}"
-    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "there is no ${2:+$2 }container to choose" \
+# A step of menu::walk: any number of the user's containers; those that were chosen before are marked. Sets: the array
+# named.
+choose::several() { # <array-name> <title> [<state>]
+    local -n choose_several="$1"
+    local items=() marked=() i
+    choose::items items "${3:-}"
+    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "there is no ${3:+$3 }container to choose" \
         "run 'container-list' to see your containers"
     for ((i = 0; i < ${#items[@]}; i += 2)); do
         marked+=("${items[i]}" "${items[i + 1]}" off)
+        [[ " ${choose_several[*]} " != *" ${items[i]} "* ]] || marked[-1]=on
     done
-    menu::checklist "$1" "Which containers? (space marks)" "${marked[@]}" || status=$?
-    ((status == 0)) || exit "${EXIT_LEFT}"
+    choose::marked choose_several "$2" "Which containers? (space marks)" "${marked[@]}"
 }
 
-# Complete the names that a command was given: all of the user's with --all, else a choice by menu. A person at a
-# terminal is asked; a script that named nothing is told so.
-choose::fill() { # <array-name> <all: yes or empty> <title> [<state>]
+# A step of menu::walk: a check list of which at least one row must be marked. Sets: the array named.
+choose::marked() { # <array-name> <title> <text> <tag> <description> <on|off> [...]
+    local -n choose_marked="$1"
+    local answer
+    while true; do
+        answer="$(menu::checklist "${@:2}")" || return
+        [[ -z "${answer}" ]] || break
+        menu::message "$2" "Nothing is marked. Mark at least one row, or go back." || return
+    done
+    # shellcheck disable=SC2034 # the caller's array, by reference
+    mapfile -t choose_marked <<< "${answer}"
+}
+
+# Complete the names that a command was given: all of the user's with --all, else a choice by menu, and then what the
+# command asks before it acts. A person at a terminal is asked; a script that named nothing is told so.
+choose::fill() { # <array-name> <all: yes or empty> <title> <state, or empty> [<step>...]
     local -n choose_filled="$1"
-    local chosen
+    local title="$3" state="$4"
     [[ -z "$2" || ${#choose_filled[@]} -eq 0 ]] || core::usage_error "give names or '--all', not both"
     if [[ -n "$2" ]]; then
-        choose::names choose_filled "${4:-}"
+        choose::names choose_filled "${state}"
         if ((${#choose_filled[@]} == 0)); then
             core::info "there is nothing to do"
             exit "${EXIT_OK}"
         fi
     elif ((${#choose_filled[@]} == 0)); then
         core::is_interactive || core::missing "NAME (or '--all')"
-        chosen="$(choose::several "$3" "${4:-}")" || exit
-        [[ -n "${chosen}" ]] || menu::left
-        mapfile -t choose_filled <<< "${chosen}"
+        menu::walk choose::_ask_several "${@:5}" || menu::left
         core::answered "${choose_filled[@]}"
+        return
     fi
+    (($# < 5)) || menu::walk "${@:5}" || menu::left
+}
+
+choose::_ask_several() {
+    choose::several choose_filled "${title}" "${state}"
 }
 
 # Ask what to do with one of the containers, the images or the devices of a table, and run that: the last step of the

@@ -281,7 +281,7 @@ create::_clear_remains() { # <engine-name>
 
 # Print for a person what was made and what to type next.
 create::summary() {
-    core::helper containers show "${CREATE[name]}" --summary ${CREATE[image]:+--image "${CREATE[image]}"}
+    core::helper containers tell ${CREATE[image]:+--image "${CREATE[image]}"} <<< "${CREATE_MADE}"
 }
 
 # Make a container from an exported file. Sets: CREATE[name] to what it is called.

@@ -226,14 +226,16 @@ image::step() { # <variable> <title>
     image_step="${answer}"
 }
 
-# Ask for any number of the user's own images. Prints: their names, a line each.
-image::choose_several() { # <title>
-    local items=() marked=() status=0 i
+# A step of menu::walk: any number of the user's own images; those that were chosen before are marked. Sets: the array
+# named.
+image::several() { # <array-name> <title>
+    local -n image_several="$1"
+    local items=() marked=() i
     image::items items
     ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
     for ((i = 0; i < ${#items[@]}; i += 2)); do
         marked+=("${items[i]}" "${items[i + 1]}" off)
+        [[ " ${image_several[*]} " != *" ${items[i]} "* ]] || marked[-1]=on
     done
-    menu::checklist "$1" "Which images? (space marks)" "${marked[@]}" || status=$?
-    ((status == 0)) || exit "${EXIT_LEFT}"
+    choose::marked image_several "$2" "Which images? (space marks)" "${marked[@]}"
 }

@@ -6,8 +6,10 @@
 # What `menu::walk` sets: the word on the button that goes back; that a person was asked.
 MENU_BACK=Cancel
 MENU_ASKED=
-# What menu::_fit and menu::_set_text set.
-MENU_ROWS=() MENU_TEXT='' MENU_BOX=() MENU_SCROLL=()
+# What menu::_fit and menu::_set_box set.
+MENU_ROWS=() MENU_BOX=()
+# The status of a dialogue whose terminal became too small for it.
+readonly MENU_CUT=9
 
 # Legible on dark and light terminals, since every part has both its colours; an administrator's NEWT_COLORS wins.
 readonly MENU_COLOURS='root=lightgray,black window=black,lightgray border=black,lightgray shadow=black,black
@@ -16,13 +18,10 @@ actcheckbox=white,blue entry=black,white disentry=gray,lightgray label=black,lig
 actlistbox=white,blue sellistbox=black,lightgray actsellistbox=white,blue textbox=black,lightgray
 acttextbox=white,blue emptyscale=black,white fullscale=white,blue helpline=white,black roottext=white,black'
 
-# The height and width for a dialogue, within the terminal. Prints: height, width, rows for a list.
-menu::_size() { # <rows-wanted> [<text above the list>]
-    local lines=24 columns=80
-    read -r lines columns < <(stty size 2> /dev/null) || true
-    ((lines > 10)) || lines=24
-    ((columns > 30)) || columns=80
-    local rows="$1" height width line above=-1
+# Work out a dialogue's box within the terminal. Sets: MENU_BOX (height, width and rows for a list).
+menu::_set_box() { # <rows-wanted> [<text above the list>]
+    local lines columns rows="$1" height width line above=-1
+    read -r lines columns <<< "$(menu::_terminal_size)"
     width=$((columns - 4))
     ((width <= 100)) || width=100
     # Whiptail wraps at the width of its box; a line counts as often as it will be broken.
@@ -34,33 +33,76 @@ menu::_size() { # <rows-wanted> [<text above the list>]
     ((rows > 0)) || rows=1
     height=$((rows + 9 + above))
     ((height <= lines - 2)) || height=$((lines - 2))
-    printf '%s %s %s\n' "${height}" "${width}" "${rows}"
+    MENU_BOX=("${height}" "${width}" "${rows}")
+}
+
+# Prints: lines and columns of the terminal.
+menu::_terminal_size() {
+    local lines=24 columns=80
+    read -r lines columns < <(stty size 2> /dev/null) || true
+    ((lines > 10)) || lines=24
+    ((columns > 30)) || columns=80
+    printf '%s %s\n' "${lines}" "${columns}"
 }
 
 menu::_has_whiptail() {
     command -v whiptail > /dev/null
 }
 
+# Ask with whiptail: the function works out the box and draws it, anew where the terminal became too small for it
+# meanwhile. Returns: what the function does.
+menu::_ask() { # <function> [<word>...]
+    local status
+    while true; do
+        status=0
+        "$@" || status=$?
+        ((status == MENU_CUT)) || return "${status}"
+    done
+}
+
 # Run one dialogue; the answer comes on stdout because whiptail draws on the terminal's stdout and answers on stderr.
-menu::_whiptail() { # <whiptail-words>...
-    local settings=()
+# Returns: MENU_CUT if the terminal became smaller than MENU_BOX meanwhile, which whiptail does not see by itself.
+menu::_whiptail() ( # <whiptail-words>...
+    settings=() status=0 cut='' resized=yes
     [[ -z "${NO_COLOR:-}" ]] || settings+=(NEWT_MONO=1)
     [[ -n "${NEWT_COLORS:-}${NEWT_COLORS_FILE:-}" ]] || settings+=("NEWT_COLORS=${MENU_COLOURS}")
     # In another character set it draws rubbish for the letters outside ASCII.
     [[ "${LC_ALL:-${LC_CTYPE:-${LANG:-}}}" == *[Uu][Tt][Ff]* ]] || settings+=(LC_ALL=C.UTF-8)
-    env "${settings[@]}" whiptail --backtitle DS01 "$@" 3>&1 1>&2 2>&3
+    # Empty for a gauge, which reads from elsewhere and cannot be drawn anew.
+    tty="$(stty -g 2> /dev/null)" || true
+    # Beside this shell, which would learn of the terminal's new size only at the end.
+    env "${settings[@]}" whiptail --backtitle DS01 "$@" 0<&0 3>&1 1>&2 2>&3 &
+    pid=$!
+    trap 'kill "${pid}" 2> /dev/null' EXIT
+    trap 'resized=yes; [[ -z "${tty}" ]] || menu::_fits || { cut=yes && kill "${pid}"; }' WINCH
+    # A signal that is trapped ends the waiting only.
+    while [[ -n "${resized}" ]]; do
+        resized='' status=0
+        wait "${pid}" 2> /dev/null || status=$?
+    done
+    trap - WINCH EXIT
+    [[ -n "${cut}" ]] || exit "${status}"
+    stty "${tty}"
+    exit "${MENU_CUT}"
+)
+
+# Is the terminal still as large as the box?
+menu::_fits() {
+    local lines columns
+    read -r lines columns <<< "$(menu::_terminal_size)"
+    ((MENU_BOX[0] <= lines && MENU_BOX[1] <= columns))
 }
 
 # Cut the descriptions of a list, every <step> words from the second on, so that no row leaves its box. Sets: MENU_ROWS.
-menu::_fit() { # <width> <step> <word>...
+menu::_fit() { # <step> <word>...
     # Letters are counted and cut, not bytes.
-    local width="$1" step="$2" longest=0 i room LC_ALL=C.UTF-8
-    MENU_ROWS=("${@:3}")
+    local step="$1" longest=0 i room LC_ALL=C.UTF-8
+    MENU_ROWS=("${@:2}")
     for ((i = 0; i < ${#MENU_ROWS[@]}; i += step)); do
         ((${#MENU_ROWS[i]} <= longest)) || longest=${#MENU_ROWS[i]}
     done
     # The frame, the blanks between the columns and a mark to set take 14.
-    room=$((width - longest - 14))
+    room=$((MENU_BOX[1] - longest - 14))
     ((room >= 8)) || room=8
     for ((i = 1; i < ${#MENU_ROWS[@]}; i += step)); do
         ((${#MENU_ROWS[i]} <= room)) || MENU_ROWS[i]="${MENU_ROWS[i]:0:room-1}…"
@@ -69,7 +111,7 @@ menu::_fit() { # <width> <step> <word>...
 
 # Choose one of several things; the row of <default> is marked. Prints: the tag chosen.
 menu::select() { # [--default <tag>] <title> <text> <tag> <description> [<tag> <description>]...
-    local default='' title text size
+    local default='' title text
     if [[ "$1" == --default ]]; then
         default="$2"
         shift 2
@@ -80,10 +122,16 @@ menu::select() { # [--default <tag>] <title> <text> <tag> <description> [<tag> <
         menu::_select_plain "${default}" "${title}" "${text}" "$@"
         return
     fi
-    read -ra size <<< "$(menu::_size "$(($# / 2))" "${text}")"
-    menu::_fit "${size[1]}" 2 "$@"
+    menu::_ask menu::_select "${default}" "${title}" "${text}" "$@"
+}
+
+menu::_select() { # <default> <title> <text> <tag> <description>...
+    local default="$1" title="$2" text="$3"
+    shift 3
+    menu::_set_box "$(($# / 2))" "${text}"
+    menu::_fit 2 "$@"
     menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" ${default:+--default-item "${default}"} \
-        --menu -- "${text}" "${size[@]}" "${MENU_ROWS[@]}"
+        --menu -- "${text}" "${MENU_BOX[@]}" "${MENU_ROWS[@]}"
 }
 
 # What was answered before has a mark.
@@ -114,16 +162,20 @@ menu::_select_plain() { # <default> <title> <text> <tag> <description>...
 
 # Choose any number of things. Prints: the chosen tags, a line each.
 menu::checklist() { # <title> <text> <tag> <description> <on|off> [...]
-    local title="$1" text="$2" size
-    shift 2
     if ! menu::_has_whiptail; then
-        menu::_checklist_plain "${title}" "${text}" "$@"
+        menu::_checklist_plain "$@"
         return
     fi
-    read -ra size <<< "$(menu::_size "$(($# / 3))" "${text}")"
-    menu::_fit "${size[1]}" 3 "$@"
+    menu::_ask menu::_checklist "$@"
+}
+
+menu::_checklist() { # <title> <text> <tag> <description> <on|off> [...]
+    local title="$1" text="$2"
+    shift 2
+    menu::_set_box "$(($# / 3))" "${text}"
+    menu::_fit 3 "$@"
     menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" --separate-output \
-        --checklist -- "${text}" "${size[@]}" "${MENU_ROWS[@]}"
+        --checklist -- "${text}" "${MENU_BOX[@]}" "${MENU_ROWS[@]}"
 }
 
 # Every number that is typed turns its row's mark over; an empty line takes what is marked.
@@ -160,7 +212,7 @@ menu::_checklist_plain() { # <title> <text> <tag> <description> <on|off> [...]
 
 # Ask for a line of text. Prints: the line.
 menu::input() { # <title> <text> [<default>]
-    local size answer
+    local answer
     if ! menu::_has_whiptail; then
         printf '%s\n%s%s (- to go back): ' "$1" "${2%:}" "${3:+ [$3]}" >&2
         IFS= read -r answer || return 255
@@ -168,34 +220,39 @@ menu::input() { # <title> <text> [<default>]
         printf '%s\n' "${answer:-${3:-}}"
         return
     fi
-    read -ra size <<< "$(menu::_size 2)"
-    menu::_whiptail --title "$1" --cancel-button "${MENU_BACK}" --inputbox -- "$2" "${size[0]}" "${size[1]}" "${3:-}"
+    menu::_ask menu::_input "$@"
 }
 
-# Break a text into lines that fit. Sets: MENU_TEXT, MENU_BOX (height and width), MENU_SCROLL.
-menu::_set_text() { # <text>
-    local size rows
-    read -ra size <<< "$(menu::_size 1)"
-    MENU_TEXT="$(fold -s -w "$((size[1] - 6))" <<< "$1")"
-    rows="$(wc -l <<< "${MENU_TEXT}")"
-    read -ra size <<< "$(menu::_size "${rows}")"
-    MENU_SCROLL=() MENU_BOX=("$((size[0] - 2))" "${size[1]}")
+menu::_input() { # <title> <text> [<default>]
+    menu::_set_box 2
+    menu::_whiptail --title "$1" --cancel-button "${MENU_BACK}" --inputbox -- "$2" "${MENU_BOX[@]:0:2}" "${3:-}"
+}
+
+# Show a text in a box that fits it.
+menu::_text() { # <title> <text> <whiptail-word>...
+    local text rows scroll=() title="$1"
+    menu::_set_box 1
+    text="$(fold -s -w "$((MENU_BOX[1] - 6))" <<< "$2")"
+    rows="$(wc -l <<< "${text}")"
+    menu::_set_box "${rows}"
+    MENU_BOX[0]=$((MENU_BOX[0] - 2))
     # A text that scrolls takes the keyboard until Tab is pressed, so only where it must.
-    ((rows <= size[0] - 8)) || MENU_SCROLL=(--scrolltext)
+    ((rows <= MENU_BOX[0] - 6)) || { scroll=(--scrolltext) && title+=": arrows scroll, Tab leads on"; }
+    menu::_whiptail --title "${title}" "${scroll[@]}" "${@:3}" -- "${text}" "${MENU_BOX[@]:0:2}"
 }
 
-# Ask yes or no; the default is No.
+# Ask yes or no; the default is No, which on the way through steps goes back.
 menu::confirm() { # <title> <text>
-    local answer
+    local answer no=No
     MENU_ASKED=yes
+    [[ "${MENU_BACK}" != Back ]] || no='No, back'
     if ! menu::_has_whiptail; then
-        printf '%s\n%s [y/N]: ' "$1" "$2" >&2
+        printf '%s\n%s [y/N%s]: ' "$1" "$2" "${no#No}" >&2
         IFS= read -r answer || return 255
         [[ "${answer,,}" == y || "${answer,,}" == yes ]]
         return
     fi
-    menu::_set_text "$2"
-    menu::_whiptail --title "$1${MENU_SCROLL[0]:+: arrows scroll, Tab leads on}" --defaultno "${MENU_SCROLL[@]}" --yesno -- "${MENU_TEXT}" "${MENU_BOX[@]}"
+    menu::_ask menu::_text "$@" --no-button "${no}" --defaultno --yesno
 }
 
 # Show a text until Enter is pressed.
@@ -204,16 +261,14 @@ menu::message() { # <title> <text>
         printf '%s\n%s\n' "$1" "$2" >&2
         return 0
     fi
-    menu::_set_text "$2"
-    menu::_whiptail --title "$1${MENU_SCROLL[0]:+: arrows scroll, Tab leads on}" "${MENU_SCROLL[@]}" --msgbox -- "${MENU_TEXT}" "${MENU_BOX[@]}"
+    menu::_ask menu::_text "$@" --msgbox
 }
 
 # Lead through steps. Each is a function that asks one thing, keeps the answer itself, and returns 0 (go on), 1 (go back),
 # 2 (there was nothing to ask: go on in the same direction) or 255 (leave). Returns: 0, or 1 or 255 when the person left.
 # A step may be a walk itself: back from its first step is back to the step before it.
 menu::walk() { # <step>...
-    local steps=("$@") at=0 direction=1 status i first="${MENU_BACK}" asked=() MENU_BACK
-    MENU_ASKED=yes
+    local steps=("$@") at=0 direction=1 status i first="${MENU_BACK}" asked=() from said MENU_BACK
     while ((at < ${#steps[@]})); do
         MENU_BACK="${first}"
         for ((i = 0; i < at; i++)); do
@@ -221,15 +276,19 @@ menu::walk() { # <step>...
         done
         status=0
         "${steps[at]}" || status=$?
-        asked[at]=yes
         case "${status}" in
             0) direction=1 ;;
-            1) direction=-1 ;;
-            2) asked[at]='' ;;
+            1) direction=-1 from="${at}" said="${MENU_BACK}" ;;
+            2) ;;
             *) return 255 ;;
         esac
+        asked[at]=''
+        ((status == 2)) || asked[at]=yes MENU_ASKED=yes
         at=$((at + direction))
-        ((at >= 0)) || return 1
+        ((at < 0)) || continue
+        [[ "${said}" == Back && "${first}" != Back ]] || return 1
+        # What was asked before has nothing to ask any more: the way back ends where it began.
+        at="${from}" direction=1
     done
 }
 
@@ -260,10 +319,9 @@ menu::work() { # <title> <lines> <word>...
 
 # Show lines `PERCENT TEXT` from stdin as a gauge, with the seconds, until they end.
 menu::_gauge() { # <title>
-    local size
-    read -ra size <<< "$(menu::_size 1)"
-    # The lines that the text has at first are all that it is given.
-    menu::_gauge_words | menu::_whiptail --title "$1" --gauge -- $'It begins.\n \n ' 10 "${size[1]}" 0 || true
+    # The lines that the text has at first are all that it is given. It cannot be drawn anew, so it fits everywhere.
+    MENU_BOX=(10 76)
+    menu::_gauge_words | menu::_whiptail --title "$1" --gauge -- $'It begins.\n \n ' "${MENU_BOX[@]}" 0 || true
 }
 
 menu::_gauge_words() {

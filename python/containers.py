@@ -1,13 +1,14 @@
 """Show what containers there are, as the engine and DS01's labels tell it.
 
 Reads the engine only. `list` prints a table for people, with --json one JSON object;
-`show` prints one container's JSON, with --summary a few lines for people; `remains` and
-`is-idle` answer one question each. Exit statuses: docs/exit-codes.md.
+`show` prints one container as JSON, and `tell` a few lines for people out of that;
+`remains` and `is-idle` answer one question each. Exit statuses: docs/exit-codes.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -383,10 +384,13 @@ def do_show(words: argparse.Namespace, engine: Engine) -> int:
         "network": (details.get("HostConfig") or {}).get("NetworkMode", ""),
         "applied": applied_limits(details),
     }
-    if words.summary:
-        print("\n".join(summary_lines(shown, words.image)))
-    else:
-        print_json(shown)
+    print_json(shown)
+    return Exit.OK
+
+
+def do_tell(words: argparse.Namespace, engine: Engine) -> int:
+    """Print for a person what `show` said on stdin, without asking the engine again."""
+    print("\n".join(summary_lines(json.load(sys.stdin), words.image)))
     return Exit.OK
 
 
@@ -401,8 +405,7 @@ def build_parser() -> argparse.ArgumentParser:
     listing.add_argument("--column", action="append", default=[])
     show = verbs.add_parser("show", allow_abbrev=False)
     show.add_argument("name")
-    show.add_argument("--summary", action="store_true")
-    show.add_argument("--image")
+    verbs.add_parser("tell", allow_abbrev=False).add_argument("--image")
     for verb in ("remains", "is-idle"):
         verbs.add_parser(verb, allow_abbrev=False).add_argument("container")
     return parser
@@ -413,6 +416,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb = {
         "list": do_list,
         "show": do_show,
+        "tell": do_tell,
         "remains": do_remains,
         "is-idle": do_is_idle,
     }[words.verb]

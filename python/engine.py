@@ -156,13 +156,23 @@ class Engine:
             raise HelperError(Exit.BUG, f"the engine says: {reason(data)}")
         return json.loads(data)
 
+    def listing(self, path: str, query: Mapping[str, str] | None = None) -> list[Any]:
+        """Return a list of the engine's, such as `/images/json`.
+
+        Raises HelperError(BUG) also for "not found": taken for an empty list, that
+        would say that there are no containers while they run.
+        """
+        found = self.get(path, query)
+        if found is None:
+            raise HelperError(Exit.BUG, f"the engine does not answer to '{path}'")
+        return list(found)
+
     def containers(self, labels: Sequence[str], *, size: bool = False) -> list[Any]:
         """Return the engine's summaries of all containers that carry the labels."""
         query = {"all": "1", "filters": json.dumps({"label": list(labels)})}
         if size:
             query["size"] = "1"
-        found = self.get("/containers/json", query)
-        return list(found or [])
+        return self.listing("/containers/json", query)
 
     def container(self, name: str) -> dict[str, Any] | None:
         """Return what the engine knows of one container, or None."""

@@ -76,7 +76,7 @@ def read_view(engine: Engine, cache: Cache) -> tuple[View, dict[str, tuple[str, 
     """
     found: list[Container] = []
     kept: dict[str, tuple[str, ...]] = {}
-    for summary in engine.get("/containers/json", {"all": "1"}) or []:
+    for summary in engine.listing("/containers/json", {"all": "1"}):
         name = str(summary["Id"])
         holds = cache.get(name)
         if holds is None:

@@ -102,7 +102,7 @@ def sweep(engine: Engine) -> None:
     filters = {"dangling": ["true"], "label": [f"ds01.image.uid={os.getuid()}"]}
     with contextlib.suppress(HelperError):
         query = {"filters": json.dumps(filters)}
-        for found in engine.get("/images/json", query) or []:
+        for found in engine.listing("/images/json", query):
             labels = found.get("Labels") or {}
             match = _OWNER.fullmatch(labels.get(BUILDER, ""))
             if match is None or decode(labels) is None:

@@ -68,7 +68,7 @@ def read_images(engine: Engine) -> list[Image]:
     used = custom_containers(engine)
     found: list[Image] = []
     query = {"filters": '{"label":["ds01.image.name"]}'}
-    for summary in engine.get("/images/json", query) or []:
+    for summary in engine.listing("/images/json", query):
         labels = decode(summary.get("Labels"))
         if labels is None or not labels.uid.isdigit():
             continue

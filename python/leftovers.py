@@ -115,7 +115,7 @@ _FOREVER = 10 * 366 * 86400
 def _in_use(engine: Engine) -> InUse:
     names: set[str] = set()
     images: set[str] = set()
-    for summary in engine.get("/containers/json", {"all": "1"}) or []:
+    for summary in engine.listing("/containers/json", {"all": "1"}):
         names |= {str(name).lstrip("/") for name in summary.get("Names") or []}
         images.add(str(summary.get("ImageID", "")))
     return InUse(frozenset(names), frozenset(images))
@@ -126,7 +126,7 @@ def _images(engine: Engine) -> Iterator[Image]:
 
     Only those are asked for in detail; there may be hundreds of others.
     """
-    for summary in engine.get("/images/json") or []:
+    for summary in engine.listing("/images/json"):
         image = _image(summary)
         if not _is_candidate(image):
             continue

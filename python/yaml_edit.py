@@ -92,7 +92,12 @@ def _mapping(text: str, node: MappingNode, data: Mapping[str, object]) -> list[E
 
 def _value(text: str, key: Node, old: Node, new: object) -> list[Edit]:
     indent = key.start_mark.column
-    if isinstance(new, Mapping) and isinstance(old, MappingNode) and not old.flow_style:
+    if (
+        isinstance(new, Mapping)
+        and new
+        and isinstance(old, MappingNode)
+        and not old.flow_style
+    ):
         return _mapping(text, old, new)
     if (
         isinstance(new, list)

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # container-remove (also container-cleanup): remove the user's containers with mlc, after saying what will be lost.
-: "${EXIT_BUG:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}"
+: "${EXIT_BUG:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" "${MENU_BACK?set by lib}"
 
 main() {
-    local names=() all='' yes='' force='' name status=0 worst=0
+    local names=() all='' yes='' force='' name status worst=0
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -17,17 +17,8 @@ main() {
         esac
     done
 
-    choose::fill names "${all}" Remove
+    choose::fill names "${all}" Remove '' container-remove::_confirm
     mlc::load
-    container-remove::_check "${force}" "${names[@]}"
-    if [[ -z "${yes}" ]]; then
-        core::is_interactive || core::die "${EXIT_USAGE}" "nobody can be asked whether to remove" \
-            "add '--yes' to remove $(core::join ', ' "${names[@]/#/}")"
-        menu::confirm Remove "These containers will be removed, with everything installed or written inside them:
-$(printf '  %s\n' "${names[@]}")
-The folders /workspace, /data and /models lie on the host and stay." || status=$?
-        ((status == 0)) || menu::left
-    fi
 
     core::tell_line
     core::run_pre_hooks names "${names[*]}"
@@ -39,16 +30,24 @@ The folders /workspace, /data and /models lie on the host and stay." || status=$
     exit "${worst}"
 }
 
-# All names are checked before the first container goes.
-container-remove::_check() { # <force> <name>...
-    local force="$1" name json
-    shift
-    for name in "$@"; do
+# A step of menu::walk: all names are checked before the first container goes, then comes the last word.
+container-remove::_confirm() {
+    local name json
+    for name in "${names[@]}"; do
         json="$(mlc::container_json "${name}")" || exit
-        [[ -n "${force}" || "$(jq -r .running <<< "${json}")" != true ]] \
-            || core::die "${EXIT_REFUSED}" "container '${name}' is running" \
-                "run 'container-stop ${name}' first, or add '--force'"
+        [[ -z "${force}" && "$(jq -r .running <<< "${json}")" == true ]] || continue
+        [[ "${MENU_BACK}" == Back ]] || core::die "${EXIT_REFUSED}" "container '${name}' is running" \
+            "run 'container-stop ${name}' first, or add '--force'"
+        menu::message Remove "Container '${name}' is running: stop it first, by 'container-stop ${name}'." || return
+        return 1
     done
+    [[ -z "${yes}" ]] || return 2
+    core::is_interactive || core::die "${EXIT_USAGE}" "nobody can be asked whether to remove" \
+        "add '--yes' to remove $(core::join ', ' "${names[@]}")"
+    menu::confirm Remove "These containers will be removed, with everything installed or written inside them:
+$(printf '  %s\n' "${names[@]}")
+The folders /workspace, /data and /models lie on the host and stay." || return
+    core::answered --yes
 }
 
 container-remove::_one() ( # <name> <force>

@@ -3,7 +3,7 @@
 : "${EXIT_BUG:?}" "${EXIT_OK:?}"
 
 main() {
-    local names=() all='' yes='' force='' name status=0 worst=0
+    local names=() all='' yes='' force='' name status worst=0
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -17,13 +17,8 @@ main() {
         esac
     done
 
-    choose::fill names "${all}" Stop running
+    choose::fill names "${all}" Stop running container-stop::_confirm
     mlc::load
-    if [[ -z "${yes}" ]] && core::is_interactive; then
-        menu::confirm Stop "These containers will be stopped; what runs in them ends:
-$(printf '  %s\n' "${names[@]}")" || status=$?
-        ((status == 0)) || menu::left
-    fi
 
     core::tell_line
     core::run_pre_hooks names "${names[*]}"
@@ -33,6 +28,14 @@ $(printf '  %s\n' "${names[@]}")" || status=$?
         ((status == 0)) || worst="${status}"
     done
     exit "${worst}"
+}
+
+# A step of menu::walk: the last word, where a person can be asked.
+container-stop::_confirm() {
+    [[ -z "${yes}" ]] && core::is_interactive || return 2
+    menu::confirm Stop "These containers will be stopped; what runs in them ends:
+$(printf '  %s\n' "${names[@]}")" || return
+    core::answered --yes
 }
 
 container-stop::_one() ( # <name> <force>

@@ -3,7 +3,7 @@
 : "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}"
 
 main() {
-    local names=() yes='' flags=() status=0 chosen json name
+    local names=() yes='' flags=() steps=(image-delete::_confirm) json name
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -19,21 +19,10 @@ main() {
 
     if ((${#names[@]} == 0)); then
         core::is_interactive || core::missing NAME
-        chosen="$(image::choose_several Delete)" || exit
-        [[ -n "${chosen}" ]] || menu::left
-        mapfile -t names <<< "${chosen}"
-        core::answered "${names[@]}"
+        steps=(image-delete::_ask_names "${steps[@]}")
     fi
     mlc::load
-
-    # All names are checked before the first image goes.
-    json="$(core::helper images delete --dry-run "${flags[@]}" -- "${names[@]}")" || exit
-    if [[ -z "${yes}" ]]; then
-        core::is_interactive || core::die "${EXIT_USAGE}" "nobody can be asked whether to delete" \
-            "add '--yes' to delete $(core::join ', ' "${names[@]}")"
-        menu::confirm Delete "$(image-delete::_text "${json}")" || status=$?
-        ((status == 0)) || menu::left
-    fi
+    menu::walk "${steps[@]}" || menu::left
 
     core::tell_line
     core::run_pre_hooks names "${names[*]}"
@@ -41,6 +30,21 @@ main() {
     while IFS= read -r name; do
         core::info "image '${name}' is deleted"
     done < <(jq -r '.deleted[].name' <<< "${json}")
+}
+
+image-delete::_ask_names() {
+    image::several names Delete
+}
+
+# A step of menu::walk: all names are checked before the first image goes, then comes the last word.
+image-delete::_confirm() {
+    json="$(core::helper images delete --dry-run "${flags[@]}" -- "${names[@]}")" || exit
+    [[ -z "${yes}" ]] || return 2
+    core::is_interactive || core::die "${EXIT_USAGE}" "nobody can be asked whether to delete" \
+        "add '--yes' to delete $(core::join ', ' "${names[@]}")"
+    menu::confirm Delete "$(image-delete::_text "${json}")" || return
+    ((${#steps[@]} == 1)) || core::answered "${names[@]}"
+    core::answered --yes
 }
 
 # What goes, for a person.

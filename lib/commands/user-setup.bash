@@ -1,19 +1,23 @@
 # shellcheck shell=bash
 # user-setup: look at what a new user needs, step by step, and put right what is missing.
 # Each step has two functions: _see_STEP says what is there (status 1: something is missing), _mend_STEP puts it right.
-: "${PROJECT_ROOT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${CORE_QUIET?set by lib}"
+: "${PROJECT_ROOT:?}" "${EXIT_LEFT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${CORE_QUIET?set by lib}"
 
 readonly SETUP_STEPS=(access workspace limits ssh git vscode project)
 declare -A SETUP=([check]='' [yes]='' [json]='' [git_name]='' [git_email]='' [project]='' [workspace]='' [asks]='')
-# Was the person asked anything? Then the words that say the same with --yes.
-SETUP_ASKED='' SETUP_LINE=(--yes)
-# What a step found, in words.
+# By step: what was answered, what was found at last, and whether something is missing still.
+declare -A SETUP_ANSWERS=() SETUP_WORDS=() SETUP_MISSING=()
+# The words that say the same as the answers to a step's own questions.
+SETUP_LINE=()
+# The status of a step's own questions from which a person went back.
+readonly SETUP_BACK=9
+# What the step at hand found, in words.
 SETUP_FOUND=''
 # The installation's settings as JSON; empty where they cannot be read.
 SETUP_SETTINGS=''
 
 main() {
-    local only=() skip=() step steps=() bare=yes missing=() found='[]' status=0
+    local only=() skip=() step steps=() bare=yes missing=() found='[]'
     while (($# > 0)); do
         bare=''
         case "$1" in
@@ -55,16 +59,14 @@ main() {
     SETUP_SETTINGS="$(core::helper settings show 2> /dev/null)" || true
     SETUP[workspace]="$(jq -r '.workspace_dir // ""' <<< "${SETUP_SETTINGS}")"
     SETUP[workspace]="${SETUP[workspace]:-${HOME}/workspace}"
+    menu::walk "${steps[@]/#/user-setup::_step_}" || user-setup::_left
     for step in "${steps[@]}"; do
-        status=0
-        user-setup::_step "${step}" || status=$?
-        ((status == 0)) || missing+=("${step}")
-        found="$(jq -c --arg step "${step}" --arg words "${SETUP_FOUND}" --argjson ok "$((status == 0))" \
-            '. + [{step: $step, ok: ($ok == 1), words: $words}]' <<< "${found}")"
+        [[ -z "${SETUP_MISSING[${step}]}" ]] || missing+=("${step}")
+        found="$(jq -c --arg step "${step}" --arg words "${SETUP_WORDS[${step}]}" \
+            --arg missing "${SETUP_MISSING[${step}]}" '. + [{step: $step, ok: ($missing == ""), words: $words}]' <<< "${found}")"
     done
     [[ -z "${SETUP[json]}" ]] || jq -c '{steps: .}' <<< "${found}"
-    [[ -z "${SETUP_ASKED}" ]] || core::answered "${SETUP_LINE[@]}"
-    core::tell_line
+    user-setup::_tell_line
     if ((${#missing[@]} > 0)); then
         core::warn "not in place: $(core::join ', ' "${missing[@]}")"
         core::hint "run 'user-setup --only ${missing[0]}' when you want to go on"
@@ -72,36 +74,80 @@ main() {
     fi
 }
 
-# See, and where something is missing, mend if the person wants it, and see again. Returns: 1 if it is still missing.
+# Leave, as menu::left does where nothing was done.
+user-setup::_left() {
+    [[ " ${SETUP_ANSWERS[*]:-} " == *' yes '* ]] || menu::left
+    core::info "left; what was put right stays so"
+    exit "${EXIT_LEFT}"
+}
+
+# The steps of menu::walk.
+user-setup::_step_access() { user-setup::_step access; }
+user-setup::_step_workspace() { user-setup::_step workspace; }
+user-setup::_step_limits() { user-setup::_step limits; }
+user-setup::_step_ssh() { user-setup::_step ssh; }
+user-setup::_step_git() { user-setup::_step git; }
+user-setup::_step_vscode() { user-setup::_step vscode; }
+user-setup::_step_project() { user-setup::_step project; }
+
+# See, and where something is missing, mend it if the person wants that, and see again.
+# Returns: as a step of menu::walk; back comes by what is in place already.
 user-setup::_step() { # <step>
-    local status=0
+    local status=0 answered=2
     "user-setup::_see_$1" || status=$?
     if ((status != 0)) && [[ -z "${SETUP[check]}" ]] && declare -F "user-setup::_mend_$1" > /dev/null; then
-        if [[ -z "${SETUP[asks]}" ]] || user-setup::_wants "$1"; then
+        if [[ -n "${SETUP[asks]}" ]]; then
+            user-setup::_ask "$1" || return
+            answered=0
+        else
             "user-setup::_mend_$1" || true
-            status=0
-            "user-setup::_see_$1" || status=$?
         fi
+        status=0
+        "user-setup::_see_$1" || status=$?
     fi
-    if ((status == 0)); then
+    [[ "${SETUP_WORDS[$1]:-}" == "${SETUP_FOUND}" ]] || user-setup::_tell "$1" "${status}"
+    SETUP_WORDS["$1"]="${SETUP_FOUND}" SETUP_MISSING["$1"]=''
+    ((status == 0)) || SETUP_MISSING["$1"]=yes
+    return "${answered}"
+}
+
+user-setup::_tell() { # <step> <status>
+    if (($2 == 0)); then
         core::info "$1: ${SETUP_FOUND}"
     else
         core::warn "$1: ${SETUP_FOUND}"
     fi
-    return "${status}"
 }
 
-# Should this be put right? Esc leaves.
-user-setup::_wants() { # <step>
-    local status=0
-    menu::confirm "First steps: $1" "${SETUP_FOUND}
+# Should this be put right? Then it is. Returns: as a step of menu::walk.
+user-setup::_ask() { # <step>
+    local answer status
+    while true; do
+        answer="$(menu::select --default "${SETUP_ANSWERS[$1]:-}" "First steps: $1" "${SETUP_FOUND}
 
-Shall this be put right now?" || status=$?
-    ((status != 255)) || menu::left
-    SETUP_ASKED=yes
-    # The project has a line of its own, which project-init tells.
-    ((status == 0)) && [[ "$1" != project || -n "${SETUP[project]}" ]] || SETUP_LINE+=(--skip "$1")
-    return "${status}"
+Shall this be put right now?" yes "put it right" skip "leave it as it is")" || return
+        SETUP_ANSWERS["$1"]="${answer}"
+        [[ "${answer}" == yes ]] || return 0
+        status=0
+        "user-setup::_mend_$1" || status=$?
+        # Back from its own questions is back to this one; what failed has said so.
+        ((status != 255)) || return 255
+        ((status == SETUP_BACK)) || return 0
+    done
+}
+
+# Say the same in one line, if anything was asked. The project has a line of its own, which project-init tells.
+user-setup::_tell_line() {
+    local step words=(--yes)
+    ((${#SETUP_ANSWERS[@]} > 0)) || return 0
+    for step in "${SETUP_STEPS[@]}"; do
+        case "${step}:${SETUP_ANSWERS[${step}]:-}:${SETUP[project]}" in
+            *:skip:* | project:yes:) words+=(--skip "${step}") ;;
+            *) ;;
+        esac
+    done
+    core::answered "${words[@]}" "${SETUP_LINE[@]}"
+    core::tell_line
 }
 
 user-setup::_see_access() {
@@ -199,8 +245,8 @@ user-setup::_mend_git() {
     if [[ -n "${SETUP[asks]}" ]]; then
         name="${SETUP[git_name]:-$(getent passwd "${UID}" | cut -d: -f5 | cut -d, -f1)}" email="${SETUP[git_email]}"
         menu::walk user-setup::_ask_git_name user-setup::_ask_git_email || status=$?
-        ((status != 255)) || menu::left
-        ((status == 0)) || return 0
+        ((status != 1)) || return "${SETUP_BACK}"
+        ((status == 0)) || return "${status}"
         [[ -n "${SETUP[git_name]}" || -z "${name}" ]] || SETUP_LINE+=(--git-name "${name}")
         [[ -n "${SETUP[git_email]}" || -z "${email}" ]] || SETUP_LINE+=(--git-email "${email}")
         SETUP[git_name]="${name}" SETUP[git_email]="${email}"

@@ -113,7 +113,7 @@ shows() { # <text>
     terminal_keys Space Enter
     shows 'what runs in them ends'
     terminal_keys Left Enter
-    shows 'the same in one line: container-stop --force first'
+    shows 'the same in one line: container-stop --force --yes first'
     [[ "$(terminal_status)" == 0 ]]
     begin "${BIN}/container-why"
     shows 'Which container?'
@@ -124,7 +124,7 @@ shows() { # <text>
     terminal_keys Space Enter
     shows 'with everything installed'
     terminal_keys Left Enter
-    shows 'the same in one line: container-remove first'
+    shows 'the same in one line: container-remove --yes first'
     [[ "$(terminal_status)" == 0 ]]
 }
 

@@ -96,16 +96,29 @@ terminal_shows() { # <text>
     terminal_screen | grep -qF -- "$1"
 }
 
-# Is the screen the one that is kept in tests/screens? DS01_KEEP_SCREENS=1 keeps it anew, for a look at the difference.
+# Is the screen the one that is kept in tests/screens?
 terminal_matches() { # <name>
-    local kept="${ROOT}/tests/screens/$1.txt" screen
+    local screen
     # Whiptail draws in steps: the screen is looked at once it stands still.
     screen="$(terminal_screen)"
     until sleep 0.2 && [[ "$(terminal_screen)" == "${screen}" ]]; do
         screen="$(terminal_screen)"
     done
-    [[ -z "${DS01_KEEP_SCREENS:-}" ]] || printf '%s\n' "${screen}" > "${kept}"
-    diff -u "${kept}" - <<< "${screen}"
+    is_kept "$1" "$(normalised <<< "${screen}")"
+}
+
+# Is the text the one that is kept? DS01_KEEP_SCREENS=1 keeps it anew, for a look at the difference.
+is_kept() { # <name> <text>
+    local kept="${ROOT}/tests/screens/$1.txt"
+    [[ -z "${DS01_KEEP_SCREENS:-}" ]] || printf '%s\n' "$2" > "${kept}"
+    diff -u "${kept}" - <<< "$2"
+}
+
+# What differs from run to run, in as many letters: the home, sizes and ages of images.
+normalised() {
+    local home
+    printf -v home '%-*s' "${#HOME}" /home/höme
+    sed -E -e "s|${HOME}|${home// /.}|g" -e ':a;s/(#*)[0-9](MB,)/#\1\2/;ta' -e 's/[0-9]+m old/#m old/'
 }
 
 # The status of the command that ran in the terminal, once it has ended.

@@ -18,6 +18,8 @@ colour() { colour="$(menu::select --default "${colour}" Colour "Which one?" red 
 nothing() { return 2; }
 fruits() { fruits="$(menu::checklist Fruits "Which ones?" apple "round" on pear "not round" off)"; }
 word() { word="$(menu::input Word "A word:" "${word:-none}")"; }
+sure() { menu::confirm Sure "$(printf 'Really so? %.0s' {1..150})"; }
+told() { menu::message Told "$(printf 'It is so. %.0s' {1..60})"; }
 many() { colour="$(menu::select Many "Which one?" $(for i in $(seq 400); do printf 'entry-%s text-%s ' "$i" "$i"; done))"; }
 file() { word="$(menu::file File "${HOME}" .tar)"; }
 inner() { menu::walk fruits word; }
@@ -104,6 +106,32 @@ without_whiptail() {
     tmux -L "${TERMINAL}" resize-window -t t -x 100 -y 40
     terminal_keys End Enter
     [[ "$(answer)" == *'colour=entry-400 '* ]]
+}
+
+@test "menu: each kind of question is drawn anew where the terminal becomes too small for it" {
+    local kind
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    for kind in colour fruits word sure told; do
+        rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+        terminal_start bash -c 'until (($(tput lines) == 40)); do sleep 0.1; done; "$0" "$@" > "${OUT}"' \
+            "${BATS_TEST_TMPDIR}/ask" "${ROOT}" "${kind}"
+        tmux -L "${TERMINAL}" resize-window -t t -x 120 -y 40
+        wait_for 10 terminal_shows '┘'
+        [[ "$(terminal_screen | grep -o '┌.*┐' | wc -m)" == 101 ]] || { terminal_screen && return 1; }
+        tmux -L "${TERMINAL}" resize-window -t t -x 80 -y 24
+        wait_for 5 terminal_is_whole 76
+        terminal_keys Enter
+        [[ "$(answer)" == 'status='[01]' '* ]]
+        terminal_stop
+    done
+}
+
+# Is there one box of that width, with its buttons?
+terminal_is_whole() { # <width>
+    local screen
+    screen="$(terminal_screen)"
+    [[ "$(grep -o '┌.*┐' <<< "${screen}" | wc -m)" == "$(($1 + 1))" && "$(grep -c '└.*┘' <<< "${screen}")" == 1 ]] \
+        && grep -qE '<(Ok|Yes)>' <<< "${screen}"
 }
 
 @test "menu: NO_COLOR draws without colours, otherwise every part has both of its own" {

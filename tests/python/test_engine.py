@@ -153,3 +153,13 @@ def test_the_real_engine_answers(docker_host: str) -> None:
         assert status == 404
         assert "ds01-none" in engine.reason(answer)
         assert it.containers(["no.such.label"]) == []
+
+
+def test_not_found_is_no_empty_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([(404, b'{"message": "no such place"}'), (200, b"[]")])
+    with engine.Engine("unix:///nowhere") as it:
+        monkeypatch.setattr(it, "call", lambda *_words, **_more: next(answers))
+        with pytest.raises(HelperError) as caught:
+            it.listing("/containers/json")
+        assert caught.value.code == Exit.BUG
+        assert it.containers(["aime.mlc"]) == []

@@ -123,7 +123,7 @@ class OneByOne:
     def __init__(self, summaries: list[dict[str, Any]], details_: dict[str, Any]):
         self.summaries, self.details, self.asked = summaries, details_, 0
 
-    def get(self, path: str, query: object = None) -> Any:
+    def listing(self, path: str, query: object = None) -> Any:
         del query
         assert path == "/containers/json"
         return self.summaries

@@ -75,6 +75,7 @@ def test_nothing_changes_nothing() -> None:
         ({"apt": ["git"]}, "apt:\n", "apt: [git]\n"),
         ({"shared": True}, "shared: false", "shared: true"),
         ({"added": None}, "added:\n  pip: [a]\n", ""),
+        ({"added": {}}, "added:\n  pip: [a]\n", "added: {}\n"),
         ({"files": {"a b": "/x"}}, "  pip: [a]\n", "  pip: [a]\nfiles:\n  a b: /x\n"),
     ],
 )
