@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2153 # TERMINAL is set by the helper
 # Dialogues, written once and held three ways: with whiptail, as plain prompts, and left at each of its questions.
 # A test writes a function of `begins`, then `asks` and an answer for each question, then `ends`, and hands it to
 # `hold_dialogue`. What each question looks like is kept in tests/screens; DS01_KEEP_SCREENS=1 keeps it anew.
