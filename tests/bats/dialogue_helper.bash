@@ -131,15 +131,6 @@ goes_back_and_on() { # <text>
     terminal_is_still
 }
 
-# Whiptail draws in steps: wait until the screen stands still.
-terminal_is_still() {
-    local screen
-    screen="$(terminal_screen)"
-    until sleep 0.1 && [[ "$(terminal_screen)" == "${screen}" ]]; do
-        screen="$(terminal_screen)"
-    done
-}
-
 # Choose a row, counted from 1.
 pick() { # <row>
     local i
