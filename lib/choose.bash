@@ -1,32 +1,30 @@
 # shellcheck shell=bash
 # Choosing among the user's containers, by menu or with --all.
-: "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}"
 
-# The user's containers as tag and description, for a menu. Sets: the array named.
+# The user's containers as tag and description, for a menu: framework, state, GPUs, how long idle, what comes next.
+# Sets: the array named.
 choose::items() { # <array-name> [<state>]
     local -n choose_items="$1"
     local json
-    json="$(core::helper containers list --json)" || exit
+    json="$(core::helper containers choices ${2:+--state "$2"})" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t choose_items < <(jq -r --arg state "${2:-}" '.containers[] | select($state == "" or .state == $state)
-        | .name, ([.framework, .state, (.gpus | select(. != "" and . != "none")), (.next // "" | select(. != ""))]
-            | join(", "))' <<< "${json}")
+    mapfile -t choose_items < <(jq -r '.containers[] | .name, .text' <<< "${json}")
 }
 
 # The names of the user's containers. Sets: the array named.
 choose::names() { # <array-name> [<state>]
     local -n choose_names="$1"
     local json
-    json="$(core::helper containers list --json)" || exit
+    json="$(core::helper containers choices ${2:+--state "$2"})" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t choose_names < <(jq -r --arg state "${2:-}" '.containers[]
-        | select($state == "" or .state == $state) | .name' <<< "${json}")
+    mapfile -t choose_names < <(jq -r '.containers[].name' <<< "${json}")
 }
 
 # Ask for one of the user's containers. Prints: its name.
 choose::one() { # <title>
     local chosen=''
-    choose::step chosen "$1" || exit "${EXIT_LEFT}"
+    choose::step chosen "$1" || menu::left
     printf '%s\n' "${chosen}"
 }
 

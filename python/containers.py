@@ -1,8 +1,9 @@
 """Show what containers there are, as the engine and DS01's labels tell it.
 
 Reads the engine only. `list` prints a table for people, with --json one JSON object;
-`show` prints one container as JSON, and `tell` a few lines for people out of that;
-`remains` and `is-idle` answer one question each. Exit statuses: docs/exit-codes.md.
+`choices` prints as JSON the rows of a menu; `show` prints one container as JSON, and
+`tell` a few lines for people out of that; `remains` and `is-idle` answer one question
+each. Exit statuses: docs/exit-codes.md.
 """
 
 from __future__ import annotations
@@ -163,18 +164,37 @@ def size_text(size: float | None) -> str:
     raise AssertionError("not reached")
 
 
-def coming(
-    item: Container, outlooks: Mapping[str, Outlook], now: datetime
-) -> tuple[str, str]:
-    """Return for how long a container has been idle, and what comes next, in words.
-
-    Nothing where it was stopped or started since the last lifecycle pass.
-    """
+def foreseen(item: Container, outlooks: Mapping[str, Outlook]) -> Outlook | None:
+    """Return a container's outlook; None where it was stopped or started since the last
+    lifecycle pass."""
     known = outlooks.get(item.container)
-    if known is None or known.state != item.state:
+    return known if known is not None and known.state == item.state else None
+
+
+def coming(
+    item: Container,
+    outlooks: Mapping[str, Outlook],
+    now: datetime,
+    *,
+    brief: bool = False,
+) -> tuple[str, str]:
+    """Return for how long a container has been idle, and what comes next, in words."""
+    known = foreseen(item, outlooks)
+    if known is None:
         return "", ""
-    idle = "" if known.idle_seconds is None else span(known.idle_seconds)
-    return idle, known.words(now)
+    seconds = known.idle_seconds
+    idle = "" if seconds is None else span(seconds, 1 if brief else 2)
+    return idle, known.words(now, brief=brief)
+
+
+def choice(
+    item: Container, outlooks: Mapping[str, Outlook], now: datetime
+) -> dict[str, str]:
+    """Return the row of a menu: short, since it stands beside the name on a screen."""
+    idle, after = coming(item, outlooks, now, brief=True)
+    gpus = "" if item.gpus in {"", "none"} else f"GPU {item.gpus}"
+    facts = (item.framework, item.state, gpus, idle and f"idle {idle}", after)
+    return {"name": item.name, "text": _table.plain(", ".join(filter(None, facts)))}
 
 
 def list_rows(
@@ -262,7 +282,7 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
     now = datetime.now(timezone.utc)
     outlooks, trouble = present(find_paths(), now)
     if words.json:
-        shown = [as_json(item) | _foreseen(item, outlooks, now) for item in found]
+        shown = [as_json(item) | _outlook_json(item, outlooks, now) for item in found]
         print_json({"containers": shown})
         return Exit.OK
     if not found:
@@ -280,12 +300,29 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
     return Exit.OK
 
 
-def _foreseen(
+def do_choices(words: argparse.Namespace, engine: Engine) -> int:
+    """Print the caller's containers for a menu; sizes, which take long, are not asked.
+
+    One that is not called as mlc calls its own has no name to choose it by.
+    """
+    found = select(engine.containers([MLC]), os.getuid())
+    now = datetime.now(timezone.utc)
+    outlooks, _ = present(find_paths(), now)
+    rows = [
+        choice(item, outlooks, now)
+        for item in found
+        if item.name and words.state in {None, item.state}
+    ]
+    print_json({"containers": rows})
+    return Exit.OK
+
+
+def _outlook_json(
     item: Container, outlooks: Mapping[str, Outlook], now: datetime
 ) -> dict[str, Any]:
     """Return for programs how idle a container is, and what comes next and when."""
-    known = outlooks.get(item.container)
-    if known is None or known.state != item.state:
+    known = foreseen(item, outlooks)
+    if known is None:
         return {"idle_seconds": None, "next": "", "next_action": None, "next_at": None}
     return {
         "idle_seconds": known.idle_seconds,
@@ -403,6 +440,7 @@ def build_parser() -> argparse.ArgumentParser:
     listing.add_argument("--all-users", action="store_true")
     listing.add_argument("--json", action="store_true")
     listing.add_argument("--column", action="append", default=[])
+    verbs.add_parser("choices", allow_abbrev=False).add_argument("--state")
     show = verbs.add_parser("show", allow_abbrev=False)
     show.add_argument("name")
     verbs.add_parser("tell", allow_abbrev=False).add_argument("--image")
@@ -415,6 +453,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
     verb = {
         "list": do_list,
+        "choices": do_choices,
         "show": do_show,
         "tell": do_tell,
         "remains": do_remains,

@@ -90,26 +90,28 @@ class Outlook:
     warned: tuple[Warned, ...]
     note: str = ""
 
-    def words(self, now: datetime) -> str:
-        """Return what comes next as people read it: `stops in 42m: idle`, or ``."""
+    def words(self, now: datetime, *, brief: bool = False) -> str:
+        """Return what comes next as people read it: `stops in 3h 42m: idle`, or ``;
+        brief `stops in 3h`."""
         kept = self.kept_until is not None and self.kept_until > now
         if self.action is None or self.at is None:
             return "kept" if kept else ""
         verb = _VERBS[self.action]
         seconds = (self.at - now).total_seconds()
-        when = "now" if seconds < 1 else f"in {span(seconds)}"
-        return f"{verb} {when}: {self.why}{', kept' if kept else ''}"
+        when = "now" if seconds < 1 else f"in {span(seconds, 1 if brief else 2)}"
+        why = "" if brief else f": {self.why}"
+        return f"{verb} {when}{why}{', kept' if kept else ''}"
 
 
-def span(seconds: float) -> str:
-    """Return a duration in its two largest units: `42m`, `9h 36m`, `3d 4h`."""
+def span(seconds: float, units: int = 2) -> str:
+    """Return a duration in its two largest units, or one: `42m`, `9h 36m`, `3d 4h`."""
     left = max(0, round(seconds))
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
         count, left = divmod(left, size)
         if count or parts:
             parts.append(f"{count}{unit}" if count else "")
-        if len(parts) == 2 or (parts and unit == "m"):
+        if len(parts) == units or (parts and unit == "m"):
             break
     return " ".join(part for part in parts if part) or "0s"
 

@@ -15,6 +15,7 @@ from _common import Exit, HelperError
 from containers import (
     age,
     applied_limits,
+    choice,
     coming,
     from_summary,
     is_idle,
@@ -148,6 +149,14 @@ def test_what_comes_next_is_that_of_the_same_state() -> None:
     stopped = replace(item, state="exited")
     assert coming(stopped, {item.container: known}, now) == ("", "")
     assert coming(item, {}, now) == ("", "")
+    # A menu has less room.
+    assert choice(item, {item.container: known}, now) == {
+        "name": "a",
+        "text": "Debian-bookworm, running, GPU all, idle 1h, stops in 42m",
+    }
+    assert choice(stopped, {item.container: known}, now)["text"] == (
+        "Debian-bookworm, exited, GPU all"
+    )
 
 
 def test_applied_limits_know_both_ways_to_say_cpus() -> None:
