@@ -3,17 +3,21 @@
 # image-create, image-update and container-save. What is in an image is decided by python/image_plan.py.
 # shellcheck disable=SC2034 # IMAGE_BUILT is for the commands
 : "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_QUIET?set by lib}" "${CORE_TEMP?set by lib}" "${EXIT_BUG:?}" \
-    "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}"
+    "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${MENU_BACK?set by lib}"
 
 # What image_plan and image_build said, as JSON, and the folder between them.
 IMAGE_PLAN=''
 IMAGE_BUILT=''
 IMAGE_STAGE=''
+# Why something could not be, as image::lead_back told it.
+IMAGE_WHY=''
 
 # How a menu says an image's size and age.
 readonly IMAGE_JQ='def size: "\(.size / 1000000 | floor)MB";
     def age: (now - (.created | sub("\\.[0-9]+"; "") | fromdateiso8601)) | if . < 3600 then "\(. / 60 | floor)m"
-        elif . < 86400 then "\(. / 3600 | floor)h" else "\(. / 86400 | floor)d" end; '
+        elif . < 86400 then "\(. / 3600 | floor)h" else "\(. / 86400 | floor)d" end;
+    def ground: if .base == "-" then "a copy of a container" else .base end;
+    def use: (.containers | length) | if . == 1 then "1 container" else "\(if . == 0 then "no" else . end) containers" end; '
 IMAGE_ANSWER=''
 
 # Run a helper with the gateway between it and the engine. Ctrl-C is the helper's: what it still has to do, it does, and
@@ -30,19 +34,68 @@ image::governed() { # <job> [<word>...]
     return "${status}"
 }
 
-# Have a change or a new image worked out, without building anything. Sets: IMAGE_PLAN, IMAGE_STAGE.
-# Returns: the helper's status, its reason being told.
+# Have a change or a new image worked out, without building anything; it takes its time, so that a gauge shows it where a
+# dialogue led here. Sets: IMAGE_PLAN, IMAGE_STAGE. Returns: the helper's status, its reason being told, or to be told by
+# image::lead_back where there is a question to come back to.
 image::plan() { # <create|update> <word>...
-    local verb="$1" status=0
+    local verb="$1" status=0 words
     shift
     core::make_temp
     IMAGE_STAGE="${CORE_TEMP}/stage"
     rm -rf -- "${IMAGE_STAGE}"
     mkdir -m 700 -- "${IMAGE_STAGE}"
-    core::info "working out the packages' versions"
-    image::governed image_plan "${verb}" --stage "${IMAGE_STAGE}" "$@" || status=$?
+    words=(image_plan "${verb}" --stage "${IMAGE_STAGE}")
+    if menu::has_gauge; then
+        menu::work "Image '$1'" image::_plan_lines image::_plan "${words[@]}" --steps "$@" || status=$?
+    elif core::info "working out the packages' versions" && [[ "${MENU_BACK}" == Back ]]; then
+        image::governed "${words[@]}" "$@" 2> "${CORE_TEMP}/said" || status=$?
+    else
+        image::governed "${words[@]}" "$@" || status=$?
+    fi
     IMAGE_PLAN="${IMAGE_ANSWER}"
     return "${status}"
+}
+
+# Work out, with the steps among what is said on stderr.
+image::_plan() { # <word>...
+    image::governed "$@" 3>&2
+}
+
+# Turn the steps of a plan into what menu::work shows.
+image::_plan_lines() {
+    local line
+    printf '0 the versions of the packages are worked out\n'
+    while IFS= read -r line; do
+        [[ "${line}" =~ ^step\ ([0-9]+)/([1-9][0-9]*)\ (.*) ]] || continue
+        printf '%s %s\n' "$(((BASH_REMATCH[1] - 1) * 100 / BASH_REMATCH[2]))" "${BASH_REMATCH[3]}"
+    done
+}
+
+# Tell in a message why something cannot be, as it stands in CORE_TEMP/said, for a step of menu::walk that leads back to
+# the question before. Leaves with the status where there was none, or nothing that an answer could mend. Sets: IMAGE_WHY.
+# Returns: 1, or 255 when the person left.
+image::lead_back() { # <title> <status>
+    (($2 != EXIT_LEFT)) || return 255
+    [[ "${MENU_BACK}" == Back ]] || exit "$2"
+    # Of the words of a message only those that say why, a line each.
+    IMAGE_WHY="$(sed -nE 's/^[a-z-]+: (error|hint|warning): (.)/\u\2/p' "${CORE_TEMP}/said")"
+    [[ -n "${IMAGE_WHY}" ]] || IMAGE_WHY="$(< "${CORE_TEMP}/said")"
+    menu::message "$1" "${IMAGE_WHY}" || return
+    (($2 != EXIT_BUG)) || exit "$2"
+    return 1
+}
+
+# Do what may be refused, in a step of menu::walk. Leaves with the status where there is no question to come back to.
+# Returns: 0, 1 or 255.
+image::or_back() { # <title> <word>...
+    local status=0
+    core::make_temp
+    if [[ "${MENU_BACK}" != Back ]]; then
+        "${@:2}" || exit
+        return 0
+    fi
+    ("${@:2}") 2> "${CORE_TEMP}/said" || status=$?
+    ((status == 0)) || image::lead_back "$1" "${status}"
 }
 
 # Build what was planned, showing how far it is; the output of the build goes to a log. Leaves with the reason if it
@@ -195,7 +248,7 @@ image::items() { # <array-name>
     json="$(core::helper images list --json)" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
     mapfile -t image_items < <(jq -r "${IMAGE_JQ}"'.images[] | select(.mine)
-        | .name, "\(.base), \(size), \(age) old, used by \(.containers | length)"' <<< "${json}")
+        | .name, "\(ground), \(size), \(age) old, \(use)"' <<< "${json}")
 }
 
 # The images that a container can be made of, own ones first, then those that others share as USER/NAME. Sets: the array
@@ -205,14 +258,14 @@ image::offers() { # <array-name>
     local json
     json="$(core::helper images list --json)" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t image_offers < <(jq -r "${IMAGE_JQ}"'.images | (map(select(.mine)) | .[] | .name, "your image, \(if .base == "-" then "a copy of a container" else "on " + .base end)"),
-        (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared by \(.user), on \(.base), \(size)")' <<< "${json}")
+    mapfile -t image_offers < <(jq -r "${IMAGE_JQ}"'.images | (map(select(.mine)) | .[] | .name, "yours, \(ground), \(size), \(age) old"),
+        (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared, \(ground), \(size), \(age) old")' <<< "${json}")
 }
 
 # Ask for one of the user's own images. Prints: its name.
 image::choose_one() { # <title>
     local chosen=''
-    image::step chosen "$1" || exit "${EXIT_LEFT}"
+    image::step chosen "$1" || menu::left
     printf '%s\n' "${chosen}"
 }
 

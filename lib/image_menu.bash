@@ -1,30 +1,33 @@
 # shellcheck shell=bash
 # The questions by which image-create fills what its flags fill, with a way back.
 # shellcheck disable=SC2154 # the keys of IMAGE are no variables
-: "${PROJECT_ROOT:?set by lib/run-command}" "${IMAGE[name]?set by lib}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${IMAGE[name]?set by lib}" "${IMAGE_WHY?set by lib}" \
+    "${IMAGE_WORDS?set by lib}"
 
 # The tiers and use cases of this server, as JSON.
 IMAGE_TIERS_JSON=''
+# Which question a package that does not exist came from: pip or system, while the way leads back there.
+IMAGE_WRONG=''
 
 # Ask for what is needed and missing, or say which words are missing where nobody can be asked.
 image::ask_missing() {
-    local missing=() steps=() status=0
+    local missing=() steps=()
     [[ -n "${IMAGE[name]}" ]] || missing+=(NAME) steps+=(image::_ask_name)
     [[ -n "${IMAGE[framework]}${IMAGE[from]}${IMAGE[dockerfile]}" ]] \
         || missing+=("'--framework' (or '--from')") steps+=(image::_ask_base)
     ((${#missing[@]} > 0)) || return 0
     core::is_interactive || core::missing "$(core::join ' and ' "${missing[@]}")"
-    menu::walk "${steps[@]}" || status=$?
-    ((status == 0)) || menu::left
-    core::info "the same in one line: $(image::command_line)"
+    image::_walk "${steps[@]}"
 }
 
 # Ask for everything, step by step.
 image::wizard() {
-    local status=0
-    menu::walk image::_ask_name image::_ask_base image::_ask_tiers image::_ask_types image::_ask_pip image::_ask_system \
-        image::_ask_go || status=$?
-    ((status == 0)) || menu::left
+    image::_walk image::_ask_name image::_ask_base image::_ask_tiers image::_ask_types image::_ask_pip \
+        image::_ask_system image::_ask_go
+}
+
+image::_walk() { # <step>...
+    menu::walk "$@" image::_work_out || menu::left
     core::info "the same in one line: $(image::command_line)"
 }
 
@@ -63,7 +66,8 @@ image::_ask_base() {
         || return
     if [[ "${answer}" == other ]]; then
         answer="$(menu::input "New image" "The image, as 'docker images' shows it:" "${IMAGE[from]}")" || status=$?
-        # Back from here is back to the list.
+        # Back from here is back to the list, and so is no name.
+        ((status != 0)) || [[ -n "${answer}" ]] || status=1
         ((status != 1)) || { image::_ask_base && return || return; }
         ((status == 0)) || return "${status}"
         IMAGE[from]="${answer}" IMAGE[framework]='' IMAGE[version]=''
@@ -105,6 +109,7 @@ image::_ask_types() {
 
 image::_ask_pip() {
     local answer
+    IMAGE_WRONG=''
     answer="$(menu::input "New image" "Python packages of your own, such as: rich polars>=1 (empty for none)" \
         "${IMAGE_PIP[*]}")" || return
     IMAGE_PIP=()
@@ -113,6 +118,8 @@ image::_ask_pip() {
 
 image::_ask_system() {
     local answer
+    [[ "${IMAGE_WRONG}" != pip ]] || return 1
+    IMAGE_WRONG=''
     answer="$(menu::input "New image" "Debian packages of your own, such as: graphviz tree (empty for none)" \
         "${IMAGE_SYSTEM[*]}")" || return
     IMAGE_SYSTEM=()
@@ -121,24 +128,56 @@ image::_ask_system() {
 
 # The summary, and the last word.
 image::_ask_go() {
-    local answer text names=()
+    local answer=build text names=() folder status
+    [[ -z "${IMAGE_WRONG}" ]] || return 1
     mapfile -t names < <(jq -r '.tiers[].name' <<< "${IMAGE_TIERS_JSON}")
     # All tiers is what a command line without the option means.
     [[ "${IMAGE_TIERS[*]}" != "${names[*]}" ]] || IMAGE_TIERS=()
+    [[ -z "${IMAGE[no_build]}" ]] || answer=source
+    [[ -z "${IMAGE[dry_run]}" ]] || answer=show
+    while true; do
+        IMAGE[no_build]='' IMAGE[dry_run]=''
+        text="$(image::_summary)"
+        answer="$(menu::select --default "${answer}" "Image '${IMAGE[name]}'" "${text}" build "build the image now" \
+            source "write the source, build it later" show "print the Dockerfile and leave" \
+            folder "its source is in ${IMAGE[project]:-~/ds01/images/${IMAGE[name]}}" \
+            shared "everybody on this server may use it: ${IMAGE[shared]:-no}")" || return
+        case "${answer}" in
+            source) IMAGE[no_build]=yes && return ;;
+            show) IMAGE[dry_run]=yes && return ;;
+            folder)
+                folder="${IMAGE[project]}" status=0
+                [[ -d "${folder}" ]] || folder="${HOME}"
+                folder="$(menu::folder "Folder of the source" "${folder}")" || status=$?
+                ((status != 255)) || return 255
+                ((status != 0)) || IMAGE[project]="${folder}"
+                ;;
+            shared) [[ -n "${IMAGE[shared]}" ]] && IMAGE[shared]='' || IMAGE[shared]=yes ;;
+            *) return 0 ;;
+        esac
+        answer=build
+    done
+}
+
+# The last step: have it worked out. What cannot be is told, and leads back to what can be answered otherwise.
+image::_work_out() {
+    local status=0 back=0
+    mlc::load
     image::set_words
-    text="$(image::_summary)"
-    answer="$(menu::select --default build "Image '${IMAGE[name]}'" "${text}" build "build the image now" \
-        source "write the source, build it later" show "print the Dockerfile and leave" \
-        folder "its source is in ${IMAGE[project]:-~/ds01/images/${IMAGE[name]}}" \
-        shared "everybody on this server may use it: ${IMAGE[shared]:-no}")" || return
-    case "${answer}" in
-        source) IMAGE[no_build]=yes ;;
-        show) IMAGE[dry_run]=yes ;;
-        folder) IMAGE[project]="$(menu::folder "Folder of the source" "${HOME}")" || true ;;
-        shared) [[ -n "${IMAGE[shared]}" ]] && IMAGE[shared]='' || IMAGE[shared]=yes ;;
+    image::plan create "${IMAGE_WORDS[@]}" || status=$?
+    ((status != 0)) || return 2
+    image::lead_back "New image" "${status}" || back=$?
+    ((back == 1)) || return "${back}"
+    case "${IMAGE_WHY%%$'\n'*}" in
+        # What the administrator wrote there, no answer mends.
+        *packages.yaml*) ;;
+        *'Debian package'*) IMAGE_WRONG=system ;;
+        *[Pp]ackage*) IMAGE_WRONG=pip ;;
         *) ;;
     esac
-    [[ "${answer}" != folder && "${answer}" != shared ]] || image::_ask_go
+    # Packages that were typed with the command are no question to come back to.
+    [[ -z "${IMAGE_WRONG}" || -n "${IMAGE_TIERS_JSON}" ]] || exit "${status}"
+    return 1
 }
 
 # Print what was chosen, for a person.

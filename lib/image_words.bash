@@ -92,6 +92,7 @@ image::command_line() {
     for item in "${IMAGE_PIP_OPTIONS[@]}"; do words+=("--pip-option=${item}"); done
     [[ -z "${IMAGE[shared]}" ]] || words+=(--shared)
     [[ -z "${IMAGE[no_build]}" ]] || words+=(--no-build)
+    [[ -z "${IMAGE[no_cache]}" ]] || words+=(--no-cache)
     [[ -z "${IMAGE[dry_run]}" ]] || words+=(--dry-run)
     for item in "${words[@]}"; do
         [[ "${item}" =~ ^[A-Za-z0-9_.,:/@%+=-]+$ ]] || item="${item@Q}"

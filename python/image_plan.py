@@ -4,7 +4,8 @@
 the versions worked out, and lay out in `--stage DIR` what image_build needs. stdout:
 one JSON object that says what would be built and what changes. Exit statuses:
 docs/exit-codes.md; 6 with `source_state` "edited" where a rendered part of the
-Dockerfile was edited by hand and it must be decided what becomes of it.
+Dockerfile was edited by hand and it must be decided what becomes of it. With `--steps`
+file descriptor 3 is told what is being done: `step N/M text`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from image_files import State
 from image_labels import decode
 from image_lock import Lock, diff, load_lock
 from image_names import check_name, reference
+from image_progress import Steps
 from image_stage import (
     Plan,
     Tools,
@@ -45,6 +47,8 @@ from image_versions import Asking, Outcome, work_out
 from image_workshop import opened
 from packages import load_packages
 from policy import effective_limits, identify_user, load_policy
+
+_STEPS = 3
 
 
 class Planner:
@@ -65,6 +69,7 @@ class Planner:
         labels = decode((self.image or {}).get("Config", {}).get("Labels"))
         self.label_source = labels.source if labels else None
         self.extras = Path(words.stage) / "extras"
+        self.steps = Steps(_STEPS if words.steps else None)
 
     # What is asked for ------------------------------------------------------------
 
@@ -236,7 +241,7 @@ class Planner:
         if lock is None:
             # It was never built: what would be rendered is not known yet.
             base, image, architecture = settle(spec.base, spec.architecture)
-            ground = look_up(self.engine, base, image, architecture)
+            ground = self._ground(base, image, architecture)
             outcome = self._versions(ground, found, None, folder, upgrade=False)
             lock, looked = outcome.lock, outcome.found
         tools = Tools.find(self.limits.network, looked)
@@ -279,7 +284,7 @@ class Planner:
             # A tier may have gone from packages.yaml: no option takes it out.
             hint = f"{error.hint}; what is asked for stands in '{folder / source.SPEC}'"
             raise HelperError(error.code, error.message, hint) from error
-        ground = look_up(self.engine, base, image, architecture)
+        ground = self._ground(base, image, architecture)
         outcome = self._versions(ground, layers, lock, view, upgrade=upgrade)
         tools = Tools.find(self.limits.network, outcome.found)
         dockerfile = rendered(layers, outcome.lock, text, tools)
@@ -304,6 +309,11 @@ class Planner:
         print_json(self._told(plan, state, layers, lock, outcome, old_text))
         return Exit.OK
 
+    def _ground(self, base: Base, image: str, architecture: str) -> Ground:
+        verb = "looking into" if self.engine.image(image) else "fetching"
+        self.steps.begin(f"{verb} '{image}'")
+        return look_up(self.engine, base, image, architecture)
+
     def _versions(
         self,
         ground: Ground,
@@ -322,6 +332,7 @@ class Planner:
             paths=self.paths,
             max_age=self.policy.images.pins_max_age,
             upgrade=upgrade,
+            steps=self.steps,
         )
         with opened(self.engine, ground.id, self.limits.network) as workshop:
             return work_out(asking, workshop)
@@ -407,6 +418,7 @@ def build_parser() -> argparse.ArgumentParser:
         verb.add_argument("--stage", type=Path, required=True)
         verb.add_argument("--requirement", action="append", default=[])
         verb.add_argument("--shared", action="store_true")
+        verb.add_argument("--steps", action="store_true")
     return parser
 
 

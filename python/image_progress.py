@@ -1,10 +1,13 @@
-"""Reads what a build says: how far it is, and in the end why it failed.
+"""How far the work on an image is: as a build says it, and as people are told it.
 
-Both of Docker's builders are read, and the installers that run in them.
+Both of Docker's builders are read, and the installers that run in them: what they say
+tells in the end why a build failed, too.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,6 +54,28 @@ class Step:
     number: int
     count: int
     text: str
+
+
+class Steps:
+    """Says on a file descriptor, if any, what is being done: `step N/M text`."""
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        self._descriptor = descriptor
+        self._number = 0
+        self._count = 1
+
+    def expect(self, count: int) -> None:
+        """So many more steps will begin, as far as is known."""
+        self._count = self._number + count
+
+    def begin(self, text: str) -> None:
+        """Say that the next step begins."""
+        self._number += 1
+        self._count = max(self._count, self._number)
+        if self._descriptor is not None:
+            line = f"step {self._number}/{self._count} {text}\n"
+            with contextlib.suppress(OSError):
+                os.write(self._descriptor, line.encode())
 
 
 @dataclass(frozen=True)

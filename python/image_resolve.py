@@ -24,6 +24,7 @@ import requirement_options as options
 import requirement_words as words
 from _common import Exit, HelperError
 from image_explain import ConflictError, explain
+from image_progress import Steps
 from image_types import Layer
 from image_workshop import CACHE, FOLDER, Done, Workshop
 
@@ -50,6 +51,7 @@ class Asked:
     folder: Path = Path()
     known: Iterable[str] = ()
     upgrade: bool = False
+    steps: Steps = field(default_factory=Steps)
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class Resolver:
         """Return the pins that a layer adds to those before it."""
         if not layer.pip:
             return ()
+        self._asked.steps.begin(f"versions of the Python packages of '{layer.name}'")
         earlier = [pin for pins in before.values() for pin in pins]
         done = self._compile([layer], earlier, bounds)
         known = dict(map(_named, earlier))
@@ -104,6 +107,8 @@ class Resolver:
     def _together(self) -> dict[str, Pins]:
         """Return the pins of all layers, resolved in one go and then divided."""
         every = [layer for layer in self._asked.layers if layer.pip]
+        self._asked.steps.expect(len(every) + 1)
+        self._asked.steps.begin("versions with which all packages go together")
         done = self._compile(every, [], [])
         bounds = [pin for pin in pins_of(done.out) if "==" in pin and "@" not in pin]
         pins: dict[str, Pins] = {}

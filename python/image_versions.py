@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import image_lock
@@ -20,6 +20,7 @@ from image_base import Ground
 from image_lock import Lock, LockedBase
 from image_pins import Versions
 from image_probe import Found
+from image_progress import Steps
 from image_resolve import Asked, Resolver
 from image_types import Layer
 from image_workshop import Workshop
@@ -44,6 +45,7 @@ class Asking:
     paths: Paths
     max_age: int
     upgrade: bool = False
+    steps: Steps = field(default_factory=Steps)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,11 @@ def work_out(asking: Asking, workshop: Workshop) -> Outcome:
     warnings: list[str] = []
     missing = [each for each in asking.layers if each.name not in known]
     if missing:
+        wants_apt = any(layer.apt for layer in missing)
+        asking.steps.expect(sum(bool(each.pip) for each in missing) + wants_apt)
         pip, warnings, is_joint = _pip(asking, workshop, found, pinned, known)
+        if wants_apt:
+            asking.steps.begin("versions of the Debian packages")
         apt = _apt(workshop, found, missing)
         for layer in asking.layers:
             if layer.name in known and not is_joint:
@@ -182,6 +188,7 @@ def _pip(
         folder=asking.folder,
         known=tuple(normal_name(re.split(r"[\[<>=!~;@ ]", w)[0]) for w in words),
         upgrade=asking.upgrade,
+        steps=asking.steps,
     )
     done = Resolver(workshop, asked).resolve()
     return done.pins, list(done.warnings), done.is_joint

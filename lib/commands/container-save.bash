@@ -7,7 +7,8 @@
 SAVE_CHANGES=''
 
 main() {
-    local words=() commit='' dry_run='' json='' yes='' status=0
+    local words=() steps=(container-save::_ask_image container-save::_confirm) name='' image='' known=''
+    local commit='' dry_run='' json='' yes='' confirmed=''
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -26,62 +27,57 @@ main() {
 
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
-        container-save::_ask
+        steps=(container-save::_ask_name "${steps[@]}")
     else
-        container-save::_look "${words[0]}"
-        [[ -n "${words[1]:-}" ]] || words[1]="$(jq -r '.image // ""' <<< "${SAVE_CHANGES}")"
-        container-save::_name_image
+        name="${words[0]}"
+        container-save::_look "${name}"
+        [[ -z "${words[1]:-}" ]] || known="${words[1]}"
     fi
-    mlc::load
-    if [[ -n "${dry_run}" ]]; then
-        container-save::_print "${json}"
-        core::tell_line
-        exit "${EXIT_OK}"
-    fi
-    [[ -n "${CORE_QUIET}" ]] || container-save::_print '' >&2
-    [[ -n "${commit}" ]] || container-save::_check "${words[0]}"
-    if [[ -z "${yes}" ]] && core::is_interactive; then
-        menu::confirm Save "$(container-save::_text "${commit}" "${words[@]}")" || status=$?
-        ((status == 0)) || menu::left
-    fi
+    menu::walk "${steps[@]}" || menu::left
+    ((${#words[@]} > 0)) || core::answered "${name}"
+    [[ -n "${known}" ]] || core::answered "${image}"
+    [[ -z "${confirmed}" ]] || core::answered --yes
 
+    [[ -n "${dry_run}${confirmed}${CORE_QUIET}" ]] || container-save::_print '' >&2
+    [[ -z "${dry_run}" ]] || container-save::_print "${json}"
     core::tell_line
-    core::run_pre_hooks name "${words[0]}" image "${words[1]}"
+    [[ -z "${dry_run}" ]] || exit "${EXIT_OK}"
+
+    core::run_pre_hooks name "${name}" image "${image}"
     if [[ -n "${commit}" ]]; then
-        container-save::_commit "${words[@]}"
+        container-save::_commit "${name}" "${image}"
     else
-        container-save::_build "${words[1]}"
+        container-save::_build "${image}"
     fi
     if [[ -n "${json}" ]]; then
         image::print_json
     elif [[ -z "${CORE_QUIET}" ]] && jq -e '.built != false' <<< "${IMAGE_BUILT}" > /dev/null; then
         image::print_summary
     fi
-    [[ -n "${commit}" ]] || image::tell_outdated "${words[0]}"
+    [[ -n "${commit}" ]] || image::tell_outdated "${name}"
 }
 
-# See what a container has that its image has not. Sets: SAVE_CHANGES.
+# See what a container has that its image has not. Sets: SAVE_CHANGES, and known of main.
 container-save::_look() { # <container>
     SAVE_CHANGES="$(core::helper container_changes show "$1")" || exit
-}
-
-# Ask for the container, and for the image where it does not tell. Sets: words of main.
-container-save::_ask() {
-    local name='' image=''
-    menu::walk container-save::_ask_name container-save::_ask_image || menu::left
-    words=("${name}" "${image}")
-    core::answered "${words[@]}"
+    known="$(jq -r '.image // ""' <<< "${SAVE_CHANGES}")"
 }
 
 container-save::_ask_name() {
+    local before="${name}"
     choose::step name Save || return
+    [[ "${name}" == "${before}" ]] || image=''
     container-save::_look "${name}"
-    image="$(jq -r '.image // ""' <<< "${SAVE_CHANGES}")"
 }
 
+# Where neither the words nor the container tell the image.
 container-save::_ask_image() {
     local answer="${image:-${name,,}}"
-    [[ -z "${image}" ]] || return 2
+    if [[ -n "${known}" ]]; then
+        image="${known}"
+        return 2
+    fi
+    core::is_interactive || core::missing "IMAGE, because '${name}' was not made of an image of yours"
     while true; do
         answer="$(menu::input Save "A name for the image:" "${answer}")" || return
         image::is_name "${answer}" && image="${answer}" && return 0
@@ -90,14 +86,15 @@ container-save::_ask_image() {
     done
 }
 
-# Ask for the image's name where neither the words nor the container tell it. Sets: words of main.
-container-save::_name_image() {
-    local name="${words[0]}" image="${words[1]}"
-    [[ -z "${image}" ]] || return 0
-    core::is_interactive || core::missing "IMAGE, because '${name}' was not made of an image of yours"
-    menu::walk container-save::_ask_image || menu::left
-    words[1]="${image}"
-    core::answered "${image}"
+# The last word, after what was found.
+container-save::_confirm() {
+    confirmed=''
+    [[ -z "${dry_run}" ]] || return 2
+    mlc::load
+    [[ -n "${commit}" ]] || image::or_back Save container-save::_check "${name}" || return
+    [[ -z "${yes}" ]] && core::is_interactive || return 2
+    menu::confirm Save "$(container-save::_text)" || return
+    confirmed=yes
 }
 
 # Print what was found: for a person, or all of it.
@@ -123,13 +120,16 @@ container-save::_check() { # <container>
             "run 'container-save $1 IMAGE --commit' to keep its files as they are"
 }
 
-container-save::_text() { # <commit> <container> <image>
-    if [[ -n "$1" ]]; then
+container-save::_text() {
+    local found text="Put this into the source of image '${image}' and build it?"
+    if [[ -n "${commit}" ]]; then
         printf "Make image '%s' a copy of container '%s' as it is?\n\nIt will have no source: nobody can see how it was made, \
-and 'image-update' cannot change it." "$3" "$2"
-    else
-        printf "Put this into the source of image '%s' and build it?\n\n%s" "$3" "$(container-save::_print '')"
+and 'image-update' cannot change it." "${image}" "${name}"
+        return
     fi
+    found="$(core::helper images resolve -- "${image}")" || exit
+    jq -e '.found and .mine' <<< "${found}" > /dev/null || text="Make an image '${image}' with this and build it?"
+    printf '%s\n\n%s' "${text}" "$(container-save::_print '')"
 }
 
 # Add what was found to the image's source, or begin one, and build.

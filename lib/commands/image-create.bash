@@ -37,7 +37,7 @@ main() {
     IMAGE[name]="${words[0]:-}"
     image::check_words
 
-    guide::say image
+    guide::say image || menu::left
     if [[ -n "${bare}" ]] && core::is_interactive; then
         image::wizard
     else
@@ -49,7 +49,8 @@ main() {
     if [[ -z "${IMAGE[dry_run]}" ]]; then
         core::run_pre_hooks name "${IMAGE[name]}" words "$(core::print_words "${IMAGE_WORDS[@]}")"
     fi
-    image::plan create "${IMAGE_WORDS[@]}" || exit
+    # Where something was asked, it is worked out already.
+    [[ -n "${IMAGE_PLAN}" ]] || image::plan create "${IMAGE_WORDS[@]}" || exit
     image::tell_warnings
     if [[ -n "${IMAGE[dry_run]}" ]]; then
         image-create::_print_plan "${json}"

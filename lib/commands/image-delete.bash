@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # image-delete: delete the user's images, after saying what goes.
-: "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}"
+: "${CORE_TEMP?set by lib}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}"
 
 main() {
     local names=() yes='' flags=() steps=(image-delete::_confirm) json name
@@ -36,9 +36,15 @@ image-delete::_ask_names() {
     image::several names Delete
 }
 
+image-delete::_check() {
+    core::make_temp
+    core::helper images delete --dry-run "${flags[@]}" -- "${names[@]}" > "${CORE_TEMP}/answer"
+}
+
 # A step of menu::walk: all names are checked before the first image goes, then comes the last word.
 image-delete::_confirm() {
-    json="$(core::helper images delete --dry-run "${flags[@]}" -- "${names[@]}")" || exit
+    image::or_back Delete image-delete::_check || return
+    json="$(< "${CORE_TEMP}/answer")"
     [[ -z "${yes}" ]] || return 2
     core::is_interactive || core::die "${EXIT_USAGE}" "nobody can be asked whether to delete" \
         "add '--yes' to delete $(core::join ', ' "${names[@]}")"

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # image-update: parse, ask for what is missing, show what changes, ask, build, say who still runs the older image.
-: "${CORE_QUIET?set by lib}" "${EXIT_BUG:?}" "${EXIT_CONFIG:?}" "${EXIT_OK:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_USAGE:?}" \
-    "${IMAGE_BUILT?set by lib}" "${IMAGE_PLAN?set by lib}"
+: "${CORE_QUIET?set by lib}" "${EXIT_BUG:?}" "${EXIT_CONFIG:?}" "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" \
+    "${EXIT_USAGE:?}" "${IMAGE_BUILT?set by lib}" "${IMAGE_PLAN?set by lib}"
 
 # What flags and menus fill.
 UPDATE_WORDS=() UPDATE_BUILD=() UPDATE_DECISION='' UPDATE_EDIT='' UPDATE_YES='' UPDATE_DRY_RUN='' UPDATE_JSON=''
 
 main() {
-    local words=()
+    local words=() steps=(image-update::_look) name='' what=given packages='' decision='' confirmed='' edited=''
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -35,30 +35,27 @@ main() {
 
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
-        image-update::_ask
+        ((${#UPDATE_WORDS[@]} + ${#UPDATE_BUILD[@]} > 0)) || [[ -n "${UPDATE_EDIT}${UPDATE_DECISION}" ]] || what=''
+        steps=(image-update::_ask_image image-update::_ask_what image-update::_ask_packages "${steps[@]}")
+    else
+        name="${words[0]}"
+        [[ "${name}" != */* ]] || core::die "${EXIT_USAGE}" "'${name}' is not the name of an image of yours" \
+            "run 'image-create NAME --from ds01/${name#ds01/}' to build on one that is shared"
+        image::check_name "${name}"
     fi
-    mlc::load
-    [[ "${words[0]}" != */* ]] || core::die "${EXIT_USAGE}" "'${words[0]}' is not the name of an image of yours" \
-        "run 'image-create NAME --from ds01/${words[0]#ds01/}' to build on one that is shared"
-    image::check_name "${words[0]}"
-    [[ -z "${UPDATE_EDIT}" ]] || image-update::_edit "${words[0]}"
+    menu::walk "${steps[@]}" || image-update::_left
+    image-update::_note_answers
 
-    [[ -n "${UPDATE_DRY_RUN}" ]] \
-        || core::run_pre_hooks name "${words[0]}" words "$(core::print_words "${UPDATE_WORDS[@]}")"
-    image-update::_plan "${words[0]}"
     image::tell_warnings
-    image-update::_show
-    if [[ -n "${UPDATE_DRY_RUN}" ]]; then
-        core::tell_line
-        exit "${EXIT_OK}"
-    fi
-    if ((${#UPDATE_BUILD[@]} == 0)) && image::is_up_to_date; then
-        core::info "image '${words[0]}' is as its source says; '--rebuild' builds it all the same"
+    [[ -n "${confirmed}" ]] || image-update::_show
+    core::tell_line
+    [[ -z "${UPDATE_DRY_RUN}" ]] || exit "${EXIT_OK}"
+    if image-update::_is_done; then
+        core::info "image '${name}' is as its source says; '--rebuild' builds it all the same"
         [[ -z "${UPDATE_JSON}" ]] || image::print_json
         exit "${EXIT_OK}"
     fi
-    image-update::_confirm "${words[0]}"
-    core::tell_line
+    core::run_pre_hooks name "${name}" words "$(core::print_words "${UPDATE_WORDS[@]}")"
     image::build --made-by image-update "${UPDATE_BUILD[@]}"
     if [[ -n "${UPDATE_JSON}" ]]; then
         image::print_json
@@ -96,27 +93,6 @@ image-update::_share() { # <--shared|--private>
     UPDATE_WORDS+=("$1")
 }
 
-# Ask a person who named nothing for the image, and what should be done. Sets: words of main, and what flags would.
-image-update::_ask() {
-    local name='' what='' packages=''
-    ((${#UPDATE_WORDS[@]} + ${#UPDATE_BUILD[@]} == 0)) && [[ -z "${UPDATE_EDIT}${UPDATE_DECISION}" ]] || what=given
-    menu::walk image-update::_ask_image image-update::_ask_what image-update::_ask_packages || menu::left
-    words=("${name}")
-    core::answered "${name}"
-    case "${what}" in
-        edit) UPDATE_EDIT=yes ;;
-        upgrade) UPDATE_WORDS+=(--upgrade) ;;
-        rebuild) UPDATE_BUILD=(--no-cache) ;;
-        given) return ;;
-        *)
-            image-update::_take "--${what}" "${packages}"
-            core::answered "--${what}" "${packages}"
-            return
-            ;;
-    esac
-    core::answered "--${what}"
-}
-
 image-update::_ask_image() {
     image::step name Update
 }
@@ -131,14 +107,49 @@ image-update::_ask_what() {
 }
 
 image-update::_ask_packages() {
-    local answer
-    [[ "${what}" == add || "${what}" == add-system || "${what}" == remove ]] || return 2
+    local answer text
+    case "${what}" in
+        add) text="Which Python packages should be added? (such as: rich polars>=1)" ;;
+        add-system) text="Which Debian packages should be added? (such as: graphviz tree)" ;;
+        remove) text="Which packages should be removed? (such as: rich tree)" ;;
+        *) return 2 ;;
+    esac
     while true; do
-        answer="$(menu::input Update "Which packages? (such as: rich polars>=1)" "${packages}")" || return
+        answer="$(menu::input Update "${text}" "${packages}")" || return
         [[ -z "${answer// /}" ]] || break
         menu::message Update "Name at least one package, or go back." || return
     done
     packages="${answer}"
+}
+
+# Put the answers in the place of flags.
+image-update::_take_answers() {
+    [[ "${what}" != given ]] || return 0
+    UPDATE_WORDS=() UPDATE_BUILD=() UPDATE_EDIT=''
+    case "${what}" in
+        edit) UPDATE_EDIT=yes ;;
+        upgrade) UPDATE_WORDS+=(--upgrade) ;;
+        rebuild) UPDATE_BUILD=(--no-cache) ;;
+        *) image-update::_take "--${what}" "${packages}" ;;
+    esac
+}
+
+# Note the words that say the same as the answers.
+image-update::_note_answers() {
+    ((${#steps[@]} == 1)) || core::answered "${name}"
+    case "${what}" in
+        given) ;;
+        add | add-system | remove) core::answered "--${what}" "${packages}" ;;
+        *) core::answered "--${what}" ;;
+    esac
+    [[ -z "${decision}" ]] || core::answered "${decision}"
+    [[ -z "${confirmed}" ]] || core::answered --yes
+}
+
+image-update::_left() {
+    [[ -n "${edited}" ]] || menu::left
+    core::info "nothing is built; the Dockerfile is as you left it in the editor"
+    exit "${EXIT_LEFT}"
 }
 
 # Open the Dockerfile in the user's editor.
@@ -151,31 +162,44 @@ image-update::_edit() { # <name>
     [[ -n "${editor}" ]] || core::die "${EXIT_NOT_FOUND}" "there is no editor" "set EDITOR, such as 'export EDITOR=nano'"
     # The variable may hold words, such as 'code --wait'.
     read -ra words <<< "${editor}"
+    edited=yes
     "${words[@]}" "${file}" \
         || core::die "${EXIT_BUG}" "the editor '${editor}' ended with status $?" "the Dockerfile is '${file}'"
 }
 
-# Have the change worked out; a managed part that was edited by hand needs a decision. Sets: IMAGE_PLAN.
-image-update::_plan() { # <name>
-    local status=0 answer
-    image::plan update "$1" "${UPDATE_WORDS[@]}" ${UPDATE_DECISION:+"${UPDATE_DECISION}"} || status=$?
-    ((status != 0)) || return 0
-    if ((status != EXIT_CONFIG)) || [[ "$(jq -r '.source_state? // ""' <<< "${IMAGE_PLAN:-null}")" != edited ]]; then
+# A step of menu::walk: the change is worked out, anew each time, since the answers may be others; then comes the last word.
+# A rendered part that was edited by hand needs a decision first.
+image-update::_look() {
+    local status=0 edit=''
+    image-update::_take_answers
+    mlc::load
+    [[ -z "${UPDATE_EDIT}" ]] || image-update::_edit "${name}"
+    image::plan update "${name}" "${UPDATE_WORDS[@]}" ${UPDATE_DECISION:+"${UPDATE_DECISION}"} || status=$?
+    if ((status == EXIT_CONFIG)) && [[ "$(jq -r '.source_state? // ""' <<< "${IMAGE_PLAN:-null}")" == edited ]]; then
+        edit="$(jq -r .dockerfile_diff <<< "${IMAGE_PLAN}")"
+        if [[ -z "${UPDATE_YES}" ]] && core::is_interactive; then
+            menu::walk image-update::_ask_decision image-update::_confirm
+            return
+        fi
+        printf '%s\n' "${edit}" >&2
         exit "${status}"
     fi
-    if [[ -n "${UPDATE_YES}" ]] || ! core::is_interactive; then
-        jq -r .dockerfile_diff <<< "${IMAGE_PLAN}" >&2
-        exit "${status}"
-    fi
+    decision=''
+    ((status == 0)) || { image::lead_back Update "${status}" && return || return; }
+    image-update::_confirm
+}
+
+image-update::_ask_decision() {
+    local answer status=0
     menu::message Update "The rendered part of the Dockerfile was edited by hand:
 
-$(jq -r .dockerfile_diff <<< "${IMAGE_PLAN}")" || menu::left
-    answer="$(menu::select Update "What shall become of the edit?" \
+${edit}" || return
+    answer="$(menu::select --default "${decision#--}" Update "What shall become of the edit?" \
         adopt "keep the whole file as my own from now on" \
-        render-again "drop the edit, render it from image.yaml again")" || menu::left
-    UPDATE_DECISION="--${answer}"
-    core::answered "--${answer}"
-    image::plan update "$1" "${UPDATE_WORDS[@]}" "${UPDATE_DECISION}" || exit
+        render-again "drop the edit, render it from image.yaml again")" || return
+    decision="--${answer}"
+    image::plan update "${name}" "${UPDATE_WORDS[@]}" "${decision}" || status=$?
+    ((status == 0)) || image::lead_back Update "${status}"
 }
 
 # Show what changes: on stdout where that is the result, else beside it.
@@ -191,13 +215,18 @@ image-update::_show() {
 }
 
 # Ask before the build, where a person can be asked; a script was told what to do.
-image-update::_confirm() { # <name>
-    local status=0 text="Build '$1' anew, as its source is now? Nothing else changes."
-    [[ -z "${UPDATE_YES}" ]] || return 0
-    core::is_interactive || return 0
-    ! image::has_changes || text="Build '$1' with these changes?
+image-update::_confirm() {
+    local text="Build '${name}' anew, as its source is now? Nothing else changes."
+    confirmed=''
+    [[ -z "${UPDATE_YES}${UPDATE_DRY_RUN}" ]] && core::is_interactive && ! image-update::_is_done || return 2
+    ! image::has_changes || text="Build '${name}' with these changes?
 
 $(image::print_changes)"
-    menu::confirm Update "${text}" || status=$?
-    ((status == 0)) || menu::left
+    menu::confirm Update "${text}" || return
+    confirmed=yes
+}
+
+# Is there nothing to build? Sets: IMAGE_BUILT, if so.
+image-update::_is_done() {
+    ((${#UPDATE_BUILD[@]} == 0)) && image::is_up_to_date
 }
