@@ -9,7 +9,8 @@ guide::on() {
     GUIDE_ON=yes
 }
 
-# Explain a topic, once, if the person wants it; `NAME` in the text is the word given.
+# Explain a topic, once, if the person wants it; `NAME` in the text is the word given. Returns: 255 if the person left;
+# what comes next (next-*) cannot be left.
 guide::say() { # <topic> [<word>]
     local file="${PROJECT_ROOT}/templates/guide/$1.txt" text
     [[ -n "${GUIDE_ON}" && " ${GUIDE_SAID} " != *" $1 "* ]] || return 0
@@ -19,6 +20,6 @@ guide::say() { # <topic> [<word>]
     if [[ "$1" == next-* ]] || ! core::is_interactive; then
         fold -s -w 78 <<< $'\n'"${text}" >&2
     else
-        menu::message "$(sed -n 1p <<< "${text}")" "$(sed 1,2d <<< "${text}")" || true
+        menu::message "$(sed -n 1p <<< "${text}")" "$(sed 1,2d <<< "${text}")"
     fi
 }

@@ -3,9 +3,10 @@
 # 0 (chosen), 1 (Cancel: go back) or 255 (Esc: leave). Without whiptail the same questions are plain numbered prompts.
 : "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_QUIET?}" "${CORE_TEMP?}" "${EXIT_LEFT:?}"
 
-# What `menu::walk` sets: the word on the button that goes back; that a person was asked.
+# What `menu::walk` sets: the word on the button that goes back; that a person was asked, here or by the command that
+# runs this one.
 MENU_BACK=Cancel
-MENU_ASKED=
+MENU_ASKED="${DS01_ASKED:-}"
 # What menu::_fit and menu::_set_box set.
 MENU_ROWS=() MENU_BOX=()
 # The status of a dialogue whose terminal became too small for it.
@@ -24,6 +25,8 @@ menu::_set_box() { # <rows-wanted> [<text above the list>]
     read -r lines columns <<< "$(menu::_terminal_size)"
     width=$((columns - 4))
     ((width <= 100)) || width=100
+    # Only in one that became too small for any question.
+    ((width >= 36)) || width=36
     # Whiptail wraps at the width of its box; a line counts as often as it will be broken.
     while IFS= read -r line; do
         above=$((above + 1 + ${#line} / (width - 4)))
@@ -36,17 +39,24 @@ menu::_set_box() { # <rows-wanted> [<text above the list>]
     MENU_BOX=("${height}" "${width}" "${rows}")
 }
 
-# Prints: lines and columns of the terminal.
+# Prints: lines and columns of the terminal; 24 and 80 where it does not say.
 menu::_terminal_size() {
-    local lines=24 columns=80
-    read -r lines columns < <(stty size 2> /dev/null) || true
-    ((lines > 10)) || lines=24
-    ((columns > 30)) || columns=80
+    local lines=0 columns=0
+    # That of stderr, which is drawn on; a gauge's stdin is none.
+    read -r lines columns < <(stty size <&2 2> /dev/null) || true
+    ((lines > 0)) || lines=24
+    ((columns > 0)) || columns=80
     printf '%s %s\n' "${lines}" "${columns}"
 }
 
+# Is whiptail there, and can it draw on this terminal? One that terminfo does not know (that of a new program, on an old
+# server) it leaves without a word, unless its name says that it is like xterm; and a question needs some room.
 menu::_has_whiptail() {
-    command -v whiptail > /dev/null
+    local lines columns
+    command -v whiptail > /dev/null || return
+    [[ "${TERM:-}" == xterm* ]] || tput cup 0 0 &> /dev/null || return
+    read -r lines columns <<< "$(menu::_terminal_size)"
+    ((lines >= 16 && columns >= 40))
 }
 
 # Ask with whiptail: the function works out the box and draws it, anew where the terminal became too small for it
@@ -101,8 +111,8 @@ menu::_fit() { # <step> <word>...
     for ((i = 0; i < ${#MENU_ROWS[@]}; i += step)); do
         ((${#MENU_ROWS[i]} <= longest)) || longest=${#MENU_ROWS[i]}
     done
-    # The frame, the blanks between the columns and a mark to set take 14.
-    room=$((MENU_BOX[1] - longest - 14))
+    # The frame, the blanks between the columns and the scroll bar take 8, marks to set 4 more.
+    room=$((MENU_BOX[1] - longest - (step == 2 ? 8 : 12)))
     ((room >= 8)) || room=8
     for ((i = 1; i < ${#MENU_ROWS[@]}; i += step)); do
         ((${#MENU_ROWS[i]} <= room)) || MENU_ROWS[i]="${MENU_ROWS[i]:0:room-1}…"
@@ -134,6 +144,13 @@ menu::_select() { # <default> <title> <text> <tag> <description>...
         --menu -- "${text}" "${MENU_BOX[@]}" "${MENU_ROWS[@]}"
 }
 
+# Read a line. Sets: the variable named. Returns: 255 at the end of the input, which leaves.
+menu::_read() { # <variable>
+    IFS= read -r "$1" && return 0
+    printf '\n' >&2
+    return 255
+}
+
 # What was answered before has a mark.
 menu::_select_plain() { # <default> <title> <text> <tag> <description>...
     local answer index mark default="$1" tags=()
@@ -147,7 +164,7 @@ menu::_select_plain() { # <default> <title> <text> <tag> <description>...
     done
     while true; do
         printf 'Number (empty or - to go back): ' >&2
-        IFS= read -r answer || return 255
+        menu::_read answer || return
         [[ -n "${answer}" && "${answer}" != - ]] || return 1
         if [[ "${answer}" =~ ^[0-9]{1,6}$ ]]; then
             index=$((10#${answer}))
@@ -173,6 +190,8 @@ menu::_checklist() { # <title> <text> <tag> <description> <on|off> [...]
     local title="$1" text="$2"
     shift 2
     menu::_set_box "$(($# / 3))" "${text}"
+    # The keys that other lists know beside the arrows, Home, End and letters, do nothing here.
+    ((MENU_BOX[2] * 3 >= $#)) || title+=': Page Down leads to more'
     menu::_fit 3 "$@"
     menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" --separate-output \
         --checklist -- "${text}" "${MENU_BOX[@]}" "${MENU_ROWS[@]}"
@@ -193,7 +212,7 @@ menu::_checklist_plain() { # <title> <text> <tag> <description> <on|off> [...]
             printf '  %d) [%s] %s  %s\n' $((i + 1)) "${word}" "${tags[i]}" "${texts[i]}" >&2
         done
         printf 'Numbers to mark or unmark (empty when done, - to go back): ' >&2
-        IFS= read -r answer || return 255
+        menu::_read answer || return
         [[ "${answer}" != - ]] || return 1
         [[ -n "${answer// /}" ]] || break
         for word in ${answer//,/ }; do
@@ -215,7 +234,7 @@ menu::input() { # <title> <text> [<default>]
     local answer
     if ! menu::_has_whiptail; then
         printf '%s\n%s%s (- to go back): ' "$1" "${2%:}" "${3:+ [$3]}" >&2
-        IFS= read -r answer || return 255
+        menu::_read answer || return
         [[ "${answer}" != - ]] || return 1
         printf '%s\n' "${answer:-${3:-}}"
         return
@@ -248,7 +267,7 @@ menu::confirm() { # <title> <text>
     [[ "${MENU_BACK}" != Back ]] || no='No, back'
     if ! menu::_has_whiptail; then
         printf '%s\n%s [y/N%s]: ' "$1" "$2" "${no#No}" >&2
-        IFS= read -r answer || return 255
+        menu::_read answer || return
         [[ "${answer,,}" == y || "${answer,,}" == yes ]]
         return
     fi
@@ -297,6 +316,11 @@ menu::has_gauge() {
     [[ -n "${MENU_ASKED}" && -z "${CORE_QUIET}" ]] && core::is_interactive && menu::_has_whiptail
 }
 
+# Run another command of DS01, which shows its work as this one would; what it prints is not this one's result.
+menu::run_command() { # <command> <word>...
+    DS01_ASKED="${MENU_ASKED}" "${PROJECT_ROOT}/bin/$1" "${@:2}" ${CORE_QUIET:+--quiet} >&2
+}
+
 # Do long work that a dialogue led to, with a gauge on the screen meanwhile; Ctrl-C is the work's. What it says on stderr
 # goes through <lines>, a function that makes lines `PERCENT TEXT` of it, and is told afterwards without what is progress
 # only. Returns: the work's status, 130 if it was interrupted.
@@ -312,7 +336,8 @@ menu::work() { # <title> <lines> <word>...
     wait "${reader}" 2> /dev/null || true
     trap - INT
     [[ -z "${interrupted}" ]] || status="${EXIT_LEFT}"
-    grep -vE '^(step [0-9]+/|[0-9a-f]{12}: |Digest: |Status: |[a-z -]+: info: (fetching|preparing|building) )' \
+    grep -vE -e '^(step [0-9]+/|docker: |mmdebstrap: |[0-9a-f]{12}: |Digest: |Status: )' \
+        -e '^[a-z -]+: info: (fetching|preparing|creating|building) ' \
         "${CORE_TEMP}/said" >&2 || true
     return "${status}"
 }
@@ -320,7 +345,8 @@ menu::work() { # <title> <lines> <word>...
 # Show lines `PERCENT TEXT` from stdin as a gauge, with the seconds, until they end.
 menu::_gauge() { # <title>
     # The lines that the text has at first are all that it is given. It cannot be drawn anew, so it fits everywhere.
-    MENU_BOX=(10 76)
+    menu::_set_box 1
+    MENU_BOX=(10 "$((MENU_BOX[1] < 76 ? MENU_BOX[1] : 76))")
     menu::_gauge_words | menu::_whiptail --title "$1" --gauge -- $'It begins.\n \n ' "${MENU_BOX[@]}" 0 || true
 }
 
@@ -333,7 +359,7 @@ menu::_gauge_words() {
         ((status != 0)) || percent="${line%% *}" text="${line#* }"
         # Whiptail keeps all keys from the terminal, though a gauge looks at none: Ctrl-C is given back.
         stty isig intr ^C 2> /dev/null < /dev/tty || true
-        printf 'XXX\n%s\n%s\n \n%s s. Ctrl-C ends it cleanly.\nXXX\n' "${percent}" "${text:0:70}" \
+        printf 'XXX\n%s\n%s\n \n%s s. Ctrl-C ends it cleanly.\nXXX\n' "${percent}" "${text:0:MENU_BOX[1]-6}" \
             "$((SECONDS - began))"
     done
 }

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # project-init: the folder of a new project from templates, with git, and on demand its image and container.
 # shellcheck disable=SC2154 # the keys of PROJECT are no variables
-: "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${MLC_WORKSPACE_DIR?set by lib}"
+: "${EXIT_LEFT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${MLC_WORKSPACE_DIR?set by lib}" \
+    "${PROJECT[name]?set by lib}" "${PROJECT_WORDS?set by lib}"
 
-# What flags and menus fill.
-declare -A PROJECT=([name]='' [type]='' [dir]='' [image]='' [container]='' [framework]='' [version]='' [git]=yes
-    [dry_run]='' [json]='' [yes]='')
+# Was anything asked?
+PROJECT_ASKED=''
 
 main() {
-    local words=() json asked=''
+    local words=() json
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -38,9 +38,14 @@ main() {
 
     if [[ -z "${PROJECT[name]}" ]]; then
         core::is_interactive || core::missing NAME
-        asked=yes
-        menu::walk project-init::_ask_name project-init::_ask_type project-init::_ask_more || menu::left
+        PROJECT_ASKED=yes
+        project::walk || menu::left
+    elif [[ -n "${PROJECT[image]}" && -z "${PROJECT[framework]}${PROJECT[yes]}" ]] && core::is_interactive \
+        && project::is_name "${PROJECT[name]}"; then
+        PROJECT_ASKED=yes
+        menu::walk project::ask_framework || menu::left
     fi
+    project::set_words
     mlc::load
 
     project-init::_check
@@ -55,49 +60,11 @@ main() {
         project-init::_tell "${json}"
     fi
     [[ -z "${PROJECT[json]}" ]] || printf '%s\n' "${json}"
-    [[ -z "${asked}" ]] || core::same_in_words "${PROJECT_WORDS[@]}"
+    project-init::_tell_line
     guide::say next-project "${PROJECT[name]}"
 }
 
-project-init::_ask_name() {
-    guide::say project
-    local answer="${PROJECT[name]}"
-    while true; do
-        answer="$(menu::input "New project" "A name for the project (lower-case letters, digits, - and _):" "${answer}")" \
-            || return
-        # As python/project_files.py checks it.
-        ((${#answer} <= 40)) && [[ "${answer}" =~ ^[a-z0-9]+([_-][a-z0-9]+)*$ ]] && break
-        menu::message "New project" "'${answer}' is not a name for a project: use lower-case letters and digits, parts joined\
- by single '-' or '_', at most 40." || return
-    done
-    PROJECT[name]="${answer}"
-}
-
-project-init::_ask_type() {
-    local json items=()
-    json="$(core::helper project_files types)" || exit
-    mapfile -t items < <(jq -r '.types[] | .name, .title' <<< "${json}")
-    PROJECT[type]="$(menu::select --default "${PROJECT[type]:-general}" "New project" \
-        "What kind of project is '${PROJECT[name]}'?" "${items[@]}")" || return
-}
-
-project-init::_ask_more() {
-    local chosen
-    chosen="$(menu::checklist "New project" "What should it have? (space marks)" \
-        git "a git repository" "$(project-init::_mark git)" \
-        image "an image with its own packages" "$(project-init::_mark image)" \
-        container "a container from that image, ready to run" "$(project-init::_mark container)")" || return
-    PROJECT[git]='' PROJECT[image]='' PROJECT[container]=''
-    [[ "${chosen}" != *git* ]] || PROJECT[git]=yes
-    [[ "${chosen}" != *image* ]] || PROJECT[image]=yes
-    [[ "${chosen}" != *container* ]] || PROJECT[image]=yes PROJECT[container]=yes
-}
-
-project-init::_mark() { # <key>
-    [[ -n "${PROJECT[$1]}" ]] && printf 'on\n' || printf 'off\n'
-}
-
-# Fill the defaults and check what can be checked before anything is made. Sets: PROJECT_WORDS, the same in one line.
+# Fill the defaults and check what can be checked before anything is made.
 project-init::_check() {
     local workspace="${MLC_WORKSPACE_DIR}"
     [[ -n "${PROJECT[type]}" ]] || PROJECT[type]=general
@@ -106,19 +73,7 @@ project-init::_check() {
     PROJECT[workspace]="${workspace}"
     [[ -z "${PROJECT[git]}" ]] || type -P git > /dev/null \
         || core::die "${EXIT_PREREQUISITE}" "'git' is not installed" "run it again with '--no-git'"
-    [[ -z "${PROJECT[image]}" || -n "${PROJECT[framework]}" ]] || { [[ -z "${PROJECT[yes]}" ]] && core::is_interactive; } \
-        || project-init::_usual_framework
-    PROJECT_WORDS=(project-init "${PROJECT[name]}")
-    [[ "${PROJECT[type]}" == general ]] || PROJECT_WORDS+=(--type "${PROJECT[type]}")
-    [[ "${PROJECT[dir]}" == "${workspace}/${PROJECT[name]}" ]] || PROJECT_WORDS+=(--dir "${PROJECT[dir]}")
-    [[ -n "${PROJECT[git]}" ]] || PROJECT_WORDS+=(--no-git)
-    if [[ -n "${PROJECT[container]}" ]]; then
-        PROJECT_WORDS+=(--container)
-    elif [[ -n "${PROJECT[image]}" ]]; then
-        PROJECT_WORDS+=(--image)
-    fi
-    [[ -z "${PROJECT[framework]}" ]] || PROJECT_WORDS+=(--framework "${PROJECT[framework]}")
-    [[ -z "${PROJECT[version]}" ]] || PROJECT_WORDS+=(--version "${PROJECT[version]}")
+    [[ -z "${PROJECT[image]}" || -n "${PROJECT[framework]}" ]] || project-init::_usual_framework
 }
 
 # The framework that most take, of those that run on this host. Sets: PROJECT[framework].
@@ -167,8 +122,21 @@ project-init::_container() {
     project-init::_run container-create "${PROJECT[name]}" ${PROJECT[yes]:+--yes}
 }
 
-# Another command of DS01; what it prints is not this one's result.
+# Another command of DS01, which tells itself why it failed.
 project-init::_run() { # <command> <word>...
-    env -u COMMAND_NAME "${PROJECT_ROOT}/bin/$1" "${@:2}" ${CORE_QUIET:+--quiet} >&2 \
-        || core::die $? "'$1' failed; the folder '${PROJECT[dir]}' stays" "run '$1 ${PROJECT[name]}' again when it is mended"
+    local status=0
+    menu::run_command "$@" || status=$?
+    ((status != 0)) || return 0
+    project-init::_tell_line
+    if ((status == EXIT_LEFT)); then
+        core::info "left; the folder '${PROJECT[dir]}' stays"
+        exit "${EXIT_LEFT}"
+    fi
+    core::die "${status}" "'$1' failed; the folder '${PROJECT[dir]}' stays" \
+        "run '$(core::print_words "$@")' again when it is mended"
+}
+
+# Say the same in one line, if anything was asked.
+project-init::_tell_line() {
+    [[ -z "${PROJECT_ASKED}" ]] || core::same_in_words "${PROJECT_WORDS[@]}"
 }

@@ -1,15 +1,22 @@
 # shellcheck shell=bash
 # user-setup: look at what a new user needs, step by step, and put right what is missing.
 # Each step has two functions: _see_STEP says what is there (status 1: something is missing), _mend_STEP puts it right.
-: "${PROJECT_ROOT:?}" "${EXIT_LEFT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${CORE_QUIET?set by lib}"
+: "${EXIT_LEFT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${GUIDE_ON?set by lib}" "${PROJECT_WORDS?set by lib}"
 
 readonly SETUP_STEPS=(access workspace limits ssh git vscode project)
+# What is offered where something is missing.
+declare -rA SETUP_OFFERS=([workspace]='make the folder' [ssh]='make a key in ~/.ssh, without a passphrase'
+    [git]='tell git who you are' [project]='make one, after a few questions')
 declare -A SETUP=([check]='' [yes]='' [json]='' [git_name]='' [git_email]='' [project]='' [workspace]='' [asks]='')
 # By step: what was answered, what was found at last, and whether something is missing still.
 declare -A SETUP_ANSWERS=() SETUP_WORDS=() SETUP_MISSING=()
 # The words that say the same as the answers to a step's own questions.
 SETUP_LINE=()
-# The status of a step's own questions from which a person went back.
+# The command that makes the project which was asked for, where no word of this command says the same.
+SETUP_PROJECT_LINE=()
+# Set once something was put right.
+SETUP_DONE=''
+# The status of a step's own questions when a person went back from the first.
 readonly SETUP_BACK=9
 # What the step at hand found, in words.
 SETUP_FOUND=''
@@ -17,9 +24,8 @@ SETUP_FOUND=''
 SETUP_SETTINGS=''
 
 main() {
-    local only=() skip=() step steps=() bare=yes missing=() found='[]'
+    local only=() skip=() step steps=() missing=() found='[]'
     while (($# > 0)); do
-        bare=''
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             --check) SETUP[check]=yes && shift ;;
@@ -45,10 +51,9 @@ main() {
         [[ " ${SETUP_STEPS[*]} " == *" ${step} "* ]] \
             || core::usage_error "'${step}' is not a step, known are $(core::join ', ' "${SETUP_STEPS[@]}")"
     done
-    if [[ -z "${SETUP[yes]}${SETUP[check]}" ]] && core::is_interactive; then
+    if [[ -z "${SETUP[yes]}${SETUP[check]}" ]]; then
+        core::is_interactive || core::missing "'--check' or '--yes'"
         SETUP[asks]=yes
-    elif [[ -n "${bare}" ]]; then
-        core::missing "'--check' or '--yes'"
     fi
     for step in "${SETUP_STEPS[@]}"; do
         ((${#only[@]} == 0)) || [[ " ${only[*]} " == *" ${step} "* ]] || continue
@@ -76,7 +81,7 @@ main() {
 
 # Leave, as menu::left does where nothing was done.
 user-setup::_left() {
-    [[ " ${SETUP_ANSWERS[*]:-} " == *' yes '* ]] || menu::left
+    [[ -n "${SETUP_DONE}" ]] || menu::left
     core::info "left; what was put right stays so"
     exit "${EXIT_LEFT}"
 }
@@ -95,6 +100,7 @@ user-setup::_step_project() { user-setup::_step project; }
 user-setup::_step() { # <step>
     local status=0 answered=2
     "user-setup::_see_$1" || status=$?
+    ((status != 255)) || return 255
     if ((status != 0)) && [[ -z "${SETUP[check]}" ]] && declare -F "user-setup::_mend_$1" > /dev/null; then
         if [[ -n "${SETUP[asks]}" ]]; then
             user-setup::_ask "$1" || return
@@ -121,38 +127,39 @@ user-setup::_tell() { # <step> <status>
 
 # Should this be put right? Then it is. Returns: as a step of menu::walk.
 user-setup::_ask() { # <step>
-    local answer status
+    local answer status first="${MENU_BACK}" MENU_BACK
     while true; do
-        answer="$(menu::select --default "${SETUP_ANSWERS[$1]:-}" "First steps: $1" "${SETUP_FOUND}
+        MENU_BACK="${first}"
+        answer="$(menu::select --default "${SETUP_ANSWERS[$1]:-}" "First steps: $1" "${SETUP_FOUND^}.
 
-Shall this be put right now?" yes "put it right" skip "leave it as it is")" || return
+Shall this be put right now?" yes "${SETUP_OFFERS[$1]}" skip "leave it as it is")" || return
         SETUP_ANSWERS["$1"]="${answer}"
         [[ "${answer}" == yes ]] || return 0
-        status=0
+        status=0 MENU_BACK=Back
         "user-setup::_mend_$1" || status=$?
-        # Back from its own questions is back to this one; what failed has said so.
         ((status != 255)) || return 255
-        ((status == SETUP_BACK)) || return 0
+        # Back from its own questions is back to this one; what failed has said so.
+        ((status != SETUP_BACK)) || continue
+        ((status != 0)) || SETUP_DONE=yes
+        return 0
     done
 }
 
-# Say the same in one line, if anything was asked. The project has a line of its own, which project-init tells.
+# Say the same in one line, if anything was asked.
 user-setup::_tell_line() {
     local step words=(--yes)
     ((${#SETUP_ANSWERS[@]} > 0)) || return 0
     for step in "${SETUP_STEPS[@]}"; do
-        case "${step}:${SETUP_ANSWERS[${step}]:-}:${SETUP[project]}" in
-            *:skip:* | project:yes:) words+=(--skip "${step}") ;;
-            *) ;;
-        esac
+        [[ "${SETUP_ANSWERS[${step}]:-}" != skip ]] || words+=(--skip "${step}")
     done
     core::answered "${words[@]}" "${SETUP_LINE[@]}"
     core::tell_line
+    ((${#SETUP_PROJECT_LINE[@]} == 0)) || core::same_in_words "${SETUP_PROJECT_LINE[@]}"
 }
 
 user-setup::_see_access() {
     local socket
-    guide::say container
+    guide::say container || return
     SETUP_FOUND="the Docker engine answers you"
     if [[ -z "${SETUP_SETTINGS}" ]] || ! (mlc::load "${SETUP_SETTINGS}") 2> /dev/null; then
         SETUP_FOUND="DS01 is not usable: $( (mlc::load "${SETUP_SETTINGS}") 2>&1 | sed -n 's/^[^:]*: error: //p')"
@@ -168,7 +175,7 @@ user-setup::_see_access() {
 }
 
 user-setup::_see_workspace() {
-    guide::say workspace
+    guide::say workspace || return
     SETUP_FOUND="'${SETUP[workspace]}' is /workspace in your containers"
     [[ -d "${SETUP[workspace]}" ]] || {
         SETUP_FOUND="there is no folder '${SETUP[workspace]}' yet"
@@ -186,18 +193,20 @@ user-setup::_mend_workspace() {
 
 user-setup::_see_limits() {
     local json
-    guide::say limits
+    guide::say limits || return
     json="$(core::helper get_resource_limits 2> /dev/null)" || {
         SETUP_FOUND="the policy cannot be read: run 'ds01-config check'"
         return 1
     }
     SETUP_FOUND="$(jq -r 'def gib: if . == null then "unlimited" else "\(. / 1073741824 | floor) GiB" end;
         def any: if . == null then "unlimited" else tostring end;
-        def hours: if . == null then "never" else "\(. / 3600 | floor) h" end;
-        .limits | "\(.max_cpus | any) CPUs and \(.memory | gib) of memory in a container, \(.max_gpus | any) GPUs and "
-        + "\(.max_containers_per_user | any) containers in all; stopped when idle: \(.idle_timeout | hours)"' <<< "${json}")"
-    guide::say gpus
-    guide::say idle
+        def idle: if . == null then "never stopped when idle" else "stopped when idle for \(. / 3600 | floor) h" end;
+        def many($word): if . == 1 then "1 \($word)" else "\(any) \($word)s" end;
+        .limits | "\(.max_cpus | many("CPU")) and \(.memory | gib) of memory in a container, \(.max_gpus | many("GPU"))"
+        + " and \(.max_containers_per_user | many("container")) in all; \(.idle_timeout | idle)"
+        ' <<< "${json}")"
+    guide::say gpus || return
+    guide::say idle || return
 }
 
 user-setup::_see_ssh() {
@@ -275,7 +284,7 @@ user-setup::_see_vscode() {
 
 user-setup::_see_project() {
     local found=()
-    guide::say project
+    guide::say project || return
     mapfile -t found < <(find "${SETUP[workspace]}" -mindepth 2 -maxdepth 2 \
         -name requirements.txt -printf '%h\n' 2> /dev/null | sort)
     SETUP_FOUND="you have ${#found[@]} in your workspace"
@@ -287,13 +296,31 @@ user-setup::_see_project() {
 }
 
 user-setup::_mend_project() {
-    local words=()
+    local status=0 words=()
     if [[ -n "${SETUP[project]}" ]]; then
-        words=("${SETUP[project]}" --yes)
+        words=(project-init "${SETUP[project]}" --yes)
     elif [[ -z "${SETUP[asks]}" ]]; then
         core::hint "run 'project-init NAME', or give '--project NAME'"
         return 0
+    else
+        project::walk || status=$?
+        ((status != 1)) || return "${SETUP_BACK}"
+        ((status == 0)) || return "${status}"
+        project::set_words
+        words=("${PROJECT_WORDS[@]}")
+        user-setup::_set_project_line
     fi
     [[ -z "${GUIDE_ON}" ]] || words+=(--guided)
-    env -u COMMAND_NAME "${PROJECT_ROOT}/bin/project-init" "${words[@]}" ${CORE_QUIET:+--quiet} >&2
+    menu::run_command "${words[@]}"
+}
+
+# What is more than a name has a line of its own.
+user-setup::_set_project_line() {
+    SETUP_PROJECT_LINE=()
+    if ((${#PROJECT_WORDS[@]} == 2)); then
+        SETUP_LINE+=(--project "${PROJECT_WORDS[1]}")
+    else
+        SETUP_LINE+=(--skip project)
+        SETUP_PROJECT_LINE=("${PROJECT_WORDS[@]}")
+    fi
 }

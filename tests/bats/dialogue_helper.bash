@@ -65,17 +65,19 @@ path_without_whiptail() {
 begins() { # <word>...
     inventory > "${BATS_TEST_TMPDIR}/before"
     rm -f -- "${BATS_TEST_TMPDIR}/terminal-status"
-    DIALOGUE_ASKED=0 DIALOGUE_LAST='' DIALOGUE_KEYS=() DIALOGUE_PLAIN='' DIALOGUE_SEEN=()
+    DIALOGUE_STAYS='' DIALOGUE_ASKED=0 DIALOGUE_LAST='' DIALOGUE_KEYS=() DIALOGUE_PLAIN='' DIALOGUE_SEEN=()
     terminal_stop
     terminal_start_and_stay env "PATH=${DIALOGUE_PATH}" "$@"
 }
 
 # A question is there, as it is kept: whole in 80 by 24 and after the terminal was larger for a while; and where there
 # is a way back, it leads to the question before, whose answer is kept. With --again only the first is looked at: for a
-# question that this dialogue comes to in a way that Enter does not repeat.
-asks() { # [--again] <name of the screen> <text>
-    local again=''
+# question that this dialogue comes to in a way that Enter does not repeat; with --ahead it is looked at, without a step
+# back.
+asks() { # [--again|--ahead] <name of the screen> <text>
+    local again='' ahead=''
     [[ "$1" != --again ]] || { again=yes && shift; }
+    [[ "$1" != --ahead ]] || { ahead=yes && shift; }
     question_is_there "$2"
     DIALOGUE_ASKED=$((DIALOGUE_ASKED + 1))
     if ((DIALOGUE_ASKED == DIALOGUE_LEAVE)); then
@@ -84,7 +86,7 @@ asks() { # [--again] <name of the screen> <text>
         exit 0
     fi
     if [[ "${DIALOGUE_MODE}" == plain ]]; then
-        [[ -n "${again}" || -z "${DIALOGUE_LAST}" ]] || goes_back_and_on "$2"
+        [[ -n "${again}${ahead}" || -z "${DIALOGUE_LAST}" ]] || goes_back_and_on "$2"
         DIALOGUE_PLAIN="$(conversation | normalised)"
     # While it is left at a later question, this one is only passed.
     elif [[ -z "${again}" && ! -e "${BATS_TEST_TMPDIR}/looked at $1" ]]; then
@@ -93,7 +95,26 @@ asks() { # [--again] <name of the screen> <text>
         sleep 0.2
         tmux -L "${TERMINAL}" resize-window -t t -x 80 -y 24
         terminal_matches "$1"
-        [[ -z "${DIALOGUE_LAST}" ]] || ! terminal_shows 'ack>' || goes_back_and_on "$2"
+        [[ -n "${ahead}" || -z "${DIALOGUE_LAST}" ]] || ! terminal_shows 'ack>' || goes_back_and_on "$2"
+        : > "${BATS_TEST_TMPDIR}/looked at $1"
+    fi
+    DIALOGUE_LAST="$2"
+}
+
+# A question that another walk looks at and leaves.
+passes() { # <text>
+    question_is_there "$1"
+    DIALOGUE_LAST="$1"
+    [[ "${DIALOGUE_MODE}" != plain ]] || DIALOGUE_PLAIN="$(conversation | normalised)"
+}
+
+# What stands on the screen at a question, as it is kept; nothing else is tried there.
+sees() { # <name of the screen> <text>
+    question_is_there "$2"
+    if [[ "${DIALOGUE_MODE}" == plain ]]; then
+        DIALOGUE_PLAIN="$(conversation | normalised)"
+    elif [[ ! -e "${BATS_TEST_TMPDIR}/looked at $1" ]]; then
+        terminal_matches "$1"
         : > "${BATS_TEST_TMPDIR}/looked at $1"
     fi
     DIALOGUE_LAST="$2"
@@ -146,7 +167,7 @@ pick() { # <row>
 
 # Turn the marks of rows over, counted from 1, and go on.
 mark() { # <row>...
-    local row i
+    local row at=1
     DIALOGUE_KEYS=(Enter)
     if [[ "${DIALOGUE_MODE}" == plain ]]; then
         terminal_keys -l "$*"
@@ -155,9 +176,10 @@ mark() { # <row>...
         terminal_keys Enter
         return
     fi
+    # What whiptail marks in knows no Home key.
     for row in "$@"; do
-        terminal_keys Home
-        for ((i = 1; i < row; i++)); do terminal_keys Down; done
+        for (( ; at < row; at++)); do terminal_keys Down; done
+        for (( ; at > row; at--)); do terminal_keys Up; done
         terminal_keys Space
     done
     terminal_keys Enter
@@ -168,6 +190,12 @@ fill() { # <text>
     DIALOGUE_KEYS=(Enter)
     [[ "${DIALOGUE_MODE}" == plain ]] || terminal_keys C-u
     terminal_keys -l -- "$1"
+    terminal_keys Enter
+}
+
+# Take a line of text or marks as they are.
+go_on() {
+    DIALOGUE_KEYS=(Enter)
     terminal_keys Enter
 }
 
@@ -211,12 +239,21 @@ back() {
     fi
 }
 
+# From here on something is done, which stays when the dialogue is left; the words say so.
+does_and_tells() { # <text>
+    DIALOGUE_STAYS="$1"
+}
+
 # Leave here: 130, and all is as it was.
 leave() {
     local status
     if [[ "${DIALOGUE_MODE}" == plain ]]; then terminal_keys C-d; else terminal_keys Escape; fi
     status="$(terminal_status)"
     [[ "${status}" == 130 ]] || { printf 'left with status %s\n' "${status}" && terminal_screen && return 1; }
+    if [[ -n "${DIALOGUE_STAYS}" ]]; then
+        terminal_shows "${DIALOGUE_STAYS}" || { printf 'not told: %s\n' "${DIALOGUE_STAYS}" && terminal_screen && return 1; }
+        return 0
+    fi
     diff -- "${BATS_TEST_TMPDIR}/before" <(inventory)
 }
 

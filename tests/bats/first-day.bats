@@ -36,17 +36,17 @@ types() { # <line> <seconds> <text>
         GIT_CONFIG_SYSTEM=/dev/null 'PS1=new> ' bash --norc -i
     wait_for 10 terminal_shows 'new>'
 
-    types user-setup 20 'there is no folder'
+    types user-setup 20 'There is no folder'
     terminal_keys Enter
-    wait_for 20 terminal_shows 'you have no SSH key here'
+    wait_for 20 terminal_shows 'You have no SSH key here'
     terminal_keys Enter
-    wait_for 20 terminal_shows 'git does not know your name'
+    wait_for 20 terminal_shows 'Git does not know your name'
     terminal_keys Enter
     wait_for 20 terminal_shows 'Your name, as it shall stand'
     terminal_keys C-u 'Alice A.' Enter
     wait_for 20 terminal_shows 'Your e-mail address'
     terminal_keys alice@example.org Enter
-    wait_for 20 terminal_shows 'there is no project in your workspace yet'
+    wait_for 20 terminal_shows 'There is no project in your workspace yet'
     terminal_keys Enter
     wait_for 20 terminal_shows 'A name for the project'
     terminal_keys first Enter

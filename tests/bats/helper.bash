@@ -126,8 +126,11 @@ is_kept() { # <name> <text>
 # What differs from run to run, in as many letters: the home, sizes and ages of images.
 normalised() {
     local home
-    printf -v home '%-*s' "${#HOME}" /home/höme
-    sed -E -e "s|${HOME}|${home// /.}|g" -e ':a;s/(#*)[0-9](MB,)/#\1\2/;ta' -e 's/[0-9]+m old/#m old/'
+    # It counts bytes.
+    printf -v home '%-*s' "$((${#HOME} + 1))" /home/höme
+    sed -E -e "s|${HOME}|${home// /.}|g" -e ':a;s/[0-9](#*MB\b)/#\1/;ta' -e 's/[0-9]+m old/#m old/' \
+        -e ':b;s/( [-+~] [a-z]+ #*)[0-9.]/\1#/;tb' -e ':c;s/( [-+~] [a-z]+) ##(#* *)( │)/\1 #\2 \3/;tc' \
+        -e 's/( [-+~] [a-z]+) #+$/\1 #/'
 }
 
 # The status of the command that ran in the terminal, once it has ended.

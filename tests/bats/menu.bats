@@ -134,6 +134,94 @@ terminal_is_whole() { # <width>
         && grep -qE '<(Ok|Yes)>' <<< "${screen}"
 }
 
+# Wait for a size, then ask; what is answered is written to a file.
+ask_in() { # <columns> <lines> <steps>
+    terminal_start bash -c 'size="$1" && shift && until [[ "$(stty size)" == "${size}" ]]; do sleep 0.1; done
+        "$0" "$@" > "${OUT}"' "${BATS_TEST_TMPDIR}/ask" "$2 $1" "${ROOT}" "$3"
+    tmux -L "${TERMINAL}" resize-window -t t -x "$1" -y "$2"
+}
+
+@test "menu: each kind of question is whole in a large terminal and in a small one" {
+    local kind columns lines
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    while read -r columns lines; do
+        for kind in colour fruits word sure told many; do
+            rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+            ask_in "${columns}" "${lines}" "${kind}"
+            wait_for 10 terminal_is_whole "$((columns - 4 < 100 ? columns - 4 : 100))"
+            terminal_keys Escape
+            [[ "$(answer)" == 'status='* ]]
+            terminal_stop
+        done
+        rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+        ask_in "${columns}" "${lines}" gauge_done
+        wait_for 10 terminal_shows 'of the first part'
+        [[ "$(terminal_screen | grep -o '┌.*┐' | wc -m)" == "$((columns - 4 < 76 ? columns - 3 : 77))" ]] \
+            || { terminal_screen && return 1; }
+        [[ "$(answer)" == 'status=0 '* ]]
+        terminal_stop
+    done <<< $'132 50\n60 20'
+}
+
+@test "menu: a terminal without room, or that terminfo does not know, gets plain lines" {
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    ask_in 60 12 colour
+    wait_for 10 terminal_shows 'Number (empty or - to go back):'
+    terminal_keys 2 Enter
+    [[ "$(answer)" == 'status=0 colour=blue '* ]]
+    terminal_stop
+    rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+    terminal_start bash -c 'TERM=no-such-terminal "$0" "$@" > "${OUT}"' "${BATS_TEST_TMPDIR}/ask" "${ROOT}"
+    wait_for 10 terminal_shows 'Number (empty or - to go back):'
+    terminal_keys C-d
+    [[ "$(answer)" == 'status=255 '* ]]
+}
+
+@test "menu: nobody is asked where the terminal is dumb or has no name" {
+    local words
+    for words in TERM=dumb TERM= '-u TERM'; do
+        terminal_start_and_stay bash -c 'env '"${words}"' "$0"' "${BIN}/project-init"
+        wait_for 10 terminal_shows 'project-init: error: missing NAME'
+        [[ "$(terminal_status)" == 2 ]]
+        terminal_stop
+        rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+    done
+}
+
+@test "menu: draws in a terminal that is somebody else's, with or without /dev/tty" {
+    local words
+    ((UID == 0)) || skip "needs root"
+    export OUT="${BATS_TEST_TMPDIR}/out" TMPDIR=/tmp
+    chmod a+x "${BATS_RUN_TMPDIR}" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR}"
+    for words in 'runuser -u nobody --' 'setsid --wait runuser -u nobody --'; do
+        rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+        terminal_start bash -c "${words}"' "$0" "$@" > "${OUT}"' "${BATS_TEST_TMPDIR}/ask" "${ROOT}"
+        wait_for 10 terminal_shows '<Cancel>'
+        terminal_keys Down Enter
+        wait_for 10 terminal_shows 'Which ones?'
+        terminal_keys Escape
+        [[ "$(answer)" == 'status=255 colour=blue '* ]]
+        terminal_stop
+    done
+}
+
+@test "menu: a terminal without a size is taken for one of 80 by 24" {
+    local words
+    printf -v words '%q ' "${BATS_TEST_TMPDIR}/ask" "${ROOT}" colour
+    # Down, Enter, once the box is there.
+    { sleep 2 && printf '\e[B\r' && sleep 1; } | TERM=xterm script --quiet --return --command "stty size; ${words}" /dev/null > "${BATS_TEST_TMPDIR}/typed"
+    grep -q '^0 0' "${BATS_TEST_TMPDIR}/typed"
+    grep -qF "┌$(printf '─%.0s' {1..32})┤" "${BATS_TEST_TMPDIR}/typed" || { cat -v "${BATS_TEST_TMPDIR}/typed" && return 1; }
+    grep -q 'status=0 colour=blue ' "${BATS_TEST_TMPDIR}/typed"
+}
+
+@test "menu: an administrator's NEWT_COLORS wins" {
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    NEWT_COLORS='root=white,magenta window=white,magenta' ask
+    wait_for 10 terminal_shows 'Which one?'
+    tmux -L "${TERMINAL}" capture-pane -e -p -t t | grep -q $'\e\\[[0-9;]*45m'
+}
+
 @test "menu: NO_COLOR draws without colours, otherwise every part has both of its own" {
     export OUT="${BATS_TEST_TMPDIR}/out"
     ask

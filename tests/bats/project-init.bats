@@ -11,7 +11,6 @@ setup() {
 }
 
 teardown() {
-    terminal_stop
     teardown_images
 }
 
@@ -61,37 +60,6 @@ teardown() {
     printf 'tiers: [' > "${DS01_ROOT}/etc/ds01/packages.yaml"
     run -6 --separate-stderr "${BIN}/project-init" thesis
     [[ "${stderr_lines[0]}" == *packages.yaml* && ! -e "${HOME}/workspace" ]]
-}
-
-@test "project-init: typed bare it asks, and shows the same in one line" {
-    terminal_start_and_stay "${BIN}/project-init"
-    wait_for 10 terminal_shows 'A name for the project'
-    terminal_keys thesis Enter
-    wait_for 10 terminal_shows 'What kind of project'
-    # Back, and the name is still there.
-    terminal_keys Tab Tab Enter
-    wait_for 10 terminal_shows 'A name for the project'
-    terminal_shows thesis
-    terminal_keys Enter
-    wait_for 10 terminal_shows 'What kind of project'
-    terminal_keys Down Down Enter
-    wait_for 10 terminal_shows 'What should it have?'
-    terminal_keys Enter
-    wait_for 10 terminal_shows 'the same in one line: project-init thesis --type cv'
-    [[ "$(terminal_status)" == 0 ]]
-    grep -q cv "${HOME}/workspace/thesis/requirements.txt"
-}
-
-@test "project-init: Esc leaves with nothing done; --guided explains first" {
-    terminal_start_and_stay "${BIN}/project-init" --guided
-    wait_for 10 terminal_shows 'A project is a folder in your workspace'
-    terminal_keys Enter
-    wait_for 10 terminal_shows 'A name for the project'
-    terminal_keys thesis Enter
-    wait_for 10 terminal_shows 'What kind of project'
-    terminal_keys Escape
-    [[ "$(terminal_status)" == 130 ]]
-    [[ ! -e "${HOME}/workspace" ]]
 }
 
 # bats test_tags=engine

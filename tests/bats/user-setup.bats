@@ -8,13 +8,11 @@ setup() {
     export GIT_CONFIG_SYSTEM=/dev/null
 }
 
-teardown() {
-    terminal_stop
-}
-
 @test "user-setup: says which words are missing where nobody can be asked" {
     run -2 --separate-stderr "${BIN}/user-setup" < /dev/null
     [[ "${stderr_lines[0]}" == "user-setup: error: missing '--check' or '--yes'" ]]
+    run -2 --separate-stderr "${BIN}/user-setup" --only ssh --json < /dev/null
+    [[ "${stderr_lines[0]}" == "user-setup: error: missing '--check' or '--yes'" && -z "$(ls -A "${HOME}")" ]]
     run -2 --separate-stderr "${BIN}/user-setup" --only sssh
     [[ "${stderr_lines[0]}" == *"'sssh' is not a step, known are access, workspace, limits, ssh, git, vscode, project" ]]
     run -2 --separate-stderr "${BIN}/user-setup" word
@@ -52,55 +50,6 @@ teardown() {
     printf 'version: 7\n' > "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
     run -7 --separate-stderr "${BIN}/user-setup" --check --only limits
     [[ "${stderr}" == *"limits: the policy cannot be read: run 'ds01-config check'"* ]]
-}
-
-@test "user-setup: in a terminal each step is offered, can be skipped and come back to, and Esc leaves" {
-    terminal_start_and_stay "${BIN}/user-setup" --skip access --skip project
-    wait_for 10 terminal_shows 'there is no folder'
-    terminal_keys Enter
-    wait_for 10 terminal_shows 'you have no SSH key here'
-    terminal_keys Down Enter
-    wait_for 10 terminal_shows 'git does not know your name and address'
-    # Back to what was skipped, and no farther: the workspace is in place now.
-    terminal_keys Tab Tab Enter
-    wait_for 10 terminal_shows 'First steps: ssh'
-    terminal_keys Tab Tab Enter
-    wait_for 10 terminal_shows '<Cancel>'
-    terminal_shows 'First steps: ssh'
-    terminal_keys Enter
-    wait_for 10 terminal_shows 'First steps: git'
-    terminal_keys Enter
-    wait_for 10 terminal_shows 'Your name, as it shall stand'
-    terminal_keys C-u 'New Person' Enter
-    wait_for 10 terminal_shows 'Your e-mail address'
-    terminal_keys old@person.org Tab Tab Enter
-    wait_for 10 terminal_shows 'Your name, as it shall stand'
-    terminal_shows 'New Person'
-    terminal_keys Enter
-    wait_for 10 terminal_shows 'Your e-mail address'
-    terminal_keys C-u new@person.org Enter
-    [[ "$(terminal_status)" == 7 ]]
-    terminal_shows 'not in place: ssh'
-    # Without the line breaks of the terminal.
-    [[ "$(terminal_screen | tr -d '\n ')" == *'inoneline:user-setup--skipaccess--skipproject--yes--skipssh--git-nameNew\Person--git-emailnew@person.org'* ]]
-    [[ -d "${HOME}/workspace" && ! -e "${HOME}/.ssh" ]]
-    [[ "$(git config --global user.name)" == 'New Person' ]]
-    terminal_stop
-    rm -f "${BATS_TEST_TMPDIR}/terminal-status"
-    terminal_start_and_stay "${BIN}/user-setup" --skip access
-    wait_for 10 terminal_shows 'you have no SSH key here'
-    terminal_keys Escape
-    [[ "$(terminal_status)" == 130 ]]
-}
-
-@test "user-setup: --guided explains what a workspace, limits and the idle rule are" {
-    terminal_start_and_stay "${BIN}/user-setup" --guided --skip access --skip project --skip ssh --skip git
-    local text
-    for text in 'What the workspace is' 'there is no folder' 'What limits are' 'How GPUs are given' 'What the idle rule is'; do
-        wait_for 10 terminal_shows "${text}"
-        terminal_keys Enter
-    done
-    [[ "$(terminal_status)" == 0 ]]
 }
 
 # bats test_tags=engine
