@@ -175,7 +175,7 @@ def _main() -> int:
         say("error", error.message)
         if error.hint:
             say("hint", error.hint)
-        return 1
+        return error.status
     except Interrupted as error:
         return 128 + error.number
     except BrokenPipeError:

@@ -16,6 +16,9 @@ from types import FrameType
 VERSION = "2.1.2-ds01.1"
 LABEL_VERSION = "4"
 
+# What mlc ends with: some failure, no such image, a registry that does not answer.
+FAILED, NO_IMAGE, NO_REGISTRY = 1, 3, 7
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -23,10 +26,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class MlcError(Exception):
     """An expected failure: one line that says what is wrong, and one next step."""
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, hint: str | None = None, status: int = FAILED
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.status = status
 
 
 class Interrupted(BaseException):

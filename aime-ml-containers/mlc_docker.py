@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import selectors
 import signal
 import subprocess
 import sys
@@ -98,9 +99,50 @@ def ended(child: subprocess.Popen[bytes], patience: float = 0) -> Iterator[None]
         raise
 
 
+def tells_lines() -> bool:
+    """Does somebody read on stderr what docker says in long work, a gauge for one?"""
+    return os.environ.get("MLC_PROGRESS") == "lines"
+
+
 def shows_progress() -> bool:
     """Is there somebody to see how far long work is: a person, or a gauge?"""
-    return sys.stderr.isatty() or os.environ.get("MLC_PROGRESS") == "lines"
+    return sys.stderr.isatty() or tells_lines()
+
+
+def _tell(line: bytes) -> None:
+    """Hand on a line of docker's, marked as such; a reader that has gone is no loss."""
+    with contextlib.suppress(OSError):
+        sys.stderr.buffer.write(b"docker: " + line.rstrip(b"\r\n") + b"\n")
+        sys.stderr.buffer.flush()
+
+
+def _communicate_aloud(
+    child: subprocess.Popen[bytes], stdin: bytes | None
+) -> tuple[bytes, bytes]:
+    """Return all that a child says, as communicate does, telling each line at once."""
+    assert child.stdout is not None and child.stderr is not None  # noqa: S101
+    if child.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):  # docker says why on its stderr
+            child.stdin.write(stdin or b"")
+            child.stdin.close()
+    said = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
+    told = dict.fromkeys(said, 0)
+    with selectors.DefaultSelector() as selector:
+        for number in said:
+            selector.register(number, selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select():
+                piece = os.read(key.fd, 1 << 16)
+                said[key.fd] += piece
+                if not piece:
+                    selector.unregister(key.fd)
+                end = said[key.fd].rfind(b"\n") + 1 if piece else len(said[key.fd])
+                for line in bytes(said[key.fd][told[key.fd] : end]).splitlines():
+                    _tell(line)
+                told[key.fd] = max(end, told[key.fd])
+    child.wait()
+    out, err = said.values()
+    return bytes(out), bytes(err)
 
 
 def run(
@@ -112,17 +154,23 @@ def run(
 ) -> Done:
     """Run docker to its end.
 
-    With show its progress goes to the terminal. Patience is how many seconds a signal
-    to mlc leaves the child to end by itself (for calls that must not be cut in two).
+    With show its progress goes to the terminal, or to who reads it line by line.
+    Patience is how many seconds a signal to mlc leaves the child to end by itself (for
+    calls that must not be cut in two).
     """
-    visible = show and shows_progress()
+    aloud = show and tells_lines()
     child = start(
         words,
         stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-        stdout=sys.stderr if visible else subprocess.PIPE,
+        stdout=sys.stderr
+        if show and not aloud and sys.stderr.isatty()
+        else subprocess.PIPE,
     )
     with ended(child, patience):
-        out, err = child.communicate(stdin)
+        if aloud:
+            out, err = _communicate_aloud(child, stdin)
+        else:
+            out, err = child.communicate(stdin)
     return Done(
         child.returncode,
         (out or b"").decode("utf-8", "replace"),

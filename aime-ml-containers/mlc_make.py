@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -14,10 +15,15 @@ from typing import Any
 
 import mlc_docker as docker
 from mlc_account import build_words, dockerfile, prepared_image
-from mlc_base import MlcError, Person, say, shielded
+from mlc_base import NO_IMAGE, NO_REGISTRY, MlcError, Person, say, shielded
 from mlc_host import engine_grants_memlock, present
 from mlc_names import LABEL, full_name, labels
 
+# What registries and engines say of an image that is not there; some only that one may
+# not have it.
+_NO_IMAGE = re.compile(
+    r"manifest unknown|not found|does not exist|access denied|no such image", re.I
+)
 X11 = "/tmp/.X11-unix"  # noqa: S108  the X server's own folder
 
 
@@ -163,7 +169,13 @@ def mounts_of(
 def pull(image: str) -> dict[str, Any]:
     """Fetch an image that is not here; return what the engine knows of it."""
     say("info", f"fetching the image '{image}'")
-    docker.must(["pull", image], f"cannot fetch the image '{image}'", show=True)
+    done = docker.run(["pull", image], show=True)
+    if done.status != 0:
+        missing = _NO_IMAGE.search(done.reason) is not None
+        raise MlcError(
+            f"cannot fetch the image '{image}': {done.reason}",
+            status=NO_IMAGE if missing else NO_REGISTRY,
+        )
     found = docker.inspect(("image", image))[0]
     if found is None:
         raise MlcError(f"the image '{image}' is not there after it was fetched")
@@ -181,7 +193,9 @@ def prepare(order: Order, base: dict[str, Any]) -> None:
     if docker.shows_progress():
         say("info", f"preparing the image '{order.image}' (slow the first time only)")
     done = docker.run(
-        build_words(order.prepared, dict(os.environ)), stdin=text.encode("utf-8")
+        build_words(order.prepared, dict(os.environ)),
+        stdin=text.encode("utf-8"),
+        show=docker.tells_lines(),
     )
     if done.status != 0:
         # The step's own last words stand in the output, docker's on stderr.
@@ -233,6 +247,8 @@ def make(order: Order, base: dict[str, Any]) -> None:
             order, host, mark, any(pair.startswith("HOME=") for pair in env)
         )
         run = mark
+        if docker.tells_lines():
+            say("info", f"creating the container '{order.name}'")
         create(order, words)
     except BaseException:
         undo(order, run)

@@ -2,9 +2,10 @@
 # How a container comes to be: the words for it, the choice of its image, mlc create through the gateway, and the check
 # with the engine of what was really made. Used by container-create, container-run and container-import.
 # shellcheck disable=SC2034 # CREATE_TAKEN is for the commands
-: "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_TEMP?set by lib}" "${EXIT_BUG:?}" "${EXIT_NOT_FOUND:?}" \
-    "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" "${MLC_DATA_DIR?set by lib}" "${MLC_HOME?set by lib}" \
-    "${MLC_MODELS_DIR?set by lib}" "${MLC_WORKSPACE_DIR?set by lib}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_TEMP?set by lib}" "${EXIT_BUG:?}" "${EXIT_LEFT:?}" \
+    "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" \
+    "${MLC_DATA_DIR?set by lib}" "${MLC_HOME?set by lib}" "${MLC_IS_OURS?set by lib}" "${MLC_MODELS_DIR?set by lib}" \
+    "${MLC_WORKSPACE_DIR?set by lib}"
 
 # What flags and menus fill.
 declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [gpus]='' [workspace]='' [data]=''
@@ -181,31 +182,10 @@ create::_offer_base() {
         ((status == 0)) || menu::left
     fi
     if menu::has_gauge; then
-        menu::work "Base image" create::_gauge_lines "${PROJECT_ROOT}/bin/image-base" > /dev/null || exit
+        DS01_PROGRESS=lines menu::work "Base image" gauge::base "${PROJECT_ROOT}/bin/image-base" > /dev/null || exit
     else
         "${PROJECT_ROOT}/bin/image-base" >&2 || exit
     fi
-}
-
-# Turn what mlc and docker say while a container is made into what menu::work shows: of an image that is fetched, how
-# many of its layers are here; the rest has no measure.
-create::_gauge_lines() {
-    local line text='making the container' layers=0 here=0
-    printf '0 %s\n' "${text}"
-    while IFS= read -r line; do
-        case "${line}" in
-            *': Pulling fs layer') layers=$((layers + 1)) ;;
-            *': Pull complete' | *': Already exists') here=$((here + 1)) ;;
-            *': info: '*) text="${line#*: info: }" ;;
-            *) continue ;;
-        esac
-        ((here <= layers)) || layers="${here}"
-        if [[ "${text}" == fetching* && "${layers}" -gt 0 ]]; then
-            printf '%s %s: %s of %s layers\n' "$((here * 90 / layers))" "${text}" "${here}" "${layers}"
-        else
-            printf '%s %s\n' "$((layers > 0 ? 90 : 10))" "${text}"
-        fi
-    done
 }
 
 # Run one mlc command that makes the container CREATE[name], so that an interruption at any moment, even kill -9, leaves
@@ -232,16 +212,15 @@ create::guarded() { # <word>...
     [[ "${previous}" != abandoned ]] || create::_clear_remains "${engine_name}"
     core::make_temp
     if menu::has_gauge; then
-        MLC_PROGRESS=lines menu::work "Container '${CREATE[name]}'" create::_gauge_lines \
+        MLC_PROGRESS=lines menu::work "Container '${CREATE[name]}'" gauge::container \
             mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
         trap 'exit 130' INT
     else
         mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
     fi
     ((status < 128)) || exit "${status}"
-    json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || {
-        create::_explain
-    }
+        ((status != EXIT_LEFT)) || core::info "that was ended; nothing of container '${CREATE[name]}' stays"
+    json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || create::_explain "${status}"
     CREATE_MADE="${json}"
     ((status == 0)) || core::warn "mlc ended with status ${status}, but the container is there"
     json="$(jq -c '{id, name, image, framework, gpus, workspace, limits: .applied}' <<< "${json}")"
@@ -251,8 +230,8 @@ create::guarded() { # <word>...
 }
 
 # Leave, saying why no container was made: the gateway's own words if it refused, since mlc and docker reword them.
-create::_explain() {
-    local fields whose='your image' refusal="${CORE_TEMP}/refusal"
+create::_explain() { # <mlc's status>
+    local fields whose='your image' refusal="${CORE_TEMP}/refusal" text="container '${CREATE[name]}' was not made"
     # USER/NAME is somebody else's, who shares it.
     [[ "${CREATE_CLOSE}" != */* ]] || whose='the image'
     if [[ -s "${refusal}" ]]; then
@@ -260,9 +239,23 @@ create::_explain() {
         core::die "${fields[0]}" "${fields[1]}" "${fields[2]:-}"
     fi
     [[ -z "${CREATE_CLOSE}" ]] || core::die "${EXIT_NOT_FOUND}" \
-        "container '${CREATE[name]}' was not made: there is no image '${CREATE[image]}'" \
+        "${text}: there is no image '${CREATE[image]}'" \
         "did you mean ${whose} '${CREATE_CLOSE}'?"
-    core::die "${CREATE_FAILURE}" "container '${CREATE[name]}' was not made" "look at the lines above for the reason"
+    if [[ "${MLC_IS_OURS}" == true ]]; then
+        # The statuses that aime-ml-containers/README.md gives to an image that cannot be fetched.
+        case "$1" in
+            3)
+                core::die "${EXIT_NOT_FOUND}" "${text}: no registry gives the image '${CREATE[image]}'" \
+                    "run 'container-create ${CREATE[name]}' and choose among the images that there are"
+                ;;
+            7)
+                core::die "${EXIT_PREREQUISITE}" "${text}: the image '${CREATE[image]}' cannot be fetched" \
+                    "try again later, or run 'container-create ${CREATE[name]}' and choose another image"
+                ;;
+            *) ;;
+        esac
+    fi
+    core::die "${CREATE_FAILURE}" "${text}" "look at the lines above for the reason"
 }
 
 # Called when the command ends while a create is in flight.

@@ -3,7 +3,7 @@
 : "${root:?set by tests/run}" "${fast=}" "${keep=}" "${filter=}"
 
 # What Debian calls the programs that the tests run; `bench::package_of` knows the exceptions.
-readonly BENCH_PROGRAMS=(dockerd docker docker-compose mmdebstrap whiptail jq tmux git sudo dash bats ip pgrep gcc zsh fish mandoc man promtool logrotate cron)
+readonly BENCH_PROGRAMS=(dockerd docker docker-compose docker-registry mmdebstrap whiptail jq tmux git sudo dash bats ip pgrep gcc zsh fish mandoc man promtool logrotate cron)
 readonly BENCH_FAST_PROGRAMS=(jq git dash bats pgrep gcc promtool)
 
 bench_dir=

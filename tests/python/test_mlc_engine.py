@@ -201,7 +201,7 @@ def test_create_shows_why_the_image_cannot_be_prepared(mlc: Mlc) -> None:
 def test_create_shows_why_a_pull_fails(mlc: Mlc) -> None:
     mlc.catalog("Debian, far, [CPU], 127.0.0.1:1/none:latest")
     done = mlc("create", mlc.name("x"), "Debian", "far", "-s", "-w", str(mlc.work))
-    assert done.returncode == 1
+    assert done.returncode == 7
     assert "cannot fetch the image '127.0.0.1:1/none:latest'" in done.stderr
     assert "connection refused" in done.stderr
 

@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# Gauges of long work that a dialogue led to: an image that is really fetched, from a registry at the end of a slow
+# line, a preparation with apt, and the offline base.
+
+load helper
+load dialogue_helper
+
+# A registry with an image of several layers, which lacks git so that it is prepared with apt; nothing of it stays with
+# the engine but the base.
+setup_file() {
+    local folder="${BATS_FILE_TMPDIR}" port i
+    [[ -n "${DOCKER_HOST:-}" ]] || return 0
+    {
+        printf 'version: 0.1\nlog: {level: info, accesslog: {disabled: true}}\n'
+        printf 'http: {addr: "127.0.0.1:0"}\nstorage: {filesystem: {rootdirectory: "%s"}}\n' "${folder}/registry"
+    } > "${folder}/config.yml"
+    docker-registry serve "${folder}/config.yml" > "${folder}/log" 2>&1 3>&- &
+    printf '%s\n' "$!" > "${folder}/pids"
+    wait_for 20 grep -q 'listening on' "${folder}/log"
+    port="$(sed -n 's/.*listening on 127.0.0.1:\([0-9]*\).*/\1/p' "${folder}/log" | head -n 1)"
+    mkdir "${folder}/context"
+    {
+        printf 'FROM ds01/debian:bookworm\nRUN dpkg --purge git\n'
+        for i in 1 2 3 4; do
+            head -c 2M /dev/urandom > "${folder}/context/${i}"
+            printf 'COPY %s /opt/\n' "${i}"
+        done
+    } > "${folder}/context/Dockerfile"
+    docker build --quiet --tag "127.0.0.1:${port}/big:1" "${folder}/context" > /dev/null
+    docker push --quiet "127.0.0.1:${port}/big:1" > /dev/null
+    docker rmi "127.0.0.1:${port}/big:1" > /dev/null
+    # A second of it is 2 MB.
+    printf '2000000\n' > "${folder}/rate"
+    "${ROOT}/tests/python/slow_line.py" "${port}" "${folder}/rate" > "${folder}/port" 2>&1 3>&- &
+    printf '%s\n' "$!" >> "${folder}/pids"
+    wait_for 20 test -s "${folder}/port"
+}
+
+teardown_file() {
+    local pid
+    [[ -e "${BATS_FILE_TMPDIR}/pids" ]] || return 0
+    while read -r pid; do
+        kill "${pid}" || true
+    done < "${BATS_FILE_TMPDIR}/pids"
+}
+
+setup() {
+    setup_dialogue
+    REGISTRY="127.0.0.1:$(cat "${BATS_FILE_TMPDIR}/port" 2> /dev/null || true)"
+    printf 'Big, 1, [CPU], %s/big:1\n' "${REGISTRY}" > "${DS01_ROOT}/etc/ds01/site-images.repo"
+}
+
+teardown() {
+    local base
+    teardown_dialogue
+    teardown_engine
+    docker rmi "${REGISTRY}/big:1" > /dev/null 2>&1 || true
+    base="$(docker images --quiet ds01t-kept:base 2> /dev/null || true)"
+    [[ -z "${base}" ]] || return_base "${base}"
+}
+
+# The base as it was before, with which other tests go on.
+return_base() { # <id>
+    local new
+    new="$(docker images --quiet ds01/debian:bookworm)"
+    docker tag "$1" ds01/debian:bookworm
+    docker rmi ds01t-kept:base > /dev/null
+    [[ -z "${new}" || "${new}" == "$1" ]] || docker rmi "${new}" > /dev/null
+}
+
+# Answer the questions of a bare container-create: a name, and the one image of the catalog.
+make_bare() { # <name>
+    rm -f -- "${BATS_TEST_TMPDIR}/terminal-status"
+    terminal_start_and_stay bash -c 'stty -g > "$0.before"; "$@"; status=$?; stty -g > "$0.after"; exit $status' \
+        "${BATS_TEST_TMPDIR}/tty" "${BIN}/container-create"
+    wait_for 30 terminal_shows 'A name for the container'
+    terminal_keys "$1" Enter
+    wait_for 30 terminal_shows 'Which framework'
+    terminal_keys Enter
+    wait_for 30 terminal_shows 'This will run:'
+    terminal_keys Enter
+}
+
+# Look at the gauge until the command has ended. Writes: each percentage and text it showed, to the file `shown`.
+look_on() {
+    local end=$((SECONDS + 120)) percent text line last=''
+    : > "${BATS_TEST_TMPDIR}/shown"
+    until [[ -s "${BATS_TEST_TMPDIR}/terminal-status" ]]; do
+        ((SECONDS < end)) || { terminal_screen && return 1; }
+        percent='' text=''
+        while IFS= read -r line; do
+            [[ ! "${line}" =~ ' '([0-9]+)%' ' ]] || percent="${BASH_REMATCH[1]}"
+            [[ -n "${text}" || ! "${line}" =~ ^' '*'│ '([^│]*[^│ ])' '*'│' ]] || text="${BASH_REMATCH[1]}"
+        done < <(terminal_screen)
+        line="${percent} ${text}"
+        [[ -z "${percent}" || "${line}" == "${last}" ]] || printf '%s\n' "${line}" >> "${BATS_TEST_TMPDIR}/shown"
+        last="${line}"
+        sleep 0.1
+    done
+    cat -- "${BATS_TEST_TMPDIR}/shown"
+}
+
+# The gauge never went back, and showed a line that matches.
+showed() { # <regex>...
+    local regex
+    cut -d ' ' -f 1 "${BATS_TEST_TMPDIR}/shown" | sort -nc
+    for regex in "$@"; do
+        grep -qE -- "${regex}" "${BATS_TEST_TMPDIR}/shown" || { printf 'not shown: %s\n' "${regex}" && return 1; }
+    done
+}
+
+# bats test_tags=engine
+@test "gauges: a container whose image is fetched and prepared with apt" {
+    make_bare fetched
+    look_on
+    showed '^[0-9] fetching the image .*: 0 of 5 layers' '^[1-9][0-9]? fetching .*: [0-4] of 5 layers' \
+        '^(7|8)[0-9] preparing .*: step 2 of 3' 'fetching git' 'setting up git'
+    [[ "$(terminal_status)" == 0 ]]
+    terminal_shows 'the same in one line: container-create fetched Big 1'
+    ! terminal_shows 'docker:' || false
+    ! terminal_shows 'Pull complete' || false
+    diff "${BATS_TEST_TMPDIR}/tty.before" "${BATS_TEST_TMPDIR}/tty.after"
+    [[ "$(inspect "fetched._.${UID}" '{{.State.Status}}')" == created ]]
+}
+
+# bats test_tags=engine
+@test "gauges: Ctrl-C in the middle of fetching leaves nothing, and with words docker's own lines are there" {
+    inventory > "${BATS_TEST_TMPDIR}/before"
+    make_bare stopped
+    wait_for 60 terminal_shows '1 of 5 layers'
+    terminal_keys C-c
+    [[ "$(terminal_status)" == 130 ]]
+    diff "${BATS_TEST_TMPDIR}/tty.before" "${BATS_TEST_TMPDIR}/tty.after"
+    terminal_shows "nothing of container 'stopped' stays"
+    diff "${BATS_TEST_TMPDIR}/before" <(inventory | grep -v '/workspace ')
+    [[ -z "$(ls "${DS01_ROOT}/var/lib/ds01/container-metadata")" ]]
+    terminal_stop
+    rm -- "${BATS_TEST_TMPDIR}/terminal-status"
+    printf '200000000\n' > "${BATS_FILE_TMPDIR}/rate"
+    terminal_start_and_stay "${BIN}/container-create" stopped Big 1
+    wait_for 60 terminal_shows 'Pull complete'
+    ! terminal_shows '┌' || false
+    [[ "$(terminal_status)" == 0 ]]
+    printf '2000000\n' > "${BATS_FILE_TMPDIR}/rate"
+}
+
+# bats test_tags=engine
+@test "gauges: an image that cannot be fetched is told after the gauge" {
+    printf 'Gone, 1, [CPU], %s/gone:1\n' "${REGISTRY}" > "${DS01_ROOT}/etc/ds01/site-images.repo"
+    make_bare gone
+    [[ "$(terminal_status)" == 3 ]]
+    [[ "$(conversation)" == *"no registry gives the image '${REGISTRY}/gone:1'"* ]]
+    ! terminal_shows '┌' || false
+    terminal_stop
+    printf 'Far, 1, [CPU], 127.0.0.1:1/far:1\n' > "${DS01_ROOT}/etc/ds01/site-images.repo"
+    make_bare far
+    [[ "$(terminal_status)" == 7 ]]
+    [[ "$(conversation)" == *"the image '127.0.0.1:1/far:1' cannot be fetched"* ]]
+    [[ "$(conversation)" == *'connection refused'* ]]
+    [[ -z "$(docker ps --all --quiet)" ]]
+}
+
+# bats test_tags=engine
+@test "gauges: the offline base is built where a dialogue needs it; Ctrl-C leaves nothing of it" {
+    export TMPDIR="${BATS_TEST_TMPDIR}/tmp"
+    mkdir -m 755 -- "${TMPDIR}"
+    cp -- "${ROOT}/config/site-images.repo" "${DS01_ROOT}/etc/ds01/"
+    docker tag ds01/debian:bookworm ds01t-kept:base
+    docker rmi ds01/debian:bookworm > /dev/null
+    docker images --all --quiet --no-trunc | sort > "${BATS_TEST_TMPDIR}/images"
+    make_bare based
+    wait_for 20 terminal_shows 'is not on this server yet'
+    say_yes
+    wait_for 60 terminal_shows 'unpacking the first'
+    terminal_keys C-c
+    [[ "$(terminal_status)" == 130 ]]
+    terminal_shows 'the build was ended; nothing of it stays'
+    diff "${BATS_TEST_TMPDIR}/tty.before" "${BATS_TEST_TMPDIR}/tty.after"
+    diff "${BATS_TEST_TMPDIR}/images" <(docker images --all --quiet --no-trunc | sort)
+    [[ -z "$(ls -- "${TMPDIR}")" ]]
+    terminal_stop
+    make_bare based
+    wait_for 20 terminal_shows 'is not on this server yet'
+    say_yes
+    look_on
+    [[ "$(terminal_status)" == 0 ]]
+    grep -vE 'container|preparing' "${BATS_TEST_TMPDIR}/shown" > "${BATS_TEST_TMPDIR}/base"
+    mv -- "${BATS_TEST_TMPDIR}/base" "${BATS_TEST_TMPDIR}/shown"
+    showed "Debian's packages: fetching the lists" 'unpacking the first [0-9]+ packages' \
+        'the other packages: setting up [a-z]' '^9[0-9] '
+    terminal_shows "image 'ds01/debian:bookworm' is ready"
+    [[ "$(inspect "based._.${UID}" '{{.State.Status}}')" == created ]]
+}
