@@ -256,7 +256,11 @@ menu::_text() { # <title> <text> <whiptail-word>...
     menu::_set_box "${rows}"
     MENU_BOX[0]=$((MENU_BOX[0] - 2))
     # A text that scrolls takes the keyboard until Tab is pressed, so only where it must.
-    ((rows <= MENU_BOX[0] - 6)) || { scroll=(--scrolltext) && title+=": arrows scroll, Tab leads on"; }
+    if ((rows > MENU_BOX[0] - 6)); then
+        scroll=(--scrolltext)
+        # A question begins on its default, a message in the text.
+        [[ " ${*:3} " == *' --yesno '* ]] && title+=": Tab, then arrows scroll" || title+=": arrows scroll, Tab leads on"
+    fi
     menu::_whiptail --title "${title}" "${scroll[@]}" "${@:3}" -- "${text}" "${MENU_BOX[@]:0:2}"
 }
 

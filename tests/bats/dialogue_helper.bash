@@ -105,7 +105,11 @@ asks() { # [--again|--ahead] <name of the screen> <text>
 passes() { # <text>
     question_is_there "$1"
     DIALOGUE_LAST="$1"
-    [[ "${DIALOGUE_MODE}" != plain ]] || DIALOGUE_PLAIN="$(conversation | normalised)"
+    if [[ "${DIALOGUE_MODE}" == plain ]]; then
+        DIALOGUE_PLAIN="$(conversation | normalised)"
+    else
+        terminal_is_still
+    fi
 }
 
 # What stands on the screen at a question, as it is kept; nothing else is tried there.
