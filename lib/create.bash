@@ -164,32 +164,46 @@ create::container() {
         core::print_words "${CREATE_WORDS[@]}"
         exit "${EXIT_OK}"
     fi
-    [[ "${fields[4]}" == true || "${fields[5]}" != true ]] || create::_offer_base
+    [[ "${fields[4]}" == true || "${fields[5]}" != true ]] || create::offer_base "${CREATE[image]}" "${CREATE[yes]}" || exit
     core::run_pre_hooks name "${CREATE[name]}" image "${CREATE[image]}" framework "${CREATE[framework]}" \
         version "${CREATE[version]}" gpus "${CREATE[gpu_request]}" workspace "${CREATE[workspace]}"
     create::guarded "${CREATE_WORDS[@]}"
 }
 
-# The offline base image is built on the spot, so that a host without internet has something to run.
-create::_offer_base() {
+# The offline base image is built on the spot, so that a host without internet has something to run. Returns: 130 if the
+# person does not want it, or ended it; leaves with the reason if it cannot be.
+create::offer_base() { # <image> <yes, or empty to ask>
     local status=0
-    if [[ -z "${CREATE[yes]}" ]]; then
-        core::is_interactive || core::die "${EXIT_NOT_FOUND}" "image '${CREATE[image]}' is not on this server" \
+    if [[ -z "$2" ]]; then
+        core::is_interactive || core::die "${EXIT_NOT_FOUND}" "image '$1' is not on this server" \
             "run 'image-base' to build it from Debian's packages, or add '--yes'"
         menu::confirm "Base image" \
-            "The image '${CREATE[image]}' is not on this server yet. Build it from Debian's packages now (half a minute)?" \
-            || status=$?
-        ((status == 0)) || menu::left
+            "The image '$1' is not on this server yet. Build it from Debian's packages now (half a minute)?" || status=$?
+        if ((status != 0)); then
+            core::info "left without building the base image"
+            return "${EXIT_LEFT}"
+        fi
     fi
     if menu::has_gauge; then
-        DS01_PROGRESS=lines menu::work "Base image" gauge::base "${PROJECT_ROOT}/bin/image-base" > /dev/null || exit
+        DS01_PROGRESS=lines menu::work "Base image" gauge::base "${PROJECT_ROOT}/bin/image-base" > /dev/null || status=$?
     else
-        "${PROJECT_ROOT}/bin/image-base" >&2 || exit
+        "${PROJECT_ROOT}/bin/image-base" >&2 || status=$?
     fi
 }
 
 # Run one mlc command that makes the container CREATE[name], so that an interruption at any moment, even kill -9, leaves
 # nothing that a second try trips over: the record of state.py says who is making it, and what is proven to be the
+    ((status == 0 || status == EXIT_LEFT)) || exit "${status}"
+    return "${status}"
+}
+
+# The same, if it is what an entry of the catalog names and is not there.
+create::offer_base_of() { # <yes, or empty to ask> <framework> [<version>]
+    local json image
+    core::make_temp
+    json="$(core::helper catalog overlay "${CORE_TEMP}/look" --framework "$2" ${3:+--version "$3"})" || exit
+    image="$(jq -r 'select(.is_base and (.is_local | not)) | .image' <<< "${json}")"
+    [[ -z "${image}" ]] || create::offer_base "${image}" "$1"
 # remains of a dead try is removed first.
 create::guarded() { # <word>...
     local engine_name previous status=0 json

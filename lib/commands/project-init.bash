@@ -119,6 +119,11 @@ project-init::_image() {
 }
 
 project-init::_container() {
+    # A plan alone would refuse where the offline base is not built yet.
+    if [[ -n "${PROJECT[framework]}" ]]; then
+        create::offer_base_of "${PROJECT[yes]}" "${PROJECT[framework]}" "${PROJECT[version]}" \
+            || project-init::_give_up "$?" image-create "${words[@]}"
+    fi
     project-init::_run container-create "${PROJECT[name]}" ${PROJECT[yes]:+--yes}
 }
 
@@ -126,7 +131,11 @@ project-init::_container() {
 project-init::_run() { # <command> <word>...
     local status=0
     menu::run_command "$@" || status=$?
-    ((status != 0)) || return 0
+    ((status == 0)) || project-init::_give_up "${status}" "$@"
+}
+
+# Leave in the middle, saying what stays and how to go on.
+project-init::_give_up() { # <status> <command> <word>...
     project-init::_tell_line
     if ((status == EXIT_LEFT)); then
         core::info "left; the folder '${PROJECT[dir]}' stays"

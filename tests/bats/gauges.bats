@@ -68,11 +68,16 @@ return_base() { # <id>
     [[ -z "${new}" || "${new}" == "$1" ]] || docker rmi "${new}" > /dev/null
 }
 
-# Answer the questions of a bare container-create: a name, and the one image of the catalog.
-make_bare() { # <name>
+# Type a command. Writes: how its terminal was before and after, to the files `tty.before` and `tty.after`.
+type_command() { # <word>...
     rm -f -- "${BATS_TEST_TMPDIR}/terminal-status"
     terminal_start_and_stay bash -c 'stty -g > "$0.before"; "$@"; status=$?; stty -g > "$0.after"; exit $status' \
-        "${BATS_TEST_TMPDIR}/tty" "${BIN}/container-create"
+        "${BATS_TEST_TMPDIR}/tty" "$@"
+}
+
+# Answer the questions of a bare container-create: a name, and the one image of the catalog.
+make_bare() { # <name>
+    type_command "${BIN}/container-create"
     wait_for 30 terminal_shows 'A name for the container'
     terminal_keys "$1" Enter
     wait_for 30 terminal_shows 'Which framework'
@@ -81,23 +86,40 @@ make_bare() { # <name>
     terminal_keys Enter
 }
 
-# Look at the gauge until the command has ended. Writes: each percentage and text it showed, to the file `shown`.
-look_on() {
-    local end=$((SECONDS + 120)) percent text line last=''
+# Look at the gauge until the command has ended. Where its text matches, the screen is the one that is kept.
+# Writes: each percentage and text it showed, to the file `shown`.
+look_on() { # [<name of the screen> <regex>]...
+    local end=$((SECONDS + 120)) percent text line last='' screen i screens=("$@") kept=''
     : > "${BATS_TEST_TMPDIR}/shown"
     until [[ -s "${BATS_TEST_TMPDIR}/terminal-status" ]]; do
         ((SECONDS < end)) || { terminal_screen && return 1; }
         percent='' text=''
+        screen="$(terminal_screen)"
         while IFS= read -r line; do
             [[ ! "${line}" =~ ' '([0-9]+)%' ' ]] || percent="${BASH_REMATCH[1]}"
             [[ -n "${text}" || ! "${line}" =~ ^' '*'│ '([^│]*[^│ ])' '*'│' ]] || text="${BASH_REMATCH[1]}"
-        done < <(terminal_screen)
+        done <<< "${screen}"
         line="${percent} ${text}"
         [[ -z "${percent}" || "${line}" == "${last}" ]] || printf '%s\n' "${line}" >> "${BATS_TEST_TMPDIR}/shown"
         last="${line}"
+        for ((i = 0; i < ${#screens[@]}; i += 2)); do
+            [[ "${kept}" != *" ${screens[i]} "* && "${text}" =~ ${screens[i + 1]} ]] || continue
+            # It may be drawn just now: then it is the next look's.
+            ! is_kept "${screens[i]}" "$(gauge_text <<< "${screen}")" > "${BATS_TEST_TMPDIR}/difference" \
+                || kept+=" ${screens[i]} "
+        done
         sleep 0.1
     done
     cat -- "${BATS_TEST_TMPDIR}/shown"
+    for ((i = 0; i < ${#screens[@]}; i += 2)); do
+        [[ "${kept}" == *" ${screens[i]} "* ]] || { cat -- "${BATS_TEST_TMPDIR}/difference" && return 1; }
+    done
+}
+
+# A screen with a gauge without what differs from run to run, in as many letters.
+gauge_text() {
+    sed -E -e 's/ ( |[0-9])[0-9]%/ ##%/' -e 's/│ [0-9] s\. (.*) │/│ ## s. \1│/' -e 's/│ [0-9]{2} s\./│ ## s./' \
+        -e "s/${REGISTRY}/127.0.0.1:#####/" -e 's/[0-9] of 5 layers/# of 5 layers/' -e 's/first [0-9]{2} /first ## /'
 }
 
 # The gauge never went back, and showed a line that matches.
@@ -112,7 +134,7 @@ showed() { # <regex>...
 # bats test_tags=engine
 @test "gauges: a container whose image is fetched and prepared with apt" {
     make_bare fetched
-    look_on
+    look_on gauge-fetching 'of 5 layers$' gauge-preparing 'setting up git$'
     showed '^[0-9] fetching the image .*: 0 of 5 layers' '^[1-9][0-9]? fetching .*: [0-4] of 5 layers' \
         '^(7|8)[0-9] preparing .*: step 2 of 3' 'fetching git' 'setting up git'
     [[ "$(terminal_status)" == 0 ]]
@@ -135,9 +157,8 @@ showed() { # <regex>...
     diff "${BATS_TEST_TMPDIR}/before" <(inventory | grep -v '/workspace ')
     [[ -z "$(ls "${DS01_ROOT}/var/lib/ds01/container-metadata")" ]]
     terminal_stop
-    rm -- "${BATS_TEST_TMPDIR}/terminal-status"
     printf '200000000\n' > "${BATS_FILE_TMPDIR}/rate"
-    terminal_start_and_stay "${BIN}/container-create" stopped Big 1
+    type_command "${BIN}/container-create" stopped Big 1
     wait_for 60 terminal_shows 'Pull complete'
     ! terminal_shows '┌' || false
     [[ "$(terminal_status)" == 0 ]]
@@ -168,13 +189,16 @@ showed() { # <regex>...
     docker tag ds01/debian:bookworm ds01t-kept:base
     docker rmi ds01/debian:bookworm > /dev/null
     docker images --all --quiet --no-trunc | sort > "${BATS_TEST_TMPDIR}/images"
-    make_bare based
-    wait_for 20 terminal_shows 'is not on this server yet'
+    type_command "${BIN}/project-init" thesis --no-git --image
+    wait_for 30 terminal_shows 'What should the image of'
+    terminal_keys Enter
+    wait_for 30 terminal_shows 'is not on this server yet'
     say_yes
     wait_for 60 terminal_shows 'unpacking the first'
     terminal_keys C-c
     [[ "$(terminal_status)" == 130 ]]
     terminal_shows 'the build was ended; nothing of it stays'
+    [[ "$(conversation)" == *'in one line: project-init thesis --no-git --image --framework Debian --version bookworm'* ]]
     diff "${BATS_TEST_TMPDIR}/tty.before" "${BATS_TEST_TMPDIR}/tty.after"
     diff "${BATS_TEST_TMPDIR}/images" <(docker images --all --quiet --no-trunc | sort)
     [[ -z "$(ls -- "${TMPDIR}")" ]]
@@ -182,7 +206,7 @@ showed() { # <regex>...
     make_bare based
     wait_for 20 terminal_shows 'is not on this server yet'
     say_yes
-    look_on
+    look_on gauge-base 'unpacking the first'
     [[ "$(terminal_status)" == 0 ]]
     grep -vE 'container|preparing' "${BATS_TEST_TMPDIR}/shown" > "${BATS_TEST_TMPDIR}/base"
     mv -- "${BATS_TEST_TMPDIR}/base" "${BATS_TEST_TMPDIR}/shown"
