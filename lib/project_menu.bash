@@ -68,6 +68,7 @@ project::ask_framework() {
     [[ -z "${PROJECT[framework]}" || -n "${PROJECT[asked_framework]}" ]] || return 2
     # Only now: the first question is there sooner.
     mlc::load
+    ! project::has_image || return 2
     guide::say image || return
     [[ -z "${PROJECT[container]}" ]] || guide::say container || return
     json="$(core::helper catalog list)" || exit
@@ -77,6 +78,13 @@ project::ask_framework() {
     answer="$(menu::select --default "${PROJECT[framework]} ${PROJECT[version]}" "New project" \
         "What should the image of '${PROJECT[name]}' be built on?" "${items[@]}")" || return
     PROJECT[framework]="${answer%% *}" PROJECT[version]="${answer#* }" PROJECT[asked_framework]=yes
+}
+
+# Is there an image of the project's name already? Then it is the project's.
+project::has_image() {
+    local json
+    json="$(core::helper images resolve -- "${PROJECT[name]}")" || exit
+    jq -e '.found and .mine' <<< "${json}" > /dev/null
 }
 
 # Put what is wanted into words. Sets: PROJECT_WORDS.

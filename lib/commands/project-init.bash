@@ -111,18 +111,26 @@ project-init::_tell() { # <json>
 }
 
 project-init::_image() {
+    if project::has_image; then
+        core::info "your image '${PROJECT[name]}' is there already; 'image-update ${PROJECT[name]}' changes it"
+        return
+    fi
     local words=("${PROJECT[name]}" --project "${PROJECT[dir]}" --requirements "${PROJECT[dir]}/requirements.txt")
     [[ "${PROJECT[type]}" == general ]] || words+=(--type "${PROJECT[type]}")
     [[ -z "${PROJECT[framework]}" ]] || words+=(--framework "${PROJECT[framework]}")
     [[ -z "${PROJECT[version]}" ]] || words+=(--version "${PROJECT[version]}")
-    project-init::_run image-create "${words[@]}" ${PROJECT[yes]:+--yes}
-}
-
-project-init::_container() {
     # A plan alone would refuse where the offline base is not built yet.
     if [[ -n "${PROJECT[framework]}" ]]; then
         create::offer_base_of "${PROJECT[yes]}" "${PROJECT[framework]}" "${PROJECT[version]}" \
             || project-init::_give_up "$?" image-create "${words[@]}"
+    fi
+    project-init::_run image-create "${words[@]}" ${PROJECT[yes]:+--yes}
+}
+
+project-init::_container() {
+    if mlc::container_json "${PROJECT[name]}" > /dev/null 2>&1; then
+        core::info "your container '${PROJECT[name]}' is there already"
+        return
     fi
     project-init::_run container-create "${PROJECT[name]}" ${PROJECT[yes]:+--yes}
 }
@@ -137,12 +145,12 @@ project-init::_run() { # <command> <word>...
 # Leave in the middle, saying what stays and how to go on.
 project-init::_give_up() { # <status> <command> <word>...
     project-init::_tell_line
-    if ((status == EXIT_LEFT)); then
+    if (($1 == EXIT_LEFT)); then
         core::info "left; the folder '${PROJECT[dir]}' stays"
         exit "${EXIT_LEFT}"
     fi
-    core::die "${status}" "'$1' failed; the folder '${PROJECT[dir]}' stays" \
-        "run '$(core::print_words "$@")' again when it is mended"
+    core::die "$1" "'$2' failed; the folder '${PROJECT[dir]}' stays" \
+        "run '$(core::print_words "${@:2}")' again when it is mended"
 }
 
 # Say the same in one line, if anything was asked.

@@ -279,7 +279,8 @@ user-setup::_ask_git_email() {
 }
 
 user-setup::_see_vscode() {
-    SETUP_FOUND="in VS Code, 'Remote-SSH: Connect to Host' with '$(id -un)@$(uname -n)', then 'Attach to Running Container'; docs/users-guide.md has the rest"
+    SETUP_FOUND="in VS Code, 'Remote-SSH: Connect to Host' with '$(id -un)@$(uname -n)', then 'Attach to Running Container';\
+ '${PROJECT_ROOT}/docs/users-guide.md' has the rest"
 }
 
 user-setup::_see_project() {

@@ -36,8 +36,7 @@ walk_user-setup() {
     does_and_tells 'what was put right stays so'
     pick 1
     # Back from here would be this question again: the workspace is in place now.
-    DIALOGUE_LAST=''
-    asks user-setup-ssh 'You have no SSH key here'
+    asks --ahead user-setup-ssh 'You have no SSH key here'
     pick 2
     asks user-setup-git 'Git does not know your name and address'
     pick 1

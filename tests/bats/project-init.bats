@@ -68,4 +68,8 @@ teardown() {
     run -0 --separate-stderr "${BIN}/project-init" quick --container --yes --quiet < /dev/null
     run -0 inspect "quick._.${UID}" '{{.Config.Image}}'
     [[ "$(docker image inspect --format '{{index .Config.Labels "ds01.image.framework"}}' ds01/root/quick)" == Debian ]]
+    # Again, only what is missing.
+    run -0 --separate-stderr "${BIN}/project-init" quick --container --yes < /dev/null
+    [[ "${stderr}" == *"your image 'quick' is there already; 'image-update quick' changes it"* ]]
+    [[ "${stderr_lines[-1]}" == "project-init: info: your container 'quick' is there already" ]]
 }
