@@ -189,10 +189,6 @@ create::offer_base() { # <image> <yes, or empty to ask>
     else
         "${PROJECT_ROOT}/bin/image-base" >&2 || status=$?
     fi
-}
-
-# Run one mlc command that makes the container CREATE[name], so that an interruption at any moment, even kill -9, leaves
-# nothing that a second try trips over: the record of state.py says who is making it, and what is proven to be the
     ((status == 0 || status == EXIT_LEFT)) || exit "${status}"
     return "${status}"
 }
@@ -204,6 +200,10 @@ create::offer_base_of() { # <yes, or empty to ask> <framework> [<version>]
     json="$(core::helper catalog overlay "${CORE_TEMP}/look" --framework "$2" ${3:+--version "$3"})" || exit
     image="$(jq -r 'select(.is_base and (.is_local | not)) | .image' <<< "${json}")"
     [[ -z "${image}" ]] || create::offer_base "${image}" "$1"
+}
+
+# Run one mlc command that makes the container CREATE[name], so that an interruption at any moment, even kill -9, leaves
+# nothing that a second try trips over: the record of state.py says who is making it, and what is proven to be the
 # remains of a dead try is removed first.
 create::guarded() { # <word>...
     local engine_name previous status=0 json
@@ -229,11 +229,11 @@ create::guarded() { # <word>...
         MLC_PROGRESS=lines menu::work "Container '${CREATE[name]}'" gauge::container \
             mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
         trap 'exit 130' INT
+        ((status != EXIT_LEFT)) || core::info "that was ended; nothing of container '${CREATE[name]}' stays"
     else
         mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
     fi
     ((status < 128)) || exit "${status}"
-        ((status != EXIT_LEFT)) || core::info "that was ended; nothing of container '${CREATE[name]}' stays"
     json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || create::_explain "${status}"
     CREATE_MADE="${json}"
     ((status == 0)) || core::warn "mlc ended with status ${status}, but the container is there"
