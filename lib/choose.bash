@@ -12,6 +12,17 @@ choose::items() { # <array-name> [<state>]
     mapfile -t choose_items < <(jq -r '.containers[] | .name, .text' <<< "${json}")
 }
 
+# The state of each of the user's containers by its name, asked once for all. Sets: the associative array named.
+choose::states() { # <array-name>
+    local -n choose_states="$1"
+    local json name state
+    json="$(core::helper containers choices)" || exit
+    while IFS=$'\t' read -r name state; do
+        # shellcheck disable=SC2034 # the caller's array, by reference
+        choose_states["${name}"]="${state}"
+    done < <(jq -r '.containers[] | [.name, .state] | @tsv' <<< "${json}")
+}
+
 # The names of the user's containers. Sets: the array named.
 choose::names() { # <array-name> [<state>]
     local -n choose_names="$1"
@@ -67,6 +78,11 @@ choose::marked() { # <array-name> <title> <text> <tag> <description> <on|off> [.
     mapfile -t choose_marked <<< "${answer}"
 }
 
+# How a question begins that is about so many containers: their list may be longer than the screen. Prints: it.
+choose::these() { # <number>
+    if (($1 == 1)); then printf 'This container\n'; else printf 'These %d containers\n' "$1"; fi
+}
+
 # Complete the names that a command was given: all of the user's with --all, else a choice by menu, and then what the
 # command asks before it acts. A person at a terminal is asked; a script that named nothing is told so.
 choose::fill() { # <array-name> <all: yes or empty> <title> <state, or empty> [<step>...]
@@ -94,28 +110,33 @@ choose::_ask_several() {
 
 # Ask what to do with one of the containers, the images or the devices of a table, and run that: the last step of the
 # tables' --interactive. Returns: only when the person goes back or leaves.
-choose::act() { # <title> <name> <command>...
-    local title="$1" name="$2" command items=() chosen summary
+choose::act() { # [--about <words>] <title> <name> <command>...
+    local about='' title name command items=() chosen summary
+    if [[ "$1" == --about ]]; then
+        about="$2"
+        shift 2
+    fi
+    title="$1" name="$2"
     shift 2
     for command in "$@"; do
         core::summary summary "${command%% *}"
         items+=("${command}" "${summary}")
     done
-    chosen="$(menu::select "${title}" "What shall be done with '${name}'?" "${items[@]}")" || return
+    chosen="$(menu::select "${title}" "What shall be done with ${about:-"'${name}'"}?" "${items[@]}")" || return
     read -ra items <<< "${chosen}"
     core::same_in_words "${items[@]}" "${name}"
     exec "$(core::launcher "${items[0]}")" "${items[@]:1}" "${name}"
 }
 
-# The commands that suit a container in its state. Sets: the array named.
-choose::verbs() { # <array-name> <state>
+# The commands that suit a container as it is. Sets: the array named.
+choose::verbs() { # <array-name> <container-json>
     local -n choose_verbs="$1"
     choose_verbs=(container-open)
-    if [[ "$2" == running ]]; then
+    if [[ "$(jq -r .state <<< "$2")" == running ]]; then
         choose_verbs+=(container-stop container-keep)
     else
-        choose_verbs+=(container-start)
+        choose_verbs+=(container-start container-remove)
     fi
-    # shellcheck disable=SC2034 # the caller's array, by reference
-    choose_verbs+=(container-why gpu-explain container-export container-remove)
+    choose_verbs+=(container-why container-export)
+    [[ "$(jq -r '.devices | length' <<< "$2")" == 0 ]] || choose_verbs+=(gpu-explain)
 }

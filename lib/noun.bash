@@ -8,7 +8,7 @@ main() { # [<wrong-command>]
     (($# == 0)) || noun::_refuse "$1" "${items[@]}"
     chosen="$(menu::select "${COMMAND_NAME}" "What do you want to do?" "${items[@]}")" || status=$?
     ((status == 0)) || menu::left
-    core::info "running '${COMMAND_NAME}-${chosen}'"
+    core::same_in_words "${COMMAND_NAME}-${chosen}"
     exec "${PROJECT_ROOT}/bin/${COMMAND_NAME}-${chosen}"
 }
 

@@ -1,9 +1,10 @@
 """Leaves a container running though it idles, for a time that its owner asks for.
 
-Verbs: keep NAME [DURATION], end NAME, list. What was asked for stands in the
-container's record, where the lifecycle pass reads it, and in the event log; everybody
-can see it. stdout: one JSON object, or for `list` a table. Exit statuses:
-docs/exit-codes.md; 4 for longer than the policy's keep_alive_max.
+Verbs: keep NAME [DURATION], end NAME, list; check DURATION is for a dialogue, and tells
+what is wrong with one. What was asked for stands in the container's record, where the
+lifecycle pass reads it, and in the event log; everybody can see it. stdout: one JSON
+object, or for `list` a table. Exit statuses: docs/exit-codes.md; 4 for longer than the
+policy's keep_alive_max.
 """
 
 from __future__ import annotations
@@ -112,6 +113,20 @@ def do_keep(words: argparse.Namespace, engine: Engine) -> int:
     return Exit.OK
 
 
+def do_check(words: argparse.Namespace, _: Engine) -> int:
+    """Print what is wrong with a duration, in a sentence; nothing if it will do."""
+    most = load_policy(find_paths().policy).lifecycle.keep_alive_max
+    problem = ""
+    try:
+        seconds_for(words.duration, most)
+    except HelperError as error:
+        # Of one that cannot be read the message says by itself how to write it.
+        parts = [error.message, error.hint if error.code == Exit.REFUSED else None]
+        problem = ": ".join(filter(None, parts)) + "."
+    print_json({"problem": problem})
+    return Exit.OK
+
+
 def do_end(words: argparse.Namespace, engine: Engine) -> int:
     """Keep a container no more."""
     item = find(engine, words.name, os.getuid())
@@ -206,6 +221,7 @@ def build_parser() -> argparse.ArgumentParser:
     keep.add_argument("name")
     keep.add_argument("duration", nargs="?")
     verbs.add_parser("end", allow_abbrev=False).add_argument("name")
+    verbs.add_parser("check", allow_abbrev=False).add_argument("duration")
     listing = verbs.add_parser("list", allow_abbrev=False)
     listing.add_argument("--json", action="store_true")
     return parser
@@ -213,7 +229,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
-    verb = {"keep": do_keep, "end": do_end, "list": do_list}[words.verb]
+    verb = {"keep": do_keep, "check": do_check, "end": do_end, "list": do_list}[
+        words.verb
+    ]
     with Engine(settings.engine_address()) as engine:
         return int(verb(words, engine))
 

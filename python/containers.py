@@ -194,7 +194,8 @@ def choice(
     idle, after = coming(item, outlooks, now, brief=True)
     gpus = "" if item.gpus in {"", "none"} else f"GPU {item.gpus}"
     facts = (item.framework, item.state, gpus, idle and f"idle {idle}", after)
-    return {"name": item.name, "text": _table.plain(", ".join(filter(None, facts)))}
+    text = _table.plain(", ".join(filter(None, facts)))
+    return {"name": item.name, "state": item.state, "text": text}
 
 
 def list_rows(

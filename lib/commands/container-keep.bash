@@ -56,11 +56,15 @@ container-keep::_ask_name() {
 }
 
 container-keep::_ask_duration() {
+    local problem
     [[ -z "${off}" ]] || return 2
     while true; do
         duration="$(menu::input Keep "For how long, such as 90m or 4h? (empty: as long as the policy allows)" \
             "${duration}")" || return
-        [[ -n "${duration}" && ! "${duration}" =~ ^[1-9][0-9]*[smhd]$ ]] || return 0
-        menu::message Keep "'${duration}' is no duration: write a number and a unit, such as 90m, 4h or 1d." || return
+        [[ -n "${duration}" ]] || return 0
+        problem="$(core::helper container_keep check -- "${duration}")" || exit
+        problem="$(jq -r .problem <<< "${problem}")"
+        [[ -n "${problem}" ]] || return 0
+        menu::message Keep "${problem}" || return
     done
 }

@@ -45,6 +45,6 @@ container-list::_pick_row() {
 container-list::_act() {
     local json verbs=()
     json="$(mlc::container_json "${name}")" || exit
-    choose::verbs verbs "$(jq -r .state <<< "${json}")"
+    choose::verbs verbs "${json}"
     choose::act Containers "${name}" "${verbs[@]}"
 }

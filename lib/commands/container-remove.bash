@@ -32,10 +32,13 @@ main() {
 
 # A step of menu::walk: all names are checked before the first container goes, then comes the last word.
 container-remove::_confirm() {
-    local name json
+    local name
+    local -A states=()
+    choose::states states
     for name in "${names[@]}"; do
-        json="$(mlc::container_json "${name}")" || exit
-        [[ -z "${force}" && "$(jq -r .running <<< "${json}")" == true ]] || continue
+        # Where there is none of that name, this says so.
+        [[ -n "${states["${name}"]:-}" ]] || mlc::container_json "${name}" > /dev/null || exit
+        [[ -z "${force}" && "${states["${name}"]:-}" == @(running|paused|restarting) ]] || continue
         [[ "${MENU_BACK}" == Back ]] || core::die "${EXIT_REFUSED}" "container '${name}' is running" \
             "run 'container-stop ${name}' first, or add '--force'"
         menu::message Remove "Container '${name}' is running: stop it first, by 'container-stop ${name}'." || return
@@ -44,7 +47,7 @@ container-remove::_confirm() {
     [[ -z "${yes}" ]] || return 2
     core::is_interactive || core::die "${EXIT_USAGE}" "nobody can be asked whether to remove" \
         "add '--yes' to remove $(core::join ', ' "${names[@]}")"
-    menu::confirm Remove "These containers will be removed, with everything installed or written inside them:
+    menu::confirm Remove "$(choose::these "${#names[@]}") will be removed, with everything installed or written inside:
 $(printf '  %s\n' "${names[@]}")
 The folders /workspace, /data and /models lie on the host and stay." || return
     core::answered --yes

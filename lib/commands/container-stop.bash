@@ -33,7 +33,7 @@ main() {
 # A step of menu::walk: the last word, where a person can be asked.
 container-stop::_confirm() {
     [[ -z "${yes}" ]] && core::is_interactive || return 2
-    menu::confirm Stop "These containers will be stopped; what runs in them ends:
+    menu::confirm Stop "$(choose::these "${#names[@]}") will be stopped. What runs inside ends; files stay:
 $(printf '  %s\n' "${names[@]}")" || return
     core::answered --yes
 }

@@ -28,9 +28,10 @@ main() {
         core::is_interactive || core::missing "a verb: check or show"
         verb="$(menu::select Configuration "What do you want to do?" check "look for mistakes in all files" \
             show "what holds for you, and where it comes from")" || menu::left
-        core::same_in_words ds01-config "${verb}"
+        core::answered "${verb}"
     fi
 
+    core::tell_line
     core::run_pre_hooks
     case "${verb}" in
         check) core::helper check_config "${words[@]}" ;;

@@ -34,7 +34,7 @@ gpu-status::_pick() {
     core::is_interactive || core::usage_error "nobody can be asked: '--interactive' needs a terminal"
     json="$(core::helper gpu_status --json)" || exit
     mapfile -t items < <(jq -r '.devices[] | (.index // .uuid), "\(.profile), \(.state)"
-        + (.grant | if . == null then "" else ", \(.user)" end)' <<< "${json}")
+        + (.grant | if . == null then "" else ", \(.container | sub("[.]_[.].*"; "")) of \(.user)" end)' <<< "${json}")
     ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "this server has no GPU to choose" "run 'ds01-doctor' to see why"
     menu::walk gpu-status::_pick_row gpu-status::_act || menu::left
 }
@@ -51,9 +51,10 @@ gpu-status::_act() {
     name="$(jq -r --argjson uid "${UID}" '.grant | select(. != null and .uid == $uid) | .container' <<< "${device}")"
     name="${name%._.*}"
     if [[ -n "${name}" ]] && container="$(mlc::container_json "${name}")"; then
-        choose::verbs verbs "$(jq -r .state <<< "${container}")"
+        choose::verbs verbs "${container}"
         choose::act GPUs "${name}" "${verbs[@]}"
         return
     fi
-    choose::act GPUs "$(jq -r .profile <<< "${device}")" "gpu-explain --request" "container-create --gpus"
+    name="$(jq -r .profile <<< "${device}")"
+    choose::act --about "a GPU of the kind '${name}'" GPUs "${name}" "gpu-explain --request" "container-create --gpus"
 }

@@ -77,7 +77,7 @@ shows() { # <text>
 }
 
 # bats test_tags=engine
-@test "back: container-run leads back to the list, container-list to the row" {
+@test "back: container-run leads back to the list" {
     "${BIN}/container-create" first Debian --quiet
     begin "${BIN}/container-run"
     shows 'Which container?'
@@ -89,42 +89,6 @@ shows() { # <text>
     shows 'the same in one line: container-run first'
     shows '[first]'
     terminal_keys exit Enter
-    [[ "$(terminal_status)" == 0 ]]
-    begin "${BIN}/container-list" --interactive
-    shows 'Which container?'
-    terminal_keys Enter
-    shows "What shall be done with 'first'?"
-    terminal_keys Tab Tab Enter
-    shows 'Which container?'
-    terminal_keys Escape
-    [[ "$(terminal_status)" == 130 ]]
-}
-
-# bats test_tags=engine
-@test "back: stop, start and remove tell the line with the words that were typed and those that were chosen" {
-    "${BIN}/container-create" first Debian --quiet
-    begin "${BIN}/container-start"
-    shows 'Which containers?'
-    terminal_keys Space Enter
-    shows 'the same in one line: container-start first'
-    [[ "$(terminal_status)" == 0 ]]
-    begin "${BIN}/container-stop" --force
-    shows 'Which containers?'
-    terminal_keys Space Enter
-    shows 'what runs in them ends'
-    terminal_keys Left Enter
-    shows 'the same in one line: container-stop --force --yes first'
-    [[ "$(terminal_status)" == 0 ]]
-    begin "${BIN}/container-why"
-    shows 'Which container?'
-    terminal_keys Enter
-    shows 'the same in one line: container-why first'
-    begin "${BIN}/container-remove"
-    shows 'Which containers?'
-    terminal_keys Space Enter
-    shows 'with everything installed'
-    terminal_keys Left Enter
-    shows 'the same in one line: container-remove --yes first'
     [[ "$(terminal_status)" == 0 ]]
 }
 

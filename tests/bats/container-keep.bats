@@ -8,7 +8,6 @@ setup() {
 }
 
 teardown() {
-    terminal_stop
     teardown_engine
 }
 
@@ -54,22 +53,4 @@ teardown() {
     run -0 "${BIN}/container-keep" project
     run -0 --separate-stderr as_user alice "${BIN}/container-keep" --list
     [[ "${lines[1]}" == project* ]]
-}
-
-# bats test_tags=engine
-@test "container-keep: typed bare in a terminal it asks which one, and for how long" {
-    run -0 "${BIN}/container-create" k4 Debian
-    terminal_start_and_stay "${BIN}/container-keep"
-    wait_for 20 terminal_shows 'Which container?'
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'For how long'
-    terminal_keys soon Enter
-    wait_for 20 terminal_shows "'soon' is no duration"
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'For how long'
-    terminal_keys C-u 3h Enter
-    wait_for 20 terminal_shows 'the same in one line: container-keep k4 3h'
-    [[ "$(terminal_status)" == 0 ]]
-    run -0 "${BIN}/container-keep" --list
-    [[ "${lines[1]}" == k4*3h* ]]
 }

@@ -8,7 +8,6 @@ setup() {
 }
 
 teardown() {
-    terminal_stop
     teardown_engine
 }
 
@@ -56,26 +55,7 @@ teardown() {
     [[ -z "${output}" && "${stderr_lines[0]}" == 'container-list: error: no Docker engine answers'* ]]
 }
 
-# bats test_tags=engine
-@test "container-list: --interactive picks a container and acts on it, and says the same in one line" {
+@test "container-list: --interactive needs somebody to ask" {
     run -2 --separate-stderr "${BIN}/container-list" --interactive < /dev/null
     [[ "${stderr_lines[0]}" == *"'--interactive' needs a terminal" ]]
-    run -0 "${BIN}/container-create" pick-me Debian
-    terminal_start_and_stay "${BIN}/container-list" -i
-    wait_for 10 terminal_shows 'Which container?'
-    terminal_shows 'pick-me Debian-bookworm, created'
-    terminal_keys Enter
-    wait_for 10 terminal_shows "What shall be done with 'pick-me'?"
-    terminal_shows 'container-start'
-    ! terminal_shows 'container-stop' || false
-    terminal_keys Down Enter
-    wait_for 10 terminal_shows "the same in one line: container-start pick-me"
-    wait_for 20 terminal_shows "container 'pick-me' is running"
-    [[ "$(terminal_status)" == 0 ]]
-    terminal_stop
-    rm -f -- "${BATS_TEST_TMPDIR}/terminal-status"
-    terminal_start_and_stay "${BIN}/container-list" -i
-    wait_for 10 terminal_shows 'pick-me Debian-bookworm, running'
-    terminal_keys Escape
-    [[ "$(terminal_status)" == 130 ]]
 }

@@ -8,7 +8,6 @@ setup() {
 }
 
 teardown() {
-    terminal_stop
     teardown_engine
 }
 
@@ -49,18 +48,6 @@ teardown() {
     inspect "m3._.${UID}" '{{.Id}}'
     run -0 "${BIN}/container-remove" --all --yes --force
     [[ -z "$(docker ps -aq)" ]]
-}
-
-# bats test_tags=engine
-@test "container-remove: asks in a terminal what will be lost, with No as the default" {
-    run -0 "${BIN}/container-create" m5 Debian
-    terminal_start "${BIN}/container-remove" m5
-    wait_for 20 terminal_shows 'These containers will be removed'
-    terminal_shows 'm5'
-    terminal_shows 'stay.'
-    terminal_keys Enter
-    [[ "$(terminal_status)" == 130 ]]
-    inspect "m5._.${UID}" '{{.Id}}'
 }
 
 # bats test_tags=engine

@@ -33,31 +33,6 @@ teardown() {
 }
 
 # bats test_tags=engine
-@test "container-stop: asks in a terminal, with No as the default" {
-    run -0 "${BIN}/container-create" t4 Debian
-    run -0 "${BIN}/container-start" t4
-    terminal_start "${BIN}/container-stop" t4
-    wait_for 20 terminal_shows 'will be stopped'
-    terminal_keys Enter
-    [[ "$(terminal_status)" == 130 ]]
-    [[ "$(inspect "t4._.${UID}" '{{.State.Running}}')" == true ]]
-}
-
-# bats test_tags=engine
-@test "container-stop: typed bare, several can be marked" {
-    run -0 "${BIN}/container-create" t5 Debian
-    run -0 "${BIN}/container-create" t6 Debian
-    run -0 "${BIN}/container-start" t5 t6
-    terminal_start "${BIN}/container-stop" --force
-    wait_for 20 terminal_shows 'Which containers?'
-    terminal_keys Space Down Space Enter
-    wait_for 20 terminal_shows 'will be stopped'
-    terminal_keys Left Enter
-    [[ "$(terminal_status)" == 0 ]]
-    [[ -z "$(docker ps -q)" ]]
-}
-
-# bats test_tags=engine
 @test "container-stop: asks nothing where no container is running" {
     run -0 "${BIN}/container-create" rests Debian --quiet
     terminal_start_and_stay "${BIN}/container-stop"

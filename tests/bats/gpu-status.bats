@@ -93,26 +93,3 @@ teardown() {
     terminal_keys C-c
     [[ "$(terminal_status)" == 130 ]]
 }
-
-# bats test_tags=engine
-@test "gpu-status: --interactive leads from a device to its container, or to one of its kind" {
-    setup_gpus a100-40 a100-40:3g.20gb,1g.5gb
-    run -0 "${BIN}/container-create" trains Debian --gpus 1g.5gb
-    terminal_start_and_stay "${BIN}/gpu-status" -i
-    wait_for 10 terminal_shows 'Which device?'
-    terminal_shows '1g.5gb, allocated, root'
-    terminal_keys End Enter
-    wait_for 10 terminal_shows "What shall be done with 'trains'?"
-    terminal_keys Escape
-    [[ "$(terminal_status)" == 130 ]]
-    terminal_stop
-    rm -f -- "${BATS_TEST_TMPDIR}/terminal-status"
-    terminal_start_and_stay "${BIN}/gpu-status" -i
-    wait_for 10 terminal_shows 'full, free'
-    terminal_keys Home Enter
-    wait_for 10 terminal_shows "What shall be done with 'full'?"
-    terminal_keys Enter
-    wait_for 10 terminal_shows 'the same in one line: gpu-explain --request full'
-    wait_for 10 terminal_shows 'would get'
-    [[ "$(terminal_status)" == 0 ]]
-}

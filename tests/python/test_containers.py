@@ -152,6 +152,7 @@ def test_what_comes_next_is_that_of_the_same_state() -> None:
     # A menu has less room.
     assert choice(item, {item.container: known}, now) == {
         "name": "a",
+        "state": "running",
         "text": "Debian-bookworm, running, GPU all, idle 1h, stops in 42m",
     }
     assert choice(stopped, {item.container: known}, now)["text"] == (
