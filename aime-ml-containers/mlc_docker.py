@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
+import re
 import selectors
 import signal
 import subprocess
@@ -20,6 +22,9 @@ from typing import IO, Any
 from mlc_base import MlcError
 
 _NOISE = ("DEPRECATED: The legacy builder", "Install the buildx component")
+# What docker draws on a terminal.
+_ESCAPE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+_BAR = re.compile(rb"\[[=> ]*\] *")
 _PREFIXES = ("docker: ", "ERROR: ", "Error: ", "Error response from daemon: ")
 
 
@@ -111,38 +116,72 @@ def shows_progress() -> bool:
 
 def _tell(line: bytes) -> None:
     """Hand on a line of docker's, marked as such; a reader that has gone is no loss."""
+    line = _BAR.sub(b"", _ESCAPE.sub(b"", line)).strip()
+    if not line:
+        return
     with contextlib.suppress(OSError):
-        sys.stderr.buffer.write(b"docker: " + line.rstrip(b"\r\n") + b"\n")
+        sys.stderr.buffer.write(b"docker: " + line + b"\n")
         sys.stderr.buffer.flush()
 
 
-def _communicate_aloud(
-    child: subprocess.Popen[bytes], stdin: bytes | None
-) -> tuple[bytes, bytes]:
-    """Return all that a child says, as communicate does, telling each line at once."""
-    assert child.stdout is not None and child.stderr is not None  # noqa: S101
-    if child.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):  # docker says why on its stderr
-            child.stdin.write(stdin or b"")
-            child.stdin.close()
-    said = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
-    told = dict.fromkeys(said, 0)
+def _read(number: int) -> bytes:
+    """Return what there is to read, nothing at the end."""
+    try:
+        return os.read(number, 1 << 16)
+    except OSError:  # how a terminal says that its other side has gone
+        return b""
+
+
+def _listen(out: int, err: int) -> tuple[bytes, bytes]:
+    """Return all that comes from two descriptors, telling each line at once."""
+    said = {out: bytearray(), err: bytearray()}
+    begun = {out: b"", err: b""}
     with selectors.DefaultSelector() as selector:
         for number in said:
             selector.register(number, selectors.EVENT_READ)
         while selector.get_map():
             for key, _ in selector.select():
-                piece = os.read(key.fd, 1 << 16)
+                piece = _read(key.fd)
                 said[key.fd] += piece
+                *lines, begun[key.fd] = re.split(
+                    rb"[\r\n]+", begun[key.fd] + (piece or b"\n")
+                )
+                for line in lines:
+                    _tell(line)
                 if not piece:
                     selector.unregister(key.fd)
-                end = said[key.fd].rfind(b"\n") + 1 if piece else len(said[key.fd])
-                for line in bytes(said[key.fd][told[key.fd] : end]).splitlines():
-                    _tell(line)
-                told[key.fd] = max(end, told[key.fd])
-    child.wait()
-    out, err = said.values()
-    return bytes(out), bytes(err)
+    return bytes(said[out]), bytes(said[err])
+
+
+def run_aloud(words: Sequence[str], stdin: bytes | None = None) -> Done:
+    """Run docker to its end, telling each line that it says at once.
+
+    It gets a terminal, for only there it says how many bytes have come.
+    """
+    ours, its = pty.openpty()
+    try:
+        try:
+            child = start(
+                words,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=its,
+            )
+        finally:
+            os.close(its)
+        with ended(child):
+            assert child.stderr is not None  # noqa: S101
+            if child.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):  # docker says why
+                    child.stdin.write(stdin or b"")
+                    child.stdin.close()
+            out, err = _listen(ours, child.stderr.fileno())
+            child.wait()
+    finally:
+        os.close(ours)
+    child.stderr.close()
+    return Done(
+        child.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+    )
 
 
 def run(
@@ -158,19 +197,15 @@ def run(
     Patience is how many seconds a signal to mlc leaves the child to end by itself (for
     calls that must not be cut in two).
     """
-    aloud = show and tells_lines()
+    if show and tells_lines():
+        return run_aloud(words, stdin)
     child = start(
         words,
         stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-        stdout=sys.stderr
-        if show and not aloud and sys.stderr.isatty()
-        else subprocess.PIPE,
+        stdout=sys.stderr if show and sys.stderr.isatty() else subprocess.PIPE,
     )
     with ended(child, patience):
-        if aloud:
-            out, err = _communicate_aloud(child, stdin)
-        else:
-            out, err = child.communicate(stdin)
+        out, err = child.communicate(stdin)
     return Done(
         child.returncode,
         (out or b"").decode("utf-8", "replace"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -111,10 +112,17 @@ def settle(person: Person, exported: Exported) -> tuple[Person, int | None]:
     return replace(person, home=exported.home), former
 
 
-def feed(source: Iterator[bytearray], owner: Owner | None, tag: str, name: str) -> None:
-    """Stream a file system into an image; nothing is there unless all was right."""
+def feed(
+    source: Iterator[bytearray],
+    owner: Owner | None,
+    tag: str,
+    name: str,
+    size: int = 0,
+) -> None:
+    """Stream a file system, of a file of that size, into an image; nothing is there
+    unless all was right."""
     child = docker.start(["import", "-", tag], stdin=-1)
-    progress = Progress(f"importing {name}")
+    progress = Progress(f"importing {name}", size)
     with docker.ended(child):
         assert child.stdin is not None and child.stderr is not None  # noqa: S101
         assert child.stdout is not None  # noqa: S101
@@ -201,7 +209,7 @@ def _import(words: argparse.Namespace, source: IO[bytes]) -> int:
     old, new = (exported.uid, exported.gid), (person.uid, person.gid)
     owner = Owner(old, new) if exported.uid != 0 and old != new else None
     try:
-        feed(reader.pieces(), owner, tag, name)
+        feed(reader.pieces(), owner, tag, name, os.fstat(source.fileno()).st_size)
         base = docker.inspect(("image", tag))[0]
         if base is None:
             raise MlcError(f"the image '{tag}' is not there after its import")

@@ -1,16 +1,22 @@
-"""Bytes and rate on a terminal, nothing elsewhere."""
+"""Bytes and rate on a terminal, lines for who shows a gauge, nothing elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
 
+from mlc_docker import tells_lines
+
 
 class Progress:
-    """Shows how far a stream is, at most five times a second."""
+    """Shows how far a stream is, at most five times a second.
 
-    def __init__(self, what: str) -> None:
+    A line for a gauge is `step BYTES/TOTAL WHAT`, if the total is known.
+    """
+
+    def __init__(self, what: str, total: int = 0) -> None:
         self._what = what
+        self._total = total if tells_lines() else 0
         self._begin = time.monotonic()
         self._shown = 0.0
         self._bytes = 0
@@ -19,7 +25,12 @@ class Progress:
     def add(self, size: int) -> None:
         self._bytes += size
         now = time.monotonic()
-        if self._visible and now - self._shown >= 0.2:
+        if self._total and now - self._shown >= 0.2:
+            self._shown = now
+            done = min(self._bytes, self._total)
+            line = f"step {done}/{self._total} {self._what}"
+            print(line, file=sys.stderr, flush=True)
+        elif self._visible and now - self._shown >= 0.2:
             self._shown = now
             self._print(now, "\r")
 

@@ -7,6 +7,8 @@
 # that step are done, and in how many rounds a package is.
 declare -A GAUGE=([at]=0 [from]=0 [to]=0 [step_from]=0 [step_to]=0 [done]=0 [count]=0 [rounds]=3 [layers]=0 [here]=0
     [packages]=0)
+# Of each layer that is fetched, the thousandths done and the kilobytes that have come.
+declare -A GAUGE_LAYERS=() GAUGE_KILOBYTES=()
 # What the phase does.
 GAUGE_TEXT=''
 
@@ -23,6 +25,7 @@ gauge::container() {
                 gauge::_begin "${GAUGE[at]}" 95 "${line%% (*}"
                 ;;
             *': info: creating '*) gauge::_begin 95 99 "${line#*: info: }" ;;
+            step\ *) gauge::_bytes "${line}" ;;
             *) gauge::_layer "${line}" || gauge::_build_step "${line}" || gauge::_apt "${line}" || true ;;
         esac
     done
@@ -79,23 +82,68 @@ gauge::_show() { # <text behind that of the phase>
     printf '%s %s\n' "${GAUGE[at]}" "${text//[[:cntrl:]]/?}"
 }
 
-# What docker says of a layer that it fetches; each counts twice, when it has come and when it is unpacked.
-# Returns: 1 for any other line.
+# What mlc import says of the bytes of a file that have passed.
+gauge::_bytes() { # <line>
+    local at
+    [[ "$1" =~ ^step\ ([0-9]+)/([1-9][0-9]*)\ (.*)$ ]] || return 0
+    [[ "${GAUGE_TEXT}" == "${BASH_REMATCH[3]}" ]] || gauge::_begin 0 70 "${BASH_REMATCH[3]}"
+    at=$((GAUGE[from] + (GAUGE[to] - GAUGE[from]) * BASH_REMATCH[1] / BASH_REMATCH[2]))
+    ((at <= GAUGE[at])) || GAUGE[at]="${at}"
+    gauge::_show "$((BASH_REMATCH[1] / 1000000)) of $((BASH_REMATCH[2] / 1000000)) MB"
+}
+
+# What docker says of a layer that it fetches. Returns: 1 for any other line.
 gauge::_layer() { # <line>
-    [[ "$1" =~ ^[0-9a-f]{12}:\ (.*)$ ]] || return 1
-    case "${BASH_REMATCH[1]}" in
-        'Pulling fs layer')
-            GAUGE[layers]=$((GAUGE[layers] + 1)) GAUGE[count]=$((GAUGE[layers] * 2))
-            gauge::_show "${GAUGE[here]} of ${GAUGE[layers]} layers"
-            ;;
-        'Download complete') gauge::_advance "${GAUGE[here]} of ${GAUGE[layers]} layers" ;;
-        'Pull complete')
-            GAUGE[here]=$((GAUGE[here] + 1))
-            gauge::_advance "${GAUGE[here]} of ${GAUGE[layers]} layers"
-            ;;
-        'Retrying in '*) gauge::_show "the registry is slow, ${BASH_REMATCH[1],}" ;;
+    local id said
+    [[ "$1" =~ ^([0-9a-f]{12}):\ (.*)$ ]] || return 1
+    id="${BASH_REMATCH[1]}" said="${BASH_REMATCH[2]}"
+    case "${said}" in
+        'Pulling fs layer') GAUGE[layers]=$((GAUGE[layers] + 1)) && gauge::_fetched "${id}" 0 ;;
+        'Downloading '*/*) gauge::_part "${id}" 0 700 "${said##* }" ;;
+        'Download complete') gauge::_fetched "${id}" 700 ;;
+        # Unpacking the same bytes is quicker.
+        'Extracting '*/*) gauge::_part "${id}" 700 1000 "${said##* }" ;;
+        'Pull complete') GAUGE[here]=$((GAUGE[here] + 1)) && gauge::_fetched "${id}" 1000 ;;
+        'Retrying in '*) gauge::_show "the registry is slow, ${said,}" ;;
         *) ;;
     esac
+}
+
+# So much of a layer is here, as docker tells it on a terminal only.
+gauge::_part() { # <layer> <thousandths at its beginning> <and at its end> <bytes/of all>
+    local some all
+    gauge::_set_kilobytes some "${4%/*}" && gauge::_set_kilobytes all "${4#*/}" && ((all > 0)) || return 0
+    (($2 > 0)) || GAUGE_KILOBYTES["$1"]="${some}"
+    gauge::_fetched "$1" "$(($2 + ($3 - $2) * (some < all ? some : all) / all))"
+}
+
+# A number of bytes as docker writes it. Sets: the variable named. Returns: 1 if it is none.
+gauge::_set_kilobytes() { # <variable> <text>
+    local -n gauge_kilobytes="$1"
+    local part
+    [[ "$2" =~ ^([0-9]{1,9})(\.([0-9]{1,3}))?([kMGT]?)B$ ]] || return 1
+    part="${BASH_REMATCH[3]}000"
+    gauge_kilobytes=$((BASH_REMATCH[1] * 1000 + 10#${part:0:3}))
+    case "${BASH_REMATCH[4]}" in
+        T) gauge_kilobytes=$((gauge_kilobytes * 1000000)) ;;
+        G) gauge_kilobytes=$((gauge_kilobytes * 1000)) ;;
+        M) ;;
+        k) gauge_kilobytes=$((gauge_kilobytes / 1000)) ;;
+        *) gauge_kilobytes=$((gauge_kilobytes / 1000000)) ;;
+    esac
+}
+
+# So many thousandths of what a layer needs are done.
+gauge::_fetched() { # <layer> <thousandths>
+    local sum=0 kilobytes=0 one at
+    GAUGE_LAYERS["$1"]="$2"
+    for one in "${GAUGE_LAYERS[@]}"; do sum=$((sum + one)); done
+    for one in "${GAUGE_KILOBYTES[@]}"; do kilobytes=$((kilobytes + one)); done
+    at=$((GAUGE[from] + (GAUGE[to] - GAUGE[from]) * sum / (${#GAUGE_LAYERS[@]} * 1000)))
+    ((at <= GAUGE[at])) || GAUGE[at]="${at}"
+    one="${GAUGE[here]} of ${GAUGE[layers]} layers"
+    ((kilobytes < 1000)) || one+=", $((kilobytes / 1000)) MB"
+    gauge::_show "${one}"
 }
 
 # A step of a build begins, as both of docker's builders say it. Returns: 1 for any other line.

@@ -119,7 +119,7 @@ look_on() { # [<name of the screen> <regex>]...
 # A screen with a gauge without what differs from run to run, in as many letters.
 gauge_text() {
     sed -E -e 's/ ( |[0-9])[0-9]%/ ##%/' -e 's/│ [0-9] s\. (.*) │/│ ## s. \1│/' -e 's/│ [0-9]{2} s\./│ ## s./' \
-        -e "s/${REGISTRY}/127.0.0.1:#####/" -e 's/[0-9] of 5 layers/# of 5 layers/' -e 's/first [0-9]{2} /first ## /'
+        -e "s/${REGISTRY}/127.0.0.1:#####/" -e 's/[0-9] of 5 layers, . MB/# of 5 layers, # MB/' -e 's/first [0-9]{2} /first ## /'
 }
 
 # The gauge never went back, and showed a line that matches.
@@ -134,8 +134,8 @@ showed() { # <regex>...
 # bats test_tags=engine
 @test "gauges: a container whose image is fetched and prepared with apt" {
     make_bare fetched
-    look_on gauge-fetching 'of 5 layers$' gauge-preparing 'setting up git$'
-    showed '^[0-9] fetching the image .*: 0 of 5 layers' '^[1-9][0-9]? fetching .*: [0-4] of 5 layers' \
+    look_on gauge-fetching 'of 5 layers, . MB$' gauge-preparing 'setting up git$'
+    showed '^[1-9][0-9]? fetching the image .*: [1-4] of 5 layers, [1-9] MB' \
         '^(7|8)[0-9] preparing .*: step 2 of 3' 'fetching git' 'setting up git'
     [[ "$(terminal_status)" == 0 ]]
     terminal_shows 'the same in one line: container-create fetched Big 1'
@@ -214,4 +214,17 @@ showed() { # <regex>...
         'the other packages: setting up [a-z]' '^9[0-9] '
     terminal_shows "image 'ds01/debian:bookworm' is ready"
     [[ "$(inspect "based._.${UID}" '{{.State.Status}}')" == created ]]
+}
+
+# bats test_tags=engine
+@test "gauges: an import shows how much of the file has passed" {
+    cp -- "${ROOT}/config/site-images.repo" "${DS01_ROOT}/etc/ds01/"
+    "${BIN}/container-create" whole Debian --quiet
+    "${BIN}/container-export" whole "${HOME}/whole.tar" --quiet
+    # As a command runs it that has asked something.
+    type_command env DS01_ASKED=yes "${BIN}/container-import" "${HOME}/whole.tar" again
+    look_on
+    [[ "$(terminal_status)" == 0 ]]
+    showed '^[1-9][0-9]? importing again: [0-9]+ of [0-9]+ MB$' '^[7-9][0-9] preparing the image'
+    ! terminal_shows 'step ' || false
 }
