@@ -50,6 +50,7 @@ main() {
 
     project-init::_check
     core::run_pre_hooks name "${PROJECT[name]}" dir "${PROJECT[dir]}"
+    [[ -n "${PROJECT[dry_run]}" || -z "${PROJECT[image]}" ]] || project-init::_base
     json="$(project-init::_files)" || exit
     if [[ -z "${PROJECT[dry_run]}" ]]; then
         [[ -z "${PROJECT[git]}" ]] || project-init::_git
@@ -110,6 +111,15 @@ project-init::_tell() { # <json>
     fi
 }
 
+# An image needs its base; whoever is asked about that is asked before anything is made.
+project-init::_base() {
+    # A name that is none is told with the rest.
+    project::is_name "${PROJECT[name]}" && [[ -n "${PROJECT[framework]}" ]] && ! project::has_image || return 0
+    create::offer_base_of "${PROJECT[yes]}" "${PROJECT[framework]}" "${PROJECT[version]}" && return
+    project-init::_tell_line
+    exit "${EXIT_LEFT}"
+}
+
 project-init::_image() {
     if project::has_image; then
         core::info "your image '${PROJECT[name]}' is there already; 'image-update ${PROJECT[name]}' changes it"
@@ -119,11 +129,6 @@ project-init::_image() {
     [[ "${PROJECT[type]}" == general ]] || words+=(--type "${PROJECT[type]}")
     [[ -z "${PROJECT[framework]}" ]] || words+=(--framework "${PROJECT[framework]}")
     [[ -z "${PROJECT[version]}" ]] || words+=(--version "${PROJECT[version]}")
-    # A plan alone would refuse where the offline base is not built yet.
-    if [[ -n "${PROJECT[framework]}" ]]; then
-        create::offer_base_of "${PROJECT[yes]}" "${PROJECT[framework]}" "${PROJECT[version]}" \
-            || project-init::_give_up "$?" image-create "${words[@]}"
-    fi
     project-init::_run image-create "${words[@]}" ${PROJECT[yes]:+--yes}
 }
 
@@ -139,18 +144,14 @@ project-init::_container() {
 project-init::_run() { # <command> <word>...
     local status=0
     menu::run_command "$@" || status=$?
-    ((status == 0)) || project-init::_give_up "${status}" "$@"
-}
-
-# Leave in the middle, saying what stays and how to go on.
-project-init::_give_up() { # <status> <command> <word>...
+    ((status != 0)) || return 0
     project-init::_tell_line
-    if (($1 == EXIT_LEFT)); then
+    if ((status == EXIT_LEFT)); then
         core::info "left; the folder '${PROJECT[dir]}' stays"
         exit "${EXIT_LEFT}"
     fi
-    core::die "$1" "'$2' failed; the folder '${PROJECT[dir]}' stays" \
-        "run '$(core::print_words "${@:2}")' again when it is mended"
+    core::die "${status}" "'$1' failed; the folder '${PROJECT[dir]}' stays" \
+        "run '$(core::print_words "$@")' again when it is mended"
 }
 
 # Say the same in one line, if anything was asked.

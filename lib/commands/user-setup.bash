@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # user-setup: look at what a new user needs, step by step, and put right what is missing.
 # Each step has two functions: _see_STEP says what is there (status 1: something is missing), _mend_STEP puts it right.
-: "${EXIT_LEFT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${GUIDE_ON?set by lib}" "${PROJECT_WORDS?set by lib}"
+: "${PROJECT_ROOT:?}" "${EXIT_LEFT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${GUIDE_ON?set by lib}" \
+    "${PROJECT_WORDS?set by lib}"
 
 readonly SETUP_STEPS=(access workspace limits ssh git vscode project)
 # What is offered where something is missing.

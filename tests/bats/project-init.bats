@@ -21,6 +21,8 @@ teardown() {
     [[ "${stderr_lines[0]}" == *"unexpected word 'b'" ]]
     run -2 --separate-stderr "${BIN}/project-init" ../x
     [[ "${stderr_lines[0]}" == *"'../x' is not a name for a project" ]]
+    run -2 --separate-stderr "${BIN}/project-init" ../x --image --yes
+    [[ "${stderr_lines[0]}" == *"'../x' is not a name for a project" ]]
     run -2 --separate-stderr "${BIN}/project-init" x --type genral
     [[ "${stderr_lines[1]}" == "project-init: hint: did you mean 'general'?" ]]
     [[ ! -e "${HOME}/workspace" ]]
@@ -60,6 +62,12 @@ teardown() {
     printf 'tiers: [' > "${DS01_ROOT}/etc/ds01/packages.yaml"
     run -6 --separate-stderr "${BIN}/project-init" thesis
     [[ "${stderr_lines[0]}" == *packages.yaml* && ! -e "${HOME}/workspace" ]]
+}
+
+# bats test_tags=engine
+@test "project-init: a framework that the catalog has not is told before anything is made" {
+    run -3 --separate-stderr "${BIN}/project-init" thesis --image --framework Debain --yes < /dev/null
+    [[ "${stderr}" == *"did you mean 'Debian'?"* && ! -e "${HOME}/workspace" ]]
 }
 
 # bats test_tags=engine
