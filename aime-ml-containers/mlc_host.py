@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import socket
 import struct
-import subprocess
 from pathlib import Path
 
 from mlc_docker import socket_path
@@ -61,14 +61,20 @@ def _read(path: str) -> str:
         return ""
 
 
-def _output(words: list[str]) -> str:
+def cuda_of_library() -> tuple[int, int] | None:
+    """Return the newest CUDA release for a driver, as its own library tells it."""
+    version = ctypes.c_int()
     try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout
+        nvml = ctypes.CDLL("libnvidia-ml.so.1")
+        if nvml.nvmlInit_v2() != 0:
+            return None
+        status = nvml.nvmlSystemGetCudaDriverVersion(ctypes.byref(version))
+        nvml.nvmlShutdown()
+    except (OSError, AttributeError):
+        return None
+    # 12040 is 12.4.
+    major, rest = divmod(version.value, 1000)
+    return (major, rest // 10) if status == 0 and major else None
 
 
 def architecture() -> str:
@@ -76,9 +82,8 @@ def architecture() -> str:
     CUDA packages, then ROCm, else CPU."""
     driver = _read("/proc/driver/nvidia/version")
     cuda = cuda_of_driver(driver) if driver else None
-    if cuda is None and Path("/dev/nvidiactl").exists():
-        found = re.search(r"CUDA Version:\s*(\d+)\.(\d+)", _output(["nvidia-smi"]))
-        cuda = (int(found.group(1)), int(found.group(2))) if found else None
+    if cuda is None:
+        cuda = cuda_of_library()
     if cuda is None and Path("/var/lib/dpkg/info").is_dir():
         # Looking for the file lists is many times faster than asking dpkg-query.
         names = "\n".join(

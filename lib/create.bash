@@ -155,9 +155,13 @@ create::container() {
     json="$(core::helper catalog overlay "${overlay}" \
         ${CREATE[framework]:+--framework "${CREATE[framework]}"} ${CREATE[version]:+--version "${CREATE[version]}"} \
         ${CREATE[image]:+--image "${CREATE[image]}"} ${CREATE[arch]:+--arch "${CREATE[arch]}"})" || exit
-    mapfile -t fields <<< "$(jq -r '.framework, .version, .architecture, .image, .is_local, .is_base' <<< "${json}")"
+    mapfile -t fields <<< "$(jq -r '.framework, .version, .architecture, .image, .is_local, .is_base,
+        .is_for_cpu' <<< "${json}")"
     CREATE[framework]="${fields[0]}" CREATE[version]="${fields[1]}" CREATE[arch]="${fields[2]}"
     CREATE[image]="${fields[3]}"
+    # Left to mlc, a host with GPUs would give it one.
+    [[ -n "${CREATE[gpus]}" || "${fields[6]}" != true || "${CREATE[arch]}" == CPU ]] \
+        || { CREATE[gpus]=none && create::ask_gpus; }
     create::_words "${overlay}"
     if [[ -n "${CREATE[dry_run]}" ]]; then
         CREATE_WORDS[1]="${MLC_HOME}/mlc.py"

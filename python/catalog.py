@@ -305,6 +305,7 @@ def do_overlay(words: argparse.Namespace) -> int:
             "image": entry.image,
             "is_local": is_local,
             "is_base": entry.image == BASE_IMAGE,
+            "is_for_cpu": CPU in entry.architectures,
         }
     )
     return Exit.OK

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlc_account
@@ -257,6 +259,24 @@ def test_architecture_of_a_driver(branch: str, expected: str) -> None:
     found = mlc_host.cuda_of_driver(text)
     assert found is not None
     assert mlc_host.architecture_of_cuda(found) == expected
+
+
+def test_architecture_of_the_drivers_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tell(version: Any) -> int:
+        version._obj.value = 11080
+        return 0
+
+    library = SimpleNamespace(
+        nvmlInit_v2=lambda: 0,
+        nvmlShutdown=lambda: 0,
+        nvmlSystemGetCudaDriverVersion=tell,
+    )
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    assert mlc_host.cuda_of_library() == (11, 8)
+    library.nvmlInit_v2 = lambda: 9
+    assert mlc_host.cuda_of_library() is None
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    assert mlc_host.cuda_of_library() is None
 
 
 def test_architecture_of_packages() -> None:
