@@ -262,7 +262,15 @@ core::answered() { # <word>...
 
 # Say how the same is done without questions, if something was asked.
 core::tell_line() {
-    ((${#CORE_ANSWERS[@]} == 0)) || core::same_in_words "${COMMAND_NAME}" "${CORE_GIVEN[@]}" "${CORE_ANSWERS[@]}"
+    local given=("${CORE_GIVEN[@]}") i
+    ((${#CORE_ANSWERS[@]} > 0)) || return 0
+    # An answer may stand for an option, which behind a `--` would be a name.
+    for ((i = 0; i < ${#given[@]}; i++)); do
+        [[ "${given[i]}" == -- ]] || continue
+        [[ " ${given[*]:i+1}" == *' -'* ]] || unset 'given[i]'
+        break
+    done
+    core::same_in_words "${COMMAND_NAME}" "${given[@]}" "${CORE_ANSWERS[@]}"
 }
 
 # Show what a helper prints anew every two seconds, until Ctrl-C.

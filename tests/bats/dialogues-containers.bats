@@ -50,9 +50,9 @@ walk_container-stop() {
     "${BIN}/container-start" works --quiet
 }
 
-# The words that were typed, and what the answer stands for.
+# The words that were typed, and what the answer stands for, which may not come behind a `--`.
 walk_container-stop-named() {
-    begins "${BIN}/container-stop" --force works
+    begins "${BIN}/container-stop" --force -- works
     asks container-stop-named 'What runs inside ends'
     say_yes
     ends 0 'the same in one line: container-stop --force works --yes' "container 'works' is stopped"
