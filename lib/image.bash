@@ -14,10 +14,12 @@ IMAGE_WHY=''
 
 # How a menu says an image's size and age.
 readonly IMAGE_JQ='def size: "\(.size / 1000000 | floor)MB";
-    def age: (now - (.created | sub("\\.[0-9]+"; "") | fromdateiso8601)) | if . < 3600 then "\(. / 60 | floor)m"
+    def age: (try (now - (.created | sub("\\.[0-9]+"; "") | fromdateiso8601)) catch null)
+        | if . == null then "?" elif . < 3600 then "\(. / 60 | floor)m"
         elif . < 86400 then "\(. / 3600 | floor)h" else "\(. / 86400 | floor)d" end;
     def ground: if .base == "-" then "a copy of a container" else .base end;
-    def use: (.containers | length) | if . == 1 then "1 container" else "\(if . == 0 then "no" else . end) containers" end; '
+    def use: (.containers | length)
+        | if . == 1 then "1 container" else "\(if . == 0 then "no" else . end) containers" end; '
 IMAGE_ANSWER=''
 
 # Run a helper with the gateway between it and the engine. Ctrl-C is the helper's: what it still has to do, it does, and
@@ -34,9 +36,9 @@ image::governed() { # <job> [<word>...]
     return "${status}"
 }
 
-# Have a change or a new image worked out, without building anything; it takes its time, so that a gauge shows it where a
-# dialogue led here. Sets: IMAGE_PLAN, IMAGE_STAGE. Returns: the helper's status, its reason being told, or to be told by
-# image::lead_back where there is a question to come back to.
+# Have a change or a new image worked out, without building anything; it takes its time, so that a gauge shows it where
+# a dialogue led here. Sets: IMAGE_PLAN, IMAGE_STAGE. Returns: the helper's status, its reason being told, or to be told
+# by image::lead_back where there is a question to come back to.
 image::plan() { # <create|update> <word>...
     local verb="$1" status=0 words
     shift
@@ -44,13 +46,13 @@ image::plan() { # <create|update> <word>...
     IMAGE_STAGE="${CORE_TEMP}/stage"
     rm -rf -- "${IMAGE_STAGE}"
     mkdir -m 700 -- "${IMAGE_STAGE}"
-    words=(image_plan "${verb}" --stage "${IMAGE_STAGE}")
+    words=("${verb}" --stage "${IMAGE_STAGE}")
     if menu::has_gauge; then
         menu::work "Image '$1'" image::_plan_lines image::_plan "${words[@]}" --steps "$@" || status=$?
     elif core::info "working out the packages' versions" && [[ "${MENU_BACK}" == Back ]]; then
-        image::governed "${words[@]}" "$@" 2> "${CORE_TEMP}/said" || status=$?
+        image::governed image_plan "${words[@]}" "$@" 2> "${CORE_TEMP}/said" || status=$?
     else
-        image::governed "${words[@]}" "$@" || status=$?
+        image::governed image_plan "${words[@]}" "$@" || status=$?
     fi
     IMAGE_PLAN="${IMAGE_ANSWER}"
     return "${status}"
@@ -58,7 +60,7 @@ image::plan() { # <create|update> <word>...
 
 # Work out, with the steps among what is said on stderr.
 image::_plan() { # <word>...
-    image::governed "$@" 3>&2
+    image::governed image_plan "$@" 3>&2
 }
 
 # Turn the steps of a plan into what menu::work shows.
@@ -72,8 +74,8 @@ image::_plan_lines() {
 }
 
 # Tell in a message why something cannot be, as it stands in CORE_TEMP/said, for a step of menu::walk that leads back to
-# the question before. Leaves with the status where there was none, or nothing that an answer could mend. Sets: IMAGE_WHY.
-# Returns: 1, or 255 when the person left.
+# the question before. Leaves with the status where there was none, or nothing that an answer could mend.
+# Sets: IMAGE_WHY. Returns: 1, or 255 when the person left.
 image::lead_back() { # <title> <status>
     (($2 != EXIT_LEFT)) || return 255
     [[ "${MENU_BACK}" == Back ]] || exit "$2"
@@ -175,7 +177,8 @@ image::print_changes() {
             | if .old == null then "  + \($what) \(.new | short)" elif .new == null then "  - \($what) \(.old | short)"
             else "  ~ \($what) \(.old | short) -> \(.new | short)" end;
         # The checksum in the marker line changes with every change.
-        def plain: split("\n") | map(select(test("^[-+]# >>> DS01 renders") | not)) | join("\n") | split("\n@@ ")
+        def plain: gsub("; sha256 [0-9a-f]{64} >>>"; " >>>")
+            | split("\n") | map(select(test("^[-+]# >>> DS01 renders") | not)) | join("\n") | split("\n@@ ")
             | [.[0]] + (.[1:] | map(select(test("\n[-+]")))) | join("\n@@ ");
         (if .dockerfile_diff == "" then empty else "Dockerfile:", (.dockerfile_diff | plain) end),
         (if (.lock_changes | length) == 0 then empty else "Versions:", (.lock_changes[] | line) end)' <<< "${IMAGE_PLAN}"
@@ -258,7 +261,8 @@ image::offers() { # <array-name>
     local json
     json="$(core::helper images list --json)" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t image_offers < <(jq -r "${IMAGE_JQ}"'.images | (map(select(.mine)) | .[] | .name, "yours, \(ground), \(size), \(age) old"),
+    mapfile -t image_offers < <(jq -r "${IMAGE_JQ}"'.images
+        | (map(select(.mine)) | .[] | .name, "yours, \(ground), \(size), \(age) old"),
         (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared, \(ground), \(size), \(age) old")' <<< "${json}")
 }
 

@@ -56,24 +56,26 @@ Use lower-case letters and digits, parts joined by single '-', '.' or '_'." || r
 }
 
 image::_ask_base() {
-    local json rows=() items=() answer status=0 default="${IMAGE[from]:-}"
+    local json rows=() answer status name default=''
     json="$(core::helper catalog list ${IMAGE[arch]:+--arch "${IMAGE[arch]}"})" || exit
     mapfile -t rows < <(jq -r '.images[] | (.framework + " " + .version), .image' <<< "${json}")
-    items=("${rows[@]}" other "any other image, by its name")
     [[ -z "${IMAGE[framework]}" ]] || default="${IMAGE[framework]} ${IMAGE[version]}"
     [[ -z "${IMAGE[from]}" ]] || default=other
-    answer="$(menu::select --default "${default}" "New image" "What should '${IMAGE[name]}' be built on?" "${items[@]}")" \
-        || return
-    if [[ "${answer}" == other ]]; then
-        answer="$(menu::input "New image" "The image, as 'docker images' shows it:" "${IMAGE[from]}")" || status=$?
+    while true; do
+        answer="$(menu::select --default "${default}" "New image" "What should '${IMAGE[name]}' be built on?" \
+            "${rows[@]}" other "any other image, by its name")" || return
+        if [[ "${answer}" != other ]]; then
+            IMAGE[from]='' IMAGE[framework]="${answer%% *}" IMAGE[version]="${answer#* }"
+            return 0
+        fi
         # Back from here is back to the list, and so is no name.
-        ((status != 0)) || [[ -n "${answer}" ]] || status=1
-        ((status != 1)) || { image::_ask_base && return || return; }
-        ((status == 0)) || return "${status}"
-        IMAGE[from]="${answer}" IMAGE[framework]='' IMAGE[version]=''
-    else
-        IMAGE[from]='' IMAGE[framework]="${answer%% *}" IMAGE[version]="${answer#* }"
-    fi
+        default=other status=0
+        name="$(menu::input "New image" "The image, as 'docker images' shows it:" "${IMAGE[from]}")" || status=$?
+        ((status != 255)) || return 255
+        ((status == 0)) && [[ -n "${name}" ]] || continue
+        IMAGE[from]="${name}" IMAGE[framework]='' IMAGE[version]=''
+        return 0
+    done
 }
 
 # A check list out of tiers or use cases. Prints: the chosen names, a line each.

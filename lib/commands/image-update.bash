@@ -167,16 +167,18 @@ image-update::_edit() { # <name>
         || core::die "${EXIT_BUG}" "the editor '${editor}' ended with status $?" "the Dockerfile is '${file}'"
 }
 
-# A step of menu::walk: the change is worked out, anew each time, since the answers may be others; then comes the last word.
-# A rendered part that was edited by hand needs a decision first.
+# A step of menu::walk: the change is worked out, anew each time, since the answers may be others; then comes the last
+# word. A rendered part that was edited by hand needs a decision first.
 image-update::_look() {
     local status=0 edit=''
+    decision=''
     image-update::_take_answers
     mlc::load
     [[ -z "${UPDATE_EDIT}" ]] || image-update::_edit "${name}"
     image::plan update "${name}" "${UPDATE_WORDS[@]}" ${UPDATE_DECISION:+"${UPDATE_DECISION}"} || status=$?
     if ((status == EXIT_CONFIG)) && [[ "$(jq -r '.source_state? // ""' <<< "${IMAGE_PLAN:-null}")" == edited ]]; then
-        edit="$(jq -r .dockerfile_diff <<< "${IMAGE_PLAN}")"
+        # The checksum of the marker line says nothing to people.
+        edit="$(jq -r '.dockerfile_diff | gsub("; sha256 [0-9a-f]{64} >>>"; " >>>")' <<< "${IMAGE_PLAN}")"
         if [[ -z "${UPDATE_YES}" ]] && core::is_interactive; then
             menu::walk image-update::_ask_decision image-update::_confirm
             return
@@ -184,14 +186,14 @@ image-update::_look() {
         printf '%s\n' "${edit}" >&2
         exit "${status}"
     fi
-    decision=''
     ((status == 0)) || { image::lead_back Update "${status}" && return || return; }
     image-update::_confirm
 }
 
 image-update::_ask_decision() {
     local answer status=0
-    menu::message Update "The rendered part of the Dockerfile was edited by hand:
+    # On the way back it was seen.
+    [[ -n "${decision}" ]] || menu::message Update "The rendered part of the Dockerfile was edited by hand:
 
 ${edit}" || return
     answer="$(menu::select --default "${decision#--}" Update "What shall become of the edit?" \

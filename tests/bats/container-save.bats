@@ -9,7 +9,6 @@ setup() {
 }
 
 teardown() {
-    terminal_stop
     teardown_images
 }
 
@@ -51,12 +50,6 @@ teardown() {
     before="$(image_id demo)"
     run -0 --separate-stderr "${BIN}/container-save" work < /dev/null
     [[ -z "${output}" && "${stderr}" == *"image 'demo' has all of it already"* && "$(image_id demo)" == "${before}" ]]
-    # A new image, on top of the one that the container was made of; asked first, No is the default.
-    terminal_start "${BIN}/container-save" work fresh
-    wait_for 20 terminal_shows "Put this into the source of image 'fresh' and build it?"
-    terminal_shows '+ toolz'
-    terminal_keys Enter
-    [[ "$(terminal_status)" == 130 && ! -e "${HOME}/ds01/images/fresh" ]]
 }
 
 # bats test_tags=engine

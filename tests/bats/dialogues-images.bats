@@ -22,6 +22,13 @@ teardown() {
     teardown_images
 }
 
+# The image as it was at first, whatever a walk made of it.
+fresh_demo() {
+    docker rmi --force --no-prune ds01/root/demo > /dev/null 2>&1 || true
+    rm -rf -- ds01/images/demo
+    demo_image
+}
+
 # Leave the question that is there, which another walk does with nothing done.
 leaves() {
     if [[ "${DIALOGUE_MODE}" == plain ]]; then terminal_keys C-d; else terminal_keys Escape; fi
@@ -81,7 +88,7 @@ walk_image-create-other() {
     passes 'The same in one line:'
     pick 4
     asks --again image-create-folder 'Folder of the source'
-    pick 3
+    pick 4
     passes "${HOME}/sources"
     pick 1
     passes 'its source is in'
@@ -105,7 +112,7 @@ walk_image-create-named() {
 }
 
 walk_image-update() {
-    demo_image
+    fresh_demo
     begins "${BIN}/image-update"
     asks image-update 'Which image?'
     pick 1
@@ -155,13 +162,13 @@ walk_image-update-others() {
 }
 
 walk_image-update-edit() {
-    demo_image
+    fresh_demo
     begins env "EDITOR=${BATS_TEST_TMPDIR}/editor --wait" "${BIN}/image-update"
     passes 'Which image?'
     pick 1
     passes "What should be done with 'demo'?"
     pick 4
-    does_and_tells 'the Dockerfile is as you left it in the editor'
+    does_and_tells 'nothing is built; the Dockerfile is as you left it'
     asks image-update-edit-confirm "Build 'demo'"
     say_yes
     ends 0 'the same in one line: image-update demo --edit --yes'
@@ -169,7 +176,7 @@ walk_image-update-edit() {
 
 # A rendered part that was edited by hand.
 walk_image-update-decide() {
-    demo_image
+    fresh_demo
     sed -i 's/^FROM .*/&\nRUN echo mine > \/mine/' ds01/images/demo/Dockerfile
     begins "${BIN}/image-update" demo
     tells image-update-edited 'was edited by hand:'
@@ -179,7 +186,7 @@ walk_image-update-decide() {
     say_no
     passes 'What shall become of the edit?'
     pick 1
-    asks image-update-adopt "Build 'demo'"
+    asks image-update-adopt '-# <<< DS01 renders'
     say_yes
     ends 0 'the same in one line: image-update demo --adopt --yes'
     grep -q '^RUN echo mine' ds01/images/demo/Dockerfile
@@ -202,7 +209,7 @@ walk_image-list() {
 }
 
 walk_image-delete() {
-    demo_image
+    fresh_demo
     begins "${BIN}/image-delete" --force
     asks image-delete 'Which images?'
     mark 1
@@ -346,7 +353,8 @@ no_containers() {
 @test "dialogues: working out versions shows a gauge, which Ctrl-C ends with 130 and nothing left" {
     local DIALOGUE_MODE=whiptail DIALOGUE_PATH="${PATH}"
     start_silence
-    begins "${BIN}/image-create" slow --packages toolz --no-tiers "--pip-option=--index-url http://127.0.0.1:${port}/simple"
+    begins "${BIN}/image-create" slow --packages toolz --no-tiers \
+        "--pip-option=--index-url http://127.0.0.1:${port}/simple"
     question_is_there "What should 'slow' be built on?"
     terminal_keys Enter
     question_is_there "versions of the Python packages of 'own'"
@@ -367,6 +375,12 @@ no_containers() {
     demo_image
     printf 'RUN sleep 60\n' >> ds01/images/demo/Dockerfile
     before="$(image_id demo)"
+    # No is the default, and leaves where nothing was asked before.
+    begins "${BIN}/image-update" demo --add toolz
+    question_is_there 'with these changes?'
+    terminal_keys Enter
+    ends 130 'left without doing anything'
+    [[ "$(image_id demo)" == "${before}" ]]
     begins "${BIN}/image-update" demo --add toolz
     question_is_there 'with these changes?'
     say_yes

@@ -130,7 +130,7 @@ normalised() {
     printf -v home '%-*s' "$((${#HOME} + 1))" /home/höme
     sed -E -e "s|${HOME}|${home// /.}|g" -e ':a;s/[0-9](#*MB\b)/#\1/;ta' -e 's/[0-9]+m old/#m old/' \
         -e ':b;s/( [-+~] [a-z]+ #*)[0-9.]/\1#/;tb' -e ':c;s/( [-+~] [a-z]+) ##(#* *)( │)/\1 #\2 \3/;tc' \
-        -e 's/( [-+~] [a-z]+) #+$/\1 #/'
+        -e 's/( [-+~] [a-z]+) #+($| \[)/\1 #\2/'
 }
 
 # The status of the command that ran in the terminal, once it has ended.

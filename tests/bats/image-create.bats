@@ -233,62 +233,6 @@ no_containers() {
 }
 
 # bats test_tags=engine
-@test "image-create: the wizard asks step by step, goes back, shows the words, and builds" {
-    small_tiers
-    terminal_start "${BIN}/image-create"
-    wait_for 20 terminal_shows 'A name for the image'
-    terminal_keys 'Bad name' Enter
-    wait_for 20 terminal_shows "'Bad name' is not a name for an image"
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'A name for the image'
-    terminal_keys C-u wizard Enter
-    wait_for 20 terminal_shows "What should 'wizard' be built on?"
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'Which tiers should it have?'
-    terminal_matches image-create-tiers
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'Which field is it for?'
-    terminal_keys Space Enter
-    wait_for 20 terminal_shows 'Python packages of your own'
-    # Back to the fields, where the mark is still there.
-    terminal_keys Tab Tab Enter
-    wait_for 20 terminal_shows 'Which field is it for?'
-    terminal_shows '[*] colour'
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'Python packages of your own'
-    terminal_keys iniconfig Enter
-    wait_for 20 terminal_shows 'Debian packages of your own'
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'The same in one line:'
-    terminal_matches image-create-summary
-    terminal_keys Enter
-    [[ "$(terminal_status)" == 0 ]]
-    [[ -n "$(image_id wizard)" ]]
-    # A name that is taken is told at once.
-    terminal_stop
-    rm -f "${BATS_TEST_TMPDIR}/terminal-status"
-    terminal_start "${BIN}/image-create"
-    wait_for 20 terminal_shows 'A name for the image'
-    terminal_keys wizard Enter
-    wait_for 20 terminal_shows "You have an image 'wizard' already."
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'A name for the image'
-    terminal_keys Escape
-    [[ "$(terminal_status)" == 130 ]]
-}
-
-# bats test_tags=engine
-@test "image-create: Esc leaves the wizard with 130 and nothing done" {
-    terminal_start "${BIN}/image-create"
-    wait_for 20 terminal_shows 'A name for the image'
-    terminal_keys x Enter
-    wait_for 20 terminal_shows 'be built on?'
-    terminal_keys Escape
-    [[ "$(terminal_status)" == 130 ]]
-    [[ ! -e "${HOME}/ds01" ]]
-}
-
-# bats test_tags=engine
 @test "image-create: an ordinary member of the engine's group has images of their own, and shares them" {
     small_tiers
     open_ds01

@@ -9,7 +9,6 @@ setup() {
 }
 
 teardown() {
-    terminal_stop
     teardown_images
 }
 
@@ -38,15 +37,8 @@ teardown() {
 }
 
 # bats test_tags=engine
-@test "image-delete: asks with what goes, No is the default; the source goes only when it is told" {
+@test "image-delete: the source goes only when it is told" {
     demo_image
-    terminal_start "${BIN}/image-delete"
-    wait_for 20 terminal_shows 'Which images?'
-    terminal_keys Space Enter
-    wait_for 20 terminal_shows 'These images will be deleted'
-    terminal_shows 'Their source stays.'
-    terminal_keys Enter
-    [[ "$(terminal_status)" == 130 && -n "$(image_id demo)" ]]
     run -0 --separate-stderr "${BIN}/image-delete" demo --with-source --yes --quiet
     [[ -z "${output}${stderr}" && -z "$(image_id demo)" && ! -e "${HOME}/ds01/images/demo" ]]
 }

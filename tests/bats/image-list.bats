@@ -9,7 +9,6 @@ setup() {
 }
 
 teardown() {
-    terminal_stop
     teardown_images
 }
 
@@ -38,18 +37,9 @@ teardown() {
         <<< "${output}"
 }
 
-# bats test_tags=engine
-@test "image-list: --interactive picks an image and what to do with it" {
+@test "image-list: --interactive needs a terminal" {
     run -2 --separate-stderr "${BIN}/image-list" --interactive < /dev/null
     [[ "${stderr_lines[0]}" == *"'--interactive' needs a terminal" ]]
-    demo_image
-    terminal_start "${BIN}/image-list" --interactive
-    wait_for 20 terminal_shows 'Which image?'
-    terminal_keys Enter
-    wait_for 20 terminal_shows "What shall be done with 'demo'?"
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'image-show demo'
-    [[ "$(terminal_status)" == 0 ]]
 }
 
 # bats test_tags=engine

@@ -9,7 +9,6 @@ setup() {
 }
 
 teardown() {
-    terminal_stop
     teardown_images
 }
 
@@ -41,9 +40,4 @@ teardown() {
     jq -e '.name == "demo" and .mine' <<< "${output}"
     run -3 --separate-stderr "${BIN}/image-show" demmo
     [[ "${stderr}" == *"image 'demmo' not found"*"did you mean 'demo'?"* ]]
-    # Bare, a person chooses.
-    terminal_start "${BIN}/image-show"
-    wait_for 20 terminal_shows 'Which image?'
-    terminal_keys Enter
-    [[ "$(terminal_status)" == 0 ]]
 }

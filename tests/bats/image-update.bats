@@ -9,7 +9,6 @@ setup() {
 }
 
 teardown() {
-    terminal_stop
     teardown_images
 }
 
@@ -107,41 +106,8 @@ teardown() {
     grep -q '^RUN echo mine' "${file}"
     run -0 --separate-stderr "${BIN}/image-update" demo --render-again --dry-run
     [[ "${output}" == *'-RUN echo mine > /mine'* ]]
-    # A person is asked; Esc leaves all as it is.
-    terminal_start "${BIN}/image-update" demo
-    wait_for 30 terminal_shows '+RUN echo mine > /mine'
-    # A long text takes the keyboard until Tab is pressed.
-    terminal_keys Tab Enter
-    wait_for 30 terminal_shows 'keep the whole file as my own'
-    terminal_keys Escape
-    [[ "$(terminal_status)" == 130 ]]
-    grep -q '^RUN echo mine' "${file}"
     run -0 --separate-stderr "${BIN}/image-update" demo --adopt --add toolz --quiet
     grep -q '^RUN echo mine' "${file}"
     run -0 docker run --rm --network none ds01/root/demo sh -c 'cat /mine && python3 -c "import toolz, iniconfig"'
     [[ "${lines[0]}" == mine ]]
-}
-
-# bats test_tags=engine
-@test "image-update: --edit opens the editor; the build is asked for, with No as the default" {
-    demo_image
-    printf '#!/bin/sh\nprintf "RUN echo edited > /edited\\n" >> "$2"\n' > "${BATS_TEST_TMPDIR}/editor"
-    chmod +x "${BATS_TEST_TMPDIR}/editor"
-    export EDITOR="${BATS_TEST_TMPDIR}/editor --wait"
-    unset VISUAL
-    terminal_start "${BIN}/image-update" demo --edit
-    wait_for 30 terminal_shows "Build 'demo'"
-    terminal_matches image-update-ask
-    terminal_keys Enter
-    [[ "$(terminal_status)" == 130 ]]
-    [[ "$(image_id demo)" == "$(docker image inspect --format '{{.Id}}' ds01t-kept/demo)" ]]
-    # The edit is there; a second look builds it.
-    terminal_stop
-    rm -f "${BATS_TEST_TMPDIR}/terminal-status"
-    terminal_start "${BIN}/image-update" demo
-    wait_for 30 terminal_shows "Build 'demo'"
-    terminal_keys Left Enter
-    [[ "$(terminal_status)" == 0 ]]
-    run -0 docker run --rm --network none ds01/root/demo cat /edited
-    [[ "${lines[0]}" == edited ]]
 }
