@@ -269,7 +269,9 @@ ask_in() { # <columns> <lines> <steps>
     wait_for 10 terminal_shows 'type a path'
     terminal_keys End Enter
     wait_for 10 terminal_shows 'Path of the file:'
-    terminal_keys other.txt Enter
+    # What was typed is kept, to be mended.
+    terminal_shows nowhere
+    terminal_keys C-u "${HOME}/other.txt" Enter
     [[ "$(answer)" == *"word=$(cd "${HOME}" && pwd -P)/other.txt" ]]
 }
 
