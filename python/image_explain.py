@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import requirement_words as words
-from _common import Exit, HelperError, nearest
+from _common import Exit, HelperError, nearest, program_name
 from image_types import Layer
 
 if TYPE_CHECKING:
@@ -84,11 +84,12 @@ def _unknown(name: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
         )
     close = nearest(name, sorted(set(asked.known) - {name}))
     meant = f", did you mean '{close}'?" if close else ""
+    option = "--add-system" if program_name("") == "image-update" else "--system"
     return HelperError(
         Exit.NOT_FOUND,
         f"there is no Python package '{name}'{meant}",
         f"look for it with 'https://pypi.org/search/?q={name}', or use "
-        "'--system' if it is a Debian package",
+        f"'{option}' if it is a Debian package",
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import image_lock
 import image_pins
 import image_probe
-from _common import Exit, HelperError, Paths, nearest
+from _common import Exit, HelperError, Paths, nearest, program_name
 from image_base import Ground
 from image_lock import Lock, LockedBase
 from image_pins import Versions
@@ -308,8 +308,9 @@ def _no_package(name: str, layer: Layer, every: Sequence[str]) -> HelperError:
     mixed = [each for each in every if sorted(each) == letters]
     close = mixed[0] if mixed else nearest(name, (e for e in every if e[0] == name[0]))
     meant = f", did you mean '{close}'?" if close else ""
+    option = "--add" if program_name("") == "image-update" else "--packages"
     return HelperError(
         Exit.NOT_FOUND,
         f"there is no Debian package '{name}' for the base{meant}",
-        "use '--packages' if it is a Python package",
+        f"use '{option}' if it is a Python package",
     )

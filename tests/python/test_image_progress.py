@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from _common import Exit
-from image_progress import Step, failure_of, gone_versions, last_lines, step_of
+from image_progress import Step, Steps, failure_of, gone_versions, last_lines, step_of
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,23 @@ def test_a_version_that_is_gone_is_found_through_colours() -> None:
 
 def test_the_last_lines_say_something() -> None:
     assert last_lines(["a", "#8 0.312 b", " ", "---"]) == ["a", "b"]
+
+
+def test_steps_are_counted_as_they_are_known() -> None:
+    out, into = os.pipe()
+    steps = Steps(into)
+    steps.begin("looking into 'x'")
+    steps.expect(2)
+    for text in ("a", "b", "more than was known"):
+        steps.begin(text)
+    os.close(into)
+    with os.fdopen(out) as told:
+        assert told.read().splitlines() == [
+            "step 1/1 looking into 'x'",
+            "step 2/3 a",
+            "step 3/3 b",
+            "step 4/4 more than was known",
+        ]
+    # Told nowhere, and where nobody listens any more, it does no harm.
+    Steps().begin("a")
+    steps.begin("b")
