@@ -78,6 +78,7 @@ class CronFacts:
     file: Path
     is_there: bool
     runs: Answer[bool]
+    has_systemd: bool = True
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ def read_cron(file: Path) -> facts.CronFacts:
                 break
     if not runs and os.getuid() != 0 and not Path("/proc/1/comm").exists():
         runs = Unknown("other users' processes are hidden here")
-    return facts.CronFacts(file, file.is_file(), runs)
+    has_systemd = Path("/run/systemd/system").is_dir()
+    return facts.CronFacts(file, file.is_file(), runs, has_systemd)
 
 
 def read_folder(path: Path) -> facts.FolderFacts:

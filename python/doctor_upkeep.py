@@ -43,7 +43,7 @@ def cron(facts: Facts) -> Finding:
         return Finding(
             "error",
             f"no cron daemon runs; the last lifecycle pass was {when}",
-            "sudo systemctl enable --now cron",
+            "sudo systemctl enable --now cron" if found.has_systemd else "sudo cron",
         )
     if late:
         return Finding(

@@ -296,6 +296,13 @@ CASES: tuple[tuple[Check, Facts, str, str, str], ...] = (
     ),
     (
         doctor_upkeep.cron,
+        facts(cron=df.CronFacts(Path("/etc/cron.d/ds01"), True, False, False)),
+        "error",
+        "no cron daemon runs; the last lifecycle pass was 2m ago",
+        "sudo cron",
+    ),
+    (
+        doctor_upkeep.cron,
         facts(last_pass=PassInfo(NOW - timedelta(hours=5))),
         "error",
         "was 5h ago",
