@@ -54,6 +54,7 @@ teardown() {
     local base
     teardown_dialogue
     teardown_engine
+    [[ -n "${DOCKER_HOST:-}" ]] || return 0
     docker rmi "${REGISTRY}/big:1" > /dev/null 2>&1 || true
     base="$(docker images --quiet ds01t-kept:base 2> /dev/null || true)"
     [[ -z "${base}" ]] || return_base "${base}"
@@ -228,4 +229,47 @@ showed() { # <regex>...
     [[ "$(terminal_status)" == 0 ]]
     showed '^[1-9][0-9]? importing again: [0-9]+ of [0-9]+ MB$' '^[7-9][0-9] preparing the image'
     ! terminal_shows 'step ' || false
+}
+
+# What gauge::container makes of the lines on stdin.
+made_of_lines() {
+    sed 's/BELL/\x07/' | bash -euo pipefail -c 'PROJECT_ROOT="$1"; source "$1/lib/gauge.bash"; gauge::container' bash "${ROOT}"
+}
+
+@test "gauges: both of docker's builders are understood, layers that are here count as nothing, odd letters are no harm" {
+    run -0 made_of_lines << 'END'
+mlc create: info: fetching the image 'a'
+docker: 0123456789aa: Already exists
+docker: 0123456789ab: Pulling fs layer
+docker: 0123456789ac: Pulling fs layer
+docker: 0123456789ab: Downloading 1.5GB/3GB
+docker: 0123456789ac: Retrying in 5 seconds
+docker: 0123456789ab: Downloading 0B/3GB
+docker: 0123456789ab: Pull complete
+mlc create: info: preparing the image 'a' (slow the first time only)
+docker: #1 [internal] load build definition from Dockerfile
+docker: #5 [2/3] RUN ["/bin/sh"]
+docker: #5 0.812 2 upgraded, 1 newly installed, 0 to remove and 0 not upgraded.
+docker: #5 1.102 Setting up git:amd64 (1:2) ...
+docker: #6 [stage-1 3/3] RUN ["/bin/sh"]
+docker: #6 0.1 Unpacking
+docker: #6 0.1 Unpacking aBELLb (1) ...
+mlc create: info: creating the container 'x'
+END
+    diff - <(printf '%s\n' "${output}") << 'END'
+0 making the container
+0 fetching the image 'a'
+0 fetching the image 'a': 0 of 1 layers
+0 fetching the image 'a': 0 of 2 layers
+12 fetching the image 'a': 0 of 2 layers, 1500 MB
+12 fetching the image 'a': the registry is slow, retrying in 5 seconds
+12 fetching the image 'a': 0 of 2 layers
+35 fetching the image 'a': 1 of 2 layers
+35 preparing the image 'a'
+55 preparing the image 'a': step 2 of 3
+57 preparing the image 'a': setting up git
+75 preparing the image 'a': step 3 of 3
+75 preparing the image 'a': unpacking a?b
+95 creating the container 'x'
+END
 }
