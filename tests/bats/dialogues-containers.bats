@@ -197,18 +197,19 @@ walk_gpu-status-own() {
     hold_dialogue walk_gpu-status-own
 }
 
-# Containers that were only made, as the engine alone makes them: quickly.
+# Containers that run, as the engine alone makes them: quickly.
 make_jobs() { # <name>...
-    printf '%s\n' "$@" | xargs -P 4 -I '{}' docker create --name "{}._.${UID}" --label aime.mlc=root \
-        --label aime.mlc.FRAMEWORK=Debian-bookworm ds01/debian:bookworm true > /dev/null
+    printf '%s\n' "$@" | xargs -P 4 -I '{}' docker run --detach --network none --log-driver none \
+        --name "{}._.${UID}" --label aime.mlc=root --label aime.mlc.FRAMEWORK=Debian-bookworm \
+        ds01/debian:bookworm sleep 3600 > /dev/null
 }
 
 # The last of a list that is longer than the screen.
 walk_many-why() {
     begins "${BIN}/container-why"
     asks many-why 'Which container?'
-    pick_last many-why-end 150
-    ends 0 'the same in one line: container-why job-150' 'container  job-150 (Debian-bookworm, created)'
+    pick_last many-why-end 120
+    ends 0 'the same in one line: container-why job-120' 'container  job-120 (Debian-bookworm, running)'
 }
 
 pick_last() { # <name of the screen> <row in plain lines>
@@ -216,6 +217,17 @@ pick_last() { # <name of the screen> <row in plain lines>
     terminal_keys End
     terminal_matches "$1"
     terminal_keys Enter
+}
+
+# The first and the last of them.
+walk_many-stop() {
+    begins "${BIN}/container-stop" --force
+    asks many-stop 'Which containers?'
+    mark_first_and_last many-stop-end 120
+    asks many-stop-confirm 'These 2 containers will be stopped'
+    say_yes
+    ends 0 'the same in one line: container-stop --force --yes job-001 job-120' "container 'job-120' is stopped"
+    docker start "job-001._.${UID}" "job-120._.${UID}" > /dev/null
 }
 
 mark_first_and_last() { # <name of the screen> <row in plain lines>
@@ -229,32 +241,20 @@ mark_first_and_last() { # <name of the screen> <row in plain lines>
     terminal_keys Enter
 }
 
-# Two of them, the first and the last; the second time all of them, of which none goes.
+# All of them are named, for who wants to read on; none goes.
 walk_many-remove() {
-    begins "${BIN}/container-remove"
-    asks many-remove 'Which containers?'
-    mark_first_and_last many-remove-end 150
-    asks many-remove-confirm 'These 2 containers will be removed, with everything installed'
-    terminal_shows job-001
-    terminal_shows job-150
-    say_yes
-    ends 0 'the same in one line: container-remove --yes job-001 job-150' "container 'job-150' is removed"
-    make_jobs job-001 job-150
-}
-
-walk_many-remove-all() {
-    begins "${BIN}/container-remove" --all
-    asks many-remove-all 'These 150 containers will be removed, with everything installed'
+    begins "${BIN}/container-remove" --all --force
+    asks many-remove 'These 120 containers will be removed'
     say_no
     ends 130
 }
 
 # bats test_tags=engine
 @test "dialogues: hundreds of containers" {
-    make_jobs job-{001..150}
+    make_jobs job-{001..120}
     hold_dialogue walk_many-why
+    hold_dialogue walk_many-stop
     hold_dialogue walk_many-remove
-    hold_dialogue walk_many-remove-all
 }
 
 walk_ds01-config() {
