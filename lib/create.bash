@@ -111,8 +111,7 @@ create::_folders() {
         [[ "${CREATE[${key}]}" != '~'* ]] || CREATE["${key}"]="${HOME}${CREATE[${key}]#\~}"
         if [[ ! -d "${CREATE[${key}]}" ]]; then
             if [[ "${key}" == workspace && "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR}" ]]; then
-                [[ -n "${CREATE[dry_run]}" ]] || mkdir -p -- "${CREATE[workspace]}" \
-                    || core::die "${EXIT_REFUSED}" "the workspace folder '${CREATE[workspace]}' cannot be made"
+                CREATE[workspace]="$(realpath -m -- "${CREATE[workspace]}")"
             else
                 core::die "${EXIT_NOT_FOUND}" "the ${key} folder '${CREATE[${key}]}' does not exist" \
                     "run 'mkdir -p ${CREATE[${key}]@Q}'"
@@ -120,6 +119,12 @@ create::_folders() {
         fi
         [[ ! -d "${CREATE[${key}]}" ]] || CREATE["${key}"]="$(cd -- "${CREATE[${key}]}" && pwd -P)"
     done
+}
+
+# Make the workspace folder of the settings, the only one that may be missing: once there is nothing left to ask.
+create::_make_workspace() {
+    mkdir -p -- "${CREATE[workspace]}" \
+        || core::die "${EXIT_REFUSED}" "the workspace folder '${CREATE[workspace]}' cannot be made"
 }
 
 # Turn what was asked of GPUs into docker's words, which mlc hands on. Sets: CREATE[gpus], and in short CREATE[gpu_request].
@@ -169,6 +174,7 @@ create::container() {
         exit "${EXIT_OK}"
     fi
     [[ "${fields[4]}" == true || "${fields[5]}" != true ]] || create::offer_base "${CREATE[image]}" "${CREATE[yes]}" || exit
+    create::_make_workspace
     core::run_pre_hooks name "${CREATE[name]}" image "${CREATE[image]}" framework "${CREATE[framework]}" \
         version "${CREATE[version]}" gpus "${CREATE[gpu_request]}" workspace "${CREATE[workspace]}"
     create::guarded "${CREATE_WORDS[@]}"
@@ -315,6 +321,7 @@ create::import() { # <file> [<name>]
     [[ -z "${CREATE[gpus]}" ]] || words+=(-g "${CREATE[gpus]}")
     [[ -z "${CREATE[data]}" ]] || words+=(-d "${CREATE[data]}")
     [[ -z "${CREATE[models]}" ]] || words+=(-m "${CREATE[models]}")
+    create::_make_workspace
     core::run_pre_hooks name "${CREATE[name]}" file "$1" workspace "${CREATE[workspace]}"
     # What mlc refuses is the file, as a rule.
     CREATE_FAILURE="${EXIT_REFUSED}"

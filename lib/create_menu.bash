@@ -1,11 +1,13 @@
 # shellcheck shell=bash
 # The questions by which container-create and container-run fill what their flags fill, with a way back.
 # shellcheck disable=SC2154 # the keys of CREATE are no variables
-: "${PROJECT_ROOT:?set by lib/run-command}" "${COMMAND_NAME:?}" "${CREATE[name]?set by lib}" "${EXIT_NOT_FOUND:?}" "${MLC_DATA_DIR?set by lib}" \
-    "${MLC_MODELS_DIR?set by lib}" "${MLC_WORKSPACE_DIR?set by lib}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${COMMAND_NAME:?}" "${CREATE[name]?set by lib}" \
+    "${EXIT_NOT_FOUND:?}" "${MLC_DATA_DIR?set by lib}" "${MLC_MODELS_DIR?set by lib}" "${MLC_WORKSPACE_DIR?set by lib}"
 
 # What the answers amount to, as words to type; empty where nobody was asked.
 CREATE_LINE=()
+# What is to run in the container.
+CREATE_COMMAND=()
 
 # Ask for what is needed and missing, or say which words are missing where nobody can be asked.
 create::ask_missing() {
@@ -40,7 +42,7 @@ create::tell_line() {
 }
 
 create::_step_name() {
-    guide::say container
+    guide::say container || return
     create::ask_name 'CREATE[name]' "New container"
 }
 
@@ -64,20 +66,22 @@ create::ask_name() { # <variable> <title>
 
 # An own or shared image, or framework and version out of the catalog.
 create::_step_image() {
-    local json rows=() items=() choice known=''
+    local json rows=() items=() choice known='' architecture
     # Only now: the first question is there sooner.
     mlc::load
     [[ -z "${CREATE[asked_image]}" ]] && [[ -n "${CREATE[framework]}${CREATE[image]}" ]] && return 2
-    guide::say image
+    guide::say image || return
     image::offers items
     json="$(core::helper catalog list ${CREATE[arch]:+--arch "${CREATE[arch]}"})" || exit
-    mapfile -t rows <<< "$(jq -r '.images[] | [.framework + " " + .version, .image] | .[]' <<< "${json}")"
-    items+=("${rows[@]}")
-    ((${#items[@]} > 1)) || core::die "${EXIT_NOT_FOUND}" "the catalog has no image for this host" \
+    mapfile -t rows <<< "$(jq -r '.architecture, (.images[] | .framework + " " + .version, .image)' <<< "${json}")"
+    architecture="${rows[0]}"
+    items+=("${rows[@]:1}")
+    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "the catalog has no image for this host" \
         "give the image with '--image'"
     known="${CREATE[asked_image]}"
     choice="$(menu::select ${known:+--default "${known}"} "New container" \
-        "Which framework or image should '${CREATE[name]}' have?" "${items[@]}")" || return
+        "Which framework or image should '${CREATE[name]}' have?
+Those of the catalog are for ${architecture}, the newest first." "${items[@]}")" || return
     CREATE[asked_image]="${choice}" CREATE[framework]='' CREATE[version]='' CREATE[image]=''
     # A framework's entry has its version behind a blank, which no image's name has.
     if [[ "${choice}" == *' '* ]]; then
@@ -95,7 +99,7 @@ create::_step_gpus() {
     json="$(core::helper gpu_offers)" || exit
     mapfile -t items < <(jq -r '.offers[] | .request, .text' <<< "${json}")
     ((${#items[@]} > 0)) || return 2
-    guide::say gpus
+    guide::say gpus || return
     items=(default "as the policy gives for this image" none "no GPU" "${items[@]}")
     while true; do
         choice="$(menu::select --default "${CREATE[asked_gpus]:-default}" "New container" \
@@ -105,9 +109,9 @@ create::_step_gpus() {
         text="$(jq -r --arg kind "${choice}" '.offers[] | select(.request == $kind) | .text' <<< "${json}")"
         [[ "${text}" == *' queue' ]] || return 0
         status=0
-        menu::confirm "New container" "Of '${choice}': ${text}.
+        menu::confirm "New container" "'${choice}' cannot be had at once: you would be ${text##*; }.
 
-Shall the command wait in the queue until it is free? Ctrl-C leaves the queue." || status=$?
+Shall the command wait until it is your turn? Ctrl-C leaves the queue." || status=$?
         # No: another kind may do.
         ((status != 255)) || return 255
         ((status == 0)) || continue
@@ -118,8 +122,8 @@ Shall the command wait in the queue until it is free? Ctrl-C leaves the queue." 
 
 # The last look, and the place to change the folders.
 create::_step_ready() {
-    local choice folder key text
-    guide::say workspace
+    local choice folder key text status
+    guide::say workspace || return
     [[ -n "${CREATE[workspace]}" ]] || CREATE[workspace]="${MLC_WORKSPACE_DIR}"
     [[ -n "${CREATE[data]}" ]] || CREATE[data]="${MLC_DATA_DIR}"
     [[ -n "${CREATE[models]}" ]] || CREATE[models]="${MLC_MODELS_DIR}"
@@ -132,7 +136,10 @@ ${text}" create "make '${CREATE[name]}'" workspace "/workspace is ${CREATE[works
         [[ "${choice}" != create ]] || return 0
         key="${choice}" folder="${CREATE[${choice}]}"
         [[ -d "${folder}" ]] || folder="${HOME}"
-        folder="$(menu::folder "Folder for /${key}" "${folder}")" || continue
+        status=0
+        folder="$(menu::folder "Folder for /${key}" "${folder}")" || status=$?
+        ((status != 255)) || return 255
+        ((status == 0)) || continue
         CREATE["${key}"]="${folder}"
     done
 }
@@ -142,12 +149,17 @@ create::set_line() {
     CREATE_LINE=("${COMMAND_NAME}" "${CREATE[name]}")
     [[ -z "${CREATE[framework]}" ]] || CREATE_LINE+=("${CREATE[framework]}")
     [[ -z "${CREATE[version]}" ]] || CREATE_LINE+=("${CREATE[version]}")
-    [[ -z "${CREATE[image]}" ]] || CREATE_LINE+=(--image "${CREATE[image]}")
+    # As it was called in the list.
+    [[ -z "${CREATE[image]}" ]] || CREATE_LINE+=(--image "${CREATE[asked_image]:-${CREATE[image]}}")
+    [[ -z "${CREATE[arch]}" ]] || CREATE_LINE+=(--arch "${CREATE[arch]}")
     [[ -z "${CREATE[gpus]}" ]] || CREATE_LINE+=(--gpus "${CREATE[gpus]}")
-    [[ -z "${CREATE[waits]}" ]] || CREATE_LINE+=(--wait)
+    [[ -z "${CREATE[gpu_mem]}" ]] || CREATE_LINE+=(--gpu-mem "${CREATE[gpu_mem]}")
+    [[ -z "${CREATE[waits]}" ]] || CREATE_LINE+=("--wait${CREATE[wait]:+=${CREATE[wait]}}")
     [[ -z "${CREATE[workspace]}" || "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR}" ]] \
         || CREATE_LINE+=(--workspace "${CREATE[workspace]}")
     [[ -z "${CREATE[data]}" || "${CREATE[data]}" == "${MLC_DATA_DIR}" ]] || CREATE_LINE+=(--data "${CREATE[data]}")
     [[ -z "${CREATE[models]}" || "${CREATE[models]}" == "${MLC_MODELS_DIR}" ]] \
         || CREATE_LINE+=(--models "${CREATE[models]}")
+    [[ -z "${CREATE[yes]}" ]] || CREATE_LINE+=(--yes)
+    ((${#CREATE_COMMAND[@]} == 0)) || CREATE_LINE+=(-- "${CREATE_COMMAND[@]}")
 }

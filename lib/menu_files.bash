@@ -7,14 +7,17 @@ menu::folder() { # <title> <folder>
     menu::_browse folder "$@"
 }
 
-# Find a file of the person's, beginning in a folder that is there. Prints: its path.
-menu::file() { # <title> <folder> [<ending of the names that are offered>]
+# Find a file of the person's, beginning in a folder that is there, or at a file, whose row is marked. Prints: its path.
+menu::file() { # <title> <folder or file> [<ending of the names that are offered>]
     menu::_browse file "$@"
 }
 
-menu::_browse() { # <folder|file> <title> <folder> [<ending>]
-    local kind="$1" title="$2" here path items answer status
-    here="$(cd -- "$3" && pwd -P)" || return
+menu::_browse() { # <folder|file> <title> <folder or file> [<ending>]
+    # The row that is marked, and a path that was typed and is not right yet.
+    local kind="$1" title="$2" here path items answer status marked='' typed=''
+    here="$3"
+    [[ ! -f "${here}" ]] || { marked="${here##*/}" && here="$(dirname -- "${here}")"; }
+    here="$(cd -- "${here}" && pwd -P)" || return
     while true; do
         items=()
         [[ "${kind}" == file ]] || items+=(. "take this folder")
@@ -31,25 +34,30 @@ menu::_browse() { # <folder|file> <title> <folder> [<ending>]
         done
         items+=(+ "type a path")
         status=0
-        answer="$(menu::select "${title}" "${here}" "${items[@]}")" || status=$?
+        answer="$(menu::select ${marked:+--default "${marked}"} "${title}" "${here}" "${items[@]}")" || status=$?
         ((status == 0)) || return "${status}"
         case "${answer}" in
             .) printf '%s\n' "${here}" && return 0 ;;
-            ..) here="$(dirname -- "${here}")" ;;
+            ..)
+                marked="${here##*/}/"
+                here="$(dirname -- "${here}")"
+                ;;
             +)
-                answer="$(menu::input "${title}" "Path of the ${kind}:" "${here%/}/")" || status=$?
+                marked=+
+                answer="$(menu::input "${title}" "Path of the ${kind}:" "${typed:-${here%/}/}")" || status=$?
                 ((status != 255)) || return 255
                 ((status == 0)) || continue
+                typed="${answer}"
                 [[ "${answer}" != '~'* ]] || answer="${HOME}${answer#\~}"
                 if [[ -d "${answer}" && -x "${answer}" ]]; then
-                    here="$(cd -- "${answer}" && pwd -P)"
+                    here="$(cd -- "${answer}" && pwd -P)" marked='' typed=''
                 elif [[ "${kind}" == file && -f "${answer}" && -r "${answer}" ]]; then
                     printf '%s\n' "$(realpath -s -- "${answer}")" && return 0
                 else
                     menu::message "${title}" "There is no ${kind} '${answer}' that you can use." || return
                 fi
                 ;;
-            */) here="${here%/}/${answer%/}" ;;
+            */) here="${here%/}/${answer%/}" marked='' ;;
             *) printf '%s\n' "${here%/}/${answer}" && return 0 ;;
         esac
     done

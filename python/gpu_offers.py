@@ -56,10 +56,10 @@ def offer_text(devices: Sequence[DeviceState], answer: Mapping[str, Any]) -> str
     if answer.get("granted"):
         return text
     if "code" not in answer:
-        return f"{text}; you would be number {answer['position']} in the queue"
+        return f"{text}; number {answer['position']} in the queue"
     # What gpu_refusal calls `waits`; any other refusal is a rule's.
     if answer["exit"] == Exit.NO_GPU or answer["code"] == "reservation":
-        return f"{text}; you would wait, as number {answer['queue'] + 1} in the queue"
+        return f"{text}; number {answer['queue'] + 1} in the queue"
     is_for_now = answer.get("limit") and answer["limit"] >= (answer.get("asked") or 0)
     return f"{text}; not now: {answer['message']}" if is_for_now else None
 

@@ -48,11 +48,11 @@ container-import::_ask() {
 }
 
 container-import::_ask_file() {
-    local answer folder="${file%/*}"
+    local answer
     while true; do
-        answer="$(menu::file "File to import" "${folder:-${PWD}}" .tar)" || return
+        answer="$(menu::file "File to import" "${file:-${PWD}}" .tar)" || return
         [[ "${answer}" == "${file}" ]] || name=''
-        file="${answer}" folder="${answer%/*}"
+        file="${answer}"
         [[ -z "${name}" ]] || return 0
         name="$(mlc::exported_name "${file}")" && return 0
         menu::message Import "'${file}' is not a file that 'container-export' wrote." || return

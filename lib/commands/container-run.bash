@@ -19,6 +19,8 @@ main() {
     ((${#words[@]} <= 3)) \
         || core::usage_error "unexpected word '${words[3]}' (a command to run comes after '--')"
     create::take_words "${words[@]}"
+    # shellcheck disable=SC2034 # for create::set_line
+    CREATE_COMMAND=("${command[@]}")
 
     [[ -n "${CREATE[name]}" ]] || container-run::_ask_name
     mlc::load
@@ -37,10 +39,21 @@ main() {
 
 # Choose one of the user's containers, or what a new one should be.
 container-run::_ask_name() {
-    local items=() chosen=''
+    local items=() chosen='' key
+    local -A given=()
     core::is_interactive || core::missing NAME
     choose::items items
+    for key in "${!CREATE[@]}"; do
+        given["${key}"]="${CREATE[${key}]}"
+    done
     menu::walk container-run::_step_which container-run::_step_new || menu::left
+    if [[ -n "${chosen}" && "${chosen}" != + ]]; then
+        # What was answered for a new one, before the way back, is not meant.
+        for key in "${!given[@]}"; do
+            CREATE["${key}"]="${given[${key}]}"
+        done
+        CREATE[name]="${chosen}"
+    fi
     mlc::load
     create::set_line
 }
@@ -48,13 +61,13 @@ container-run::_ask_name() {
 container-run::_step_which() {
     local answer
     ((${#items[@]} > 0)) || return 2
-    answer="$(menu::select --default "${chosen}" "Run" "Which container?" "${items[@]}" NEW "make a new container")" || return
+    answer="$(menu::select --default "${chosen}" "Run" "Which container?" "${items[@]}" \
+        + "make a new container")" || return
     chosen="${answer}"
-    [[ "${chosen}" == NEW ]] || CREATE[name]="${chosen}"
 }
 
 container-run::_step_new() {
-    [[ -z "${chosen}" || "${chosen}" == NEW ]] || return 2
+    [[ -z "${chosen}" || "${chosen}" == + ]] || return 2
     create::walk
 }
 

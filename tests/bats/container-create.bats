@@ -262,65 +262,6 @@ os.execv(sys.argv[1], sys.argv[1:])' "${BIN}/container-create" c12 Debian > "${B
 }
 
 # bats test_tags=engine
-@test "container-create: asks by whiptail for what is missing, with a way back, and shows the same in one line" {
-    setup_gpus a100-40 a100-40:3g.20gb,1g.5gb
-    mkdir "${HOME}/corpus"
-    terminal_start_and_stay "${BIN}/container-create"
-    wait_for 20 terminal_shows 'A name for the container'
-    terminal_matches container-create-name
-    terminal_keys 'not a name' Enter
-    wait_for 20 terminal_shows "'not a name' cannot be a name"
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'A name for the container'
-    # What was typed is kept, to be mended.
-    terminal_keys C-u menu-made Enter
-    wait_for 20 terminal_shows 'Which framework'
-    terminal_matches container-create-image
-    # Back to the name, which is kept.
-    terminal_keys Tab Tab Enter
-    wait_for 20 terminal_shows 'A name for the container'
-    terminal_shows menu-made
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'Which framework'
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'Which GPU'
-    terminal_matches container-create-gpus
-    terminal_keys Down Down Enter
-    wait_for 20 terminal_shows 'This will run:'
-    terminal_shows 'container-create menu-made Debian bookworm --gpus 1g.5gb'
-    # A folder for /data, by walking to it.
-    terminal_keys Down Down Enter
-    wait_for 20 terminal_shows 'corpus/'
-    terminal_keys Down Down Enter
-    wait_for 20 terminal_shows '/corpus'
-    terminal_keys Enter
-    wait_for 20 terminal_shows 'corpus'
-    terminal_shows '--data'
-    terminal_keys Home Enter
-    wait_for 30 terminal_shows 'the same in one line: container-create menu-made'
-    [[ "$(terminal_status)" == 0 ]]
-    [[ "$(inspect "menu-made._.${UID}" '{{index .Config.Labels "aime.mlc.DATA_MOUNT"}}')" == */corpus ]]
-    [[ "$(inspect "menu-made._.${UID}" '{{index .Config.Labels "ds01.gpu.profiles"}}')" == 1g.5gb ]]
-}
-
-# bats test_tags=engine
-@test "container-create: the bare form without whiptail asks the same in plain lines" {
-    mkdir -p "${BATS_TEST_TMPDIR}/bin"
-    cp --symbolic-link --no-clobber /usr/bin/* /bin/* /usr/sbin/* "$(dirname "$(type -P docker)")"/* "${BATS_TEST_TMPDIR}/bin" 2> /dev/null || true
-    rm "${BATS_TEST_TMPDIR}/bin/whiptail"
-    terminal_start_and_stay env "PATH=${BATS_TEST_TMPDIR}/bin" "${BIN}/container-create"
-    wait_for 20 terminal_shows 'A name for the container'
-    terminal_keys plain-made Enter
-    wait_for 20 terminal_shows '1) Debian bookworm'
-    terminal_matches container-create-plain
-    terminal_keys 1 Enter
-    wait_for 20 terminal_shows 'This will run:'
-    terminal_keys 1 Enter
-    [[ "$(terminal_status)" == 0 ]]
-    inspect "plain-made._.${UID}" '{{.Id}}'
-}
-
-# bats test_tags=engine
 @test "container-create: --guided explains container, image and workspace, and says what to do next" {
     terminal_start_and_stay "${BIN}/container-create" --guided
     wait_for 20 terminal_shows 'What a container is'
@@ -340,15 +281,6 @@ os.execv(sys.argv[1], sys.argv[1:])' "${BIN}/container-create" c12 Debian > "${B
 }
 
 # bats test_tags=engine
-@test "container-create: Esc leaves with 130 and nothing done" {
-    terminal_start "${BIN}/container-create"
-    wait_for 20 terminal_shows 'A name for the container'
-    terminal_keys Escape
-    [[ "$(terminal_status)" == 130 ]]
-    [[ "$(docker ps -aq | wc -l)" -eq 0 ]]
-}
-
-# bats test_tags=engine
 @test "container-create: site hooks see the request, and a failing pre hook stops it" {
     local hooks="${DS01_ROOT}/etc/ds01/hooks.d/container-create"
     mkdir -p "${hooks}"
@@ -363,6 +295,17 @@ os.execv(sys.argv[1], sys.argv[1:])' "${BIN}/container-create" c12 Debian > "${B
     run -4 --separate-stderr "${BIN}/container-create" c18 Debian
     [[ "${stderr}" == *'not on Fridays'*"the site hook 'pre-20-refuse' refused with status 3"* ]]
     run ! docker inspect "c18._.${UID}"
+}
+
+# bats test_tags=engine
+@test "container-create: on a host with GPUs an image for CPU gets none unless it is asked for" {
+    setup_gpus a100-40
+    run -0 --separate-stderr "${BIN}/container-create" c20 Debian --dry-run
+    [[ "${output}" == *' -arch CUDA_ADA '*' -g 0' ]]
+    run -0 --separate-stderr "${BIN}/container-create" c20 Debian --gpus 1 --dry-run
+    [[ "${output}" == *' -g 1' ]]
+    run -0 --separate-stderr "${BIN}/container-create" c20 Pytorch --dry-run
+    [[ "${output}" == *' create c20 Pytorch 2.8.0 '* && "${output}" != *' -g '* ]]
 }
 
 # bats test_tags=engine

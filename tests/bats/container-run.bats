@@ -157,18 +157,6 @@ END
 }
 
 # bats test_tags=engine
-@test "container-run: typed bare in a terminal it offers the containers" {
-    run -0 "${BIN}/container-create" r12 Debian
-    terminal_start "${BIN}/container-run"
-    wait_for 20 terminal_shows 'Which container?'
-    terminal_shows r12
-    terminal_keys Enter
-    wait_for 30 terminal_shows '[r12]'
-    terminal_keys exit Enter
-    [[ "$(terminal_status)" == 0 ]]
-}
-
-# bats test_tags=engine
 @test "container-run: a command that does not exist gives 127" {
     run -127 "${BIN}/container-run" r13 Debian -- no-such-program
 }

@@ -43,7 +43,7 @@ def test_a_wait_and_a_quota_are_said(world: gpu_world.World) -> None:
     world.allocator().reconcile()
     text = asked(world, 2)["3g.20gb"]
     assert text.startswith("0 of 1 free")
-    assert text.endswith("; you would wait, as number 1 in the queue")
+    assert text.endswith("; number 1 in the queue")
     # Two whole GPUs are all that 4001 may have in all, a slice comes on top of them.
     more = Inventory((*world.inventory.devices, gpu_world.gpu(2)))
     world.inventory = more
