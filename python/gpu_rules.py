@@ -60,7 +60,7 @@ def check(
             have=containers,
             asked=1,
             limit=most,
-            hint="run 'container-remove NAME' for one that you do not need any more",
+            hint="run 'container-list', and remove one that you do not need any more",
         )
     if request.kind == "none":
         return Allowed(0)
