@@ -11,6 +11,8 @@ bench_engine=
 # shellcheck disable=SC2034 # for steps.bash
 bench_other=()
 # shellcheck disable=SC2034 # for steps.bash
+bench_dialogues=()
+# shellcheck disable=SC2034 # for steps.bash
 bench_helpers=()
 bench_before=
 bench_left=0
@@ -204,6 +206,7 @@ bench::start_engine() {
     # A few tests share one engine, and run one after the other.
     [[ -n "${filter}" ]] || {
         bench::start_another bench_other other
+        bench::start_another bench_dialogues dialogues
         bench::start_another bench_helpers helpers
     }
 }

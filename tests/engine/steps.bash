@@ -101,16 +101,20 @@ steps::lint() {
     steps::count checkers "${lint_passed}" "${lint_failed}"
 }
 
-# The tests of the commands, by files, largest first, in two halves that run at once; and those that run lifecycle passes,
-# which tell people on all their terminals, where other tests look. Sets: bats_one, bats_two, bats_passes.
+# The tests of the commands, by files, largest first, in two halves that run at once; beside them the dialogues, which
+# mostly wait for a terminal; and those that run lifecycle passes, which tell people on all their terminals, where other
+# tests look. Sets: bats_one, bats_two, bats_dialogues, bats_passes.
 steps::find_bats() {
     local size file one=0 two=0
     bats_one=()
     bats_two=()
+    bats_dialogues=()
     bats_passes=()
     while read -r size file; do
         if grep -q 'BIN}/ds01-lifecycle' "${file}"; then
             bats_passes+=("${file}")
+        elif [[ "${file##*/}" == dialogues-* ]]; then
+            bats_dialogues+=("${file}")
         elif ((one <= two)); then
             bats_one+=("${file}")
             one=$((one + size))
@@ -192,7 +196,7 @@ steps::with() { # <array-name> <function> <word>...
 
 # All suites, those beside each other with an engine each; they share nothing else. The output comes one after the other.
 steps::suites() {
-    local ids=() bats_one bats_two bats_passes
+    local ids=() bats_one bats_two bats_dialogues bats_passes
     steps::find_bats
     # With job control, because a background job without it would ignore Ctrl-C, and so would what the tests start.
     set -m
@@ -201,20 +205,25 @@ steps::suites() {
         ids+=($!)
         steps::with bench_other steps::run_bats bats-two "${bats_two[@]}" > "${bench_dir}/bats-two.out" 2>&1 &
         ids+=($!)
+        steps::with bench_dialogues steps::run_bats bats-dialogues "${bats_dialogues[@]}" \
+            > "${bench_dir}/bats-dialogues.out" 2>&1 &
+        ids+=($!)
     fi
     set +m
     steps::run_bats bats-one "${bats_one[@]}"
     if [[ -n "${filter}" ]]; then
         steps::run_bats bats-two "${bats_two[@]}"
+        steps::run_bats bats-dialogues "${bats_dialogues[@]}"
         steps::both_pytest
     else
         wait "${ids[@]}" || true
-        cat -- "${bench_dir}/bats-two.out" "${bench_dir}/pytest.out"
+        cat -- "${bench_dir}/bats-two.out" "${bench_dir}/bats-dialogues.out" "${bench_dir}/pytest.out"
     fi
     steps::run_bats bats-passes "${bats_passes[@]}"
     [[ -n "${fast}" ]] || steps::run_pytest pytest-passes passes
     steps::count_bats bats-one
     steps::count_bats bats-two
+    steps::count_bats bats-dialogues
     steps::count_bats bats-passes
     steps::count_pytest pytest
     [[ -n "${fast}" ]] || {
