@@ -268,7 +268,10 @@ no_containers() {
     [[ "$(inspect "demo._.${UID}" '{{.HostConfig.Memory}}')" -gt 0 ]]
     [[ "$(inspect "demo._.${UID}" '{{.HostConfig.PidsLimit}}')" -gt 0 ]]
     [[ "$(inspect "demo._.${UID}" '{{index .Config.Labels "ds01.image.name"}}')" == demo ]]
-    # Another container by the image's name, and one by the bare form, where own images come first.
+    # Another container by the image's name, and one by the bare form, where own images come first: on a host without GPUs,
+    # since the only one that they would get by default is taken.
+    run -0 "${BIN}/container-remove" demo --force --yes --quiet
+    teardown_gpus
     run -0 --separate-stderr "${BIN}/container-create" second --image demo --json
     [[ "$(jq -r .framework <<< "${output}")" == Custom-demo ]]
     terminal_start "${BIN}/container-create" third
