@@ -25,21 +25,27 @@ inventory() {
     find "${HOME}" -not -path '*/.cache*' -printf '%p %s\n' | sort
 }
 
-# Hold a dialogue: left by Esc at the first question, then at the second and so on, then to its end; and in plain lines,
-# left by the end of the input at the first question, then to its end. Fails if one that was left did anything.
+# Hold a dialogue: to its end, then left by Esc at each of its questions; and the same in plain lines, left by the end of
+# the input at the first question. A question that another dialogue of the file was left at is not left again. Fails if
+# one that was left did anything.
 hold_dialogue() { # <function>
     local -A DIALOGUE_SEEN=()
-    local DIALOGUE="$1" DIALOGUE_MODE=whiptail DIALOGUE_LEAVE=0 DIALOGUE_PATH="${PATH}"
-    while true; do
-        DIALOGUE_LEAVE=$((DIALOGUE_LEAVE + 1))
-        rm -f -- "${BATS_TEST_TMPDIR}/left"
+    local DIALOGUE="$1" DIALOGUE_MODE DIALOGUE_LEAVE DIALOGUE_PATH="${PATH}" questions=() question
+    for DIALOGUE_MODE in whiptail plain; do
+        [[ "${DIALOGUE_MODE}" == whiptail ]] || DIALOGUE_PATH="$(path_without_whiptail)"
+        DIALOGUE_LEAVE=0
+        : > "${BATS_TEST_TMPDIR}/asked"
         go_through "$1"
-        [[ -e "${BATS_TEST_TMPDIR}/left" ]] || break
-    done
-    ((DIALOGUE_LEAVE > 1)) || { printf '%s asked nothing\n' "$1" && return 1; }
-    DIALOGUE_MODE=plain DIALOGUE_PATH="$(path_without_whiptail)"
-    for DIALOGUE_LEAVE in 1 0; do
-        go_through "$1"
+        mapfile -t questions < "${BATS_TEST_TMPDIR}/asked"
+        ((${#questions[@]} > 0)) || { printf '%s asked nothing\n' "$1" && return 1; }
+        [[ "${DIALOGUE_MODE}" == whiptail ]] || questions=("${questions[0]}")
+        for question in "${questions[@]}"; do
+            DIALOGUE_LEAVE=$((DIALOGUE_LEAVE + 1))
+            [[ ! -e "${BATS_FILE_TMPDIR}/${DIALOGUE_MODE} left at ${question}" ]] || continue
+            go_through "$1"
+            [[ -e "${BATS_FILE_TMPDIR}/${DIALOGUE_MODE} left at ${question}" ]] \
+                || { printf '%s did not come to %s again\n' "$1" "${question}" && return 1; }
+        done
     done
 }
 
@@ -47,7 +53,7 @@ hold_dialogue() { # <function>
 go_through() { # <function>
     # For the name of the terminal: what the shell counts is lost with it.
     TERMINALS=$((${TERMINALS:-0} + 10))
-    (trap terminal_stop EXIT && "$1")
+    (trap terminal_stop EXIT && DIALOGUE_BEGUN=0 && "$1")
 }
 
 # A PATH with all there is but whiptail. Prints: it.
@@ -65,6 +71,7 @@ path_without_whiptail() {
 begins() { # <word>...
     inventory > "${BATS_TEST_TMPDIR}/before"
     rm -f -- "${BATS_TEST_TMPDIR}/terminal-status"
+    DIALOGUE_BEGUN=$((DIALOGUE_BEGUN + 1))
     DIALOGUE_STAYS='' DIALOGUE_ASKED=0 DIALOGUE_LAST='' DIALOGUE_KEYS=() DIALOGUE_PLAIN='' DIALOGUE_SEEN=()
     terminal_stop
     terminal_start_and_stay env "PATH=${DIALOGUE_PATH}" "$@"
@@ -82,21 +89,22 @@ asks() { # [--again|--ahead] <name of the screen> <text>
     DIALOGUE_ASKED=$((DIALOGUE_ASKED + 1))
     if ((DIALOGUE_ASKED == DIALOGUE_LEAVE)); then
         leave
-        : > "${BATS_TEST_TMPDIR}/left"
+        : > "${BATS_FILE_TMPDIR}/${DIALOGUE_MODE} left at $1"
         exit 0
     fi
+    ((DIALOGUE_LEAVE > 0 || DIALOGUE_BEGUN > 1)) || printf '%s\n' "$1" >> "${BATS_TEST_TMPDIR}/asked"
     if [[ "${DIALOGUE_MODE}" == plain ]]; then
         [[ -n "${again}${ahead}" || -z "${DIALOGUE_LAST}" ]] || goes_back_and_on "$2"
         DIALOGUE_PLAIN="$(conversation | normalised)"
-    # While it is left at a later question, this one is only passed.
-    elif [[ -z "${again}" && ! -e "${BATS_TEST_TMPDIR}/looked at $1" ]]; then
+    # It is looked at once in a file.
+    elif [[ -z "${again}" && ! -e "${BATS_FILE_TMPDIR}/looked at $1" ]]; then
         terminal_matches "$1"
         tmux -L "${TERMINAL}" resize-window -t t -x 110 -y 33
         sleep 0.2
         tmux -L "${TERMINAL}" resize-window -t t -x 80 -y 24
         terminal_matches "$1"
         [[ -n "${ahead}" || -z "${DIALOGUE_LAST}" ]] || ! terminal_shows 'ack>' || goes_back_and_on "$2"
-        : > "${BATS_TEST_TMPDIR}/looked at $1"
+        : > "${BATS_FILE_TMPDIR}/looked at $1"
     fi
     DIALOGUE_LAST="$2"
 }
@@ -117,9 +125,9 @@ sees() { # <name of the screen> <text>
     question_is_there "$2"
     if [[ "${DIALOGUE_MODE}" == plain ]]; then
         DIALOGUE_PLAIN="$(conversation | normalised)"
-    elif [[ ! -e "${BATS_TEST_TMPDIR}/looked at $1" ]]; then
+    elif [[ ! -e "${BATS_FILE_TMPDIR}/looked at $1" ]]; then
         terminal_matches "$1"
-        : > "${BATS_TEST_TMPDIR}/looked at $1"
+        : > "${BATS_FILE_TMPDIR}/looked at $1"
     fi
     DIALOGUE_LAST="$2"
 }
@@ -226,8 +234,8 @@ say_no() {
 tells() { # <name of the screen> <text>
     question_is_there "$2"
     [[ "${DIALOGUE_MODE}" != plain ]] || return 0
-    [[ -e "${BATS_TEST_TMPDIR}/looked at $1" ]] || terminal_matches "$1"
-    : > "${BATS_TEST_TMPDIR}/looked at $1"
+    [[ -e "${BATS_FILE_TMPDIR}/looked at $1" ]] || terminal_matches "$1"
+    : > "${BATS_FILE_TMPDIR}/looked at $1"
     ! terminal_shows 'Tab leads on' || terminal_keys Tab
     terminal_keys Enter
 }

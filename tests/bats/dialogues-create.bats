@@ -274,7 +274,6 @@ walk_container-run-back() {
 @test "dialogues: container-run" {
     "${BIN}/container-run" first Debian --quiet -- true
     hold_dialogue walk_container-run
-    rm -f -- "${BATS_TEST_TMPDIR}/looked at "*
     hold_dialogue walk_container-run-new
     "${BIN}/container-remove" thesis --yes --quiet
     local DIALOGUE=walk_container-run-back DIALOGUE_MODE=whiptail DIALOGUE_LEAVE=0 DIALOGUE_PATH="${PATH}"

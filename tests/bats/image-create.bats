@@ -268,12 +268,12 @@ no_containers() {
     [[ "$(inspect "demo._.${UID}" '{{.HostConfig.Memory}}')" -gt 0 ]]
     [[ "$(inspect "demo._.${UID}" '{{.HostConfig.PidsLimit}}')" -gt 0 ]]
     [[ "$(inspect "demo._.${UID}" '{{index .Config.Labels "ds01.image.name"}}')" == demo ]]
-    # Another container by the image's name, and one by the bare form, where own images come first: on a host without GPUs,
-    # since the only one that they would get by default is taken.
+    # Another container by the image's name, and one by the bare form, where own images come first; each in its turn, since
+    # there is one device that they get by default.
     run -0 "${BIN}/container-remove" demo --force --yes --quiet
-    teardown_gpus
     run -0 --separate-stderr "${BIN}/container-create" second --image demo --json
     [[ "$(jq -r .framework <<< "${output}")" == Custom-demo ]]
+    run -0 "${BIN}/container-remove" second --yes --quiet
     terminal_start "${BIN}/container-create" third
     wait_for 20 terminal_shows "Which framework or image should 'third' have?"
     terminal_screen | grep -A1 -F 'demo' | grep -qF 'Debian bookworm'
