@@ -25,13 +25,14 @@ class Progress:
     def add(self, size: int) -> None:
         self._bytes += size
         now = time.monotonic()
-        if self._total and now - self._shown >= 0.2:
-            self._shown = now
+        if now - self._shown < 0.2:
+            return
+        self._shown = now
+        if self._total:
             done = min(self._bytes, self._total)
             line = f"step {done}/{self._total} {self._what}"
             print(line, file=sys.stderr, flush=True)
-        elif self._visible and now - self._shown >= 0.2:
-            self._shown = now
+        elif self._visible:
             self._print(now, "\r")
 
     def end(self) -> None:

@@ -53,28 +53,29 @@ choose::step() { # <variable> <title>
 # A step of menu::walk: any number of the user's containers; those that were chosen before are marked. Sets: the array
 # named.
 choose::several() { # <array-name> <title> [<state>]
-    local -n choose_several="$1"
-    local items=() marked=() i
+    local items=()
     choose::items items "${3:-}"
     ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "there is no ${3:+$3 }container to choose" \
         "run 'container-list' to see your containers"
-    for ((i = 0; i < ${#items[@]}; i += 2)); do
-        marked+=("${items[i]}" "${items[i + 1]}" off)
-        [[ " ${choose_several[*]} " != *" ${items[i]} "* ]] || marked[-1]=on
-    done
-    choose::marked choose_several "$2" "Which containers? (space marks)" "${marked[@]}"
+    choose::marked "$1" "$2" "Which containers? (space marks)" "${items[@]}"
 }
 
-# A step of menu::walk: a check list of which at least one row must be marked. Sets: the array named.
-choose::marked() { # <array-name> <title> <text> <tag> <description> <on|off> [...]
+# A step of menu::walk: a check list of which at least one row must be marked; those that were before are. Sets: the
+# array named, to the tags.
+choose::marked() { # <array-name> <title> <text> <tag> <description> [<tag> <description>]...
     local -n choose_marked="$1"
-    local answer
-    while true; do
-        answer="$(menu::checklist "${@:2}")" || return
-        [[ -z "${answer}" ]] || break
-        menu::message "$2" "Nothing is marked. Mark at least one row, or go back." || return
+    local title="$2" text="$3" rows=() answer
+    shift 3
+    while (($# > 0)); do
+        rows+=("$1" "$2" off)
+        [[ " ${choose_marked[*]} " != *" $1 "* ]] || rows[-1]=on
+        shift 2
     done
-    # shellcheck disable=SC2034 # the caller's array, by reference
+    while true; do
+        answer="$(menu::checklist "${title}" "${text}" "${rows[@]}")" || return
+        [[ -z "${answer}" ]] || break
+        menu::message "${title}" "Nothing is marked. Mark at least one row, or go back." || return
+    done
     mapfile -t choose_marked <<< "${answer}"
 }
 

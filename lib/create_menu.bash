@@ -2,7 +2,8 @@
 # The questions by which container-create and container-run fill what their flags fill, with a way back.
 # shellcheck disable=SC2154 # the keys of CREATE are no variables
 : "${PROJECT_ROOT:?set by lib/run-command}" "${COMMAND_NAME:?}" "${CREATE[name]?set by lib}" \
-    "${EXIT_NOT_FOUND:?}" "${MLC_DATA_DIR?set by lib}" "${MLC_MODELS_DIR?set by lib}" "${MLC_WORKSPACE_DIR?set by lib}"
+    "${EXIT_NOT_FOUND:?}" "${IMAGE_ARCHITECTURE?set by lib}" "${MLC_DATA_DIR?set by lib}" \
+    "${MLC_MODELS_DIR?set by lib}" "${MLC_WORKSPACE_DIR?set by lib}"
 
 # What the answers amount to, as words to type; empty where nobody was asked.
 CREATE_LINE=()
@@ -66,22 +67,20 @@ create::ask_name() { # <variable> <title>
 
 # An own or shared image, or framework and version out of the catalog.
 create::_step_image() {
-    local json rows=() items=() choice known='' architecture
+    local rows=() items=() choice known=''
     # Only now: the first question is there sooner.
     mlc::load
     [[ -z "${CREATE[asked_image]}" ]] && [[ -n "${CREATE[framework]}${CREATE[image]}" ]] && return 2
     guide::say image || return
     image::offers items
-    json="$(core::helper catalog list ${CREATE[arch]:+--arch "${CREATE[arch]}"})" || exit
-    mapfile -t rows <<< "$(jq -r '.architecture, (.images[] | .framework + " " + .version, .image)' <<< "${json}")"
-    architecture="${rows[0]}"
-    items+=("${rows[@]:1}")
+    image::frameworks rows "${CREATE[arch]}"
+    items+=("${rows[@]}")
     ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "the catalog has no image for this host" \
         "give the image with '--image'"
     known="${CREATE[asked_image]}"
     choice="$(menu::select ${known:+--default "${known}"} "New container" \
         "Which framework or image should '${CREATE[name]}' have?
-Those of the catalog are for ${architecture}, the newest first." "${items[@]}")" || return
+Those of the catalog are for ${IMAGE_ARCHITECTURE}, the newest first." "${items[@]}")" || return
     CREATE[asked_image]="${choice}" CREATE[framework]='' CREATE[version]='' CREATE[image]=''
     # A framework's entry has its version behind a blank, which no image's name has.
     if [[ "${choice}" == *' '* ]]; then

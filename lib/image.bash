@@ -21,6 +21,8 @@ readonly IMAGE_JQ='def size: "\(.size / 1000000 | floor)MB";
     def use: (.containers | length)
         | if . == 1 then "1 container" else "\(if . == 0 then "no" else . end) containers" end; '
 IMAGE_ANSWER=''
+# Of which architecture the frameworks of a menu are.
+IMAGE_ARCHITECTURE=''
 
 # Run a helper with the gateway between it and the engine. Ctrl-C is the helper's: what it still has to do, it does, and
 # this shell goes on when it has ended. Sets: IMAGE_ANSWER. Returns: the helper's status, its reason being told.
@@ -266,6 +268,17 @@ image::offers() { # <array-name>
         (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared, \(ground), \(size), \(age) old")' <<< "${json}")
 }
 
+# What the catalog has for this host, or for an architecture, the newest first: `FRAMEWORK VERSION` and the image, for a
+# menu. Sets: the array named, IMAGE_ARCHITECTURE.
+image::frameworks() { # <array-name> [<architecture>]
+    local -n image_frameworks="$1"
+    local json
+    json="$(core::helper catalog list ${2:+--arch "$2"})" || exit
+    IMAGE_ARCHITECTURE="$(jq -r .architecture <<< "${json}")"
+    # shellcheck disable=SC2034 # the caller's array, by reference
+    mapfile -t image_frameworks < <(jq -r '.images[] | .framework + " " + .version, .image' <<< "${json}")
+}
+
 # Ask for one of the user's own images. Prints: its name.
 image::choose_one() { # <title>
     local chosen=''
@@ -286,13 +299,8 @@ image::step() { # <variable> <title>
 # A step of menu::walk: any number of the user's own images; those that were chosen before are marked. Sets: the array
 # named.
 image::several() { # <array-name> <title>
-    local -n image_several="$1"
-    local items=() marked=() i
+    local items=()
     image::items items
     ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
-    for ((i = 0; i < ${#items[@]}; i += 2)); do
-        marked+=("${items[i]}" "${items[i + 1]}" off)
-        [[ " ${image_several[*]} " != *" ${items[i]} "* ]] || marked[-1]=on
-    done
-    choose::marked image_several "$2" "Which images? (space marks)" "${marked[@]}"
+    choose::marked "$1" "$2" "Which images? (space marks)" "${items[@]}"
 }

@@ -56,9 +56,8 @@ Use lower-case letters and digits, parts joined by single '-', '.' or '_'." || r
 }
 
 image::_ask_base() {
-    local json rows=() answer status name default=''
-    json="$(core::helper catalog list ${IMAGE[arch]:+--arch "${IMAGE[arch]}"})" || exit
-    mapfile -t rows < <(jq -r '.images[] | (.framework + " " + .version), .image' <<< "${json}")
+    local rows=() answer status name default=''
+    image::frameworks rows "${IMAGE[arch]}"
     [[ -z "${IMAGE[framework]}" ]] || default="${IMAGE[framework]} ${IMAGE[version]}"
     [[ -z "${IMAGE[from]}" ]] || default=other
     while true; do

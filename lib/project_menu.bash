@@ -59,7 +59,7 @@ project::_mark() { # <key>
 
 # A step of menu::walk: the framework and version of the image, if there shall be one.
 project::ask_framework() {
-    local json items=() answer
+    local items=() answer
     if [[ -z "${PROJECT[image]}" ]]; then
         # It was asked for an image that is not wanted any more.
         [[ -z "${PROJECT[asked_framework]}" ]] || PROJECT[framework]='' PROJECT[version]='' PROJECT[asked_framework]=''
@@ -71,8 +71,7 @@ project::ask_framework() {
     ! project::has_image || return 2
     guide::say image || return
     [[ -z "${PROJECT[container]}" ]] || guide::say container || return
-    json="$(core::helper catalog list)" || exit
-    mapfile -t items < <(jq -r '.images[] | (.framework + " " + .version), .image' <<< "${json}")
+    image::frameworks items
     ((${#items[@]} > 1)) || core::die "${EXIT_NOT_FOUND}" "the catalog has no image for this host" \
         "run 'image-create --from IMAGE' with an image of your own"
     answer="$(menu::select --default "${PROJECT[framework]} ${PROJECT[version]}" "New project" \

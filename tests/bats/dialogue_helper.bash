@@ -49,6 +49,13 @@ hold_dialogue() { # <function>
     done
 }
 
+# A dialogue with whiptail once, to its end.
+hold_once() { # <function>
+    local -A DIALOGUE_SEEN=()
+    local DIALOGUE="$1" DIALOGUE_MODE=whiptail DIALOGUE_LEAVE=0 DIALOGUE_PATH="${PATH}"
+    go_through "$1"
+}
+
 # In a shell of its own, which leaving a question ends.
 go_through() { # <function>
     # For the name of the terminal: what the shell counts is lost with it.

@@ -276,9 +276,7 @@ walk_container-run-back() {
     hold_dialogue walk_container-run
     hold_dialogue walk_container-run-new
     "${BIN}/container-remove" thesis --yes --quiet
-    local DIALOGUE=walk_container-run-back DIALOGUE_MODE=whiptail DIALOGUE_LEAVE=0 DIALOGUE_PATH="${PATH}"
-    local -A DIALOGUE_SEEN=()
-    go_through "${DIALOGUE}"
+    hold_once walk_container-run-back
 }
 
 # A folder that may not be written, and a file that is there.

@@ -94,13 +94,6 @@ walk_project-init() {
     hold_dialogue walk_project-init
 }
 
-# A dialogue with whiptail once, to its end.
-hold_once() { # <function>
-    local -A DIALOGUE_SEEN=()
-    local DIALOGUE="$1" DIALOGUE_MODE=whiptail DIALOGUE_LEAVE=0 DIALOGUE_PATH="${PATH}"
-    go_through "$1"
-}
-
 # Answer a question that another walk looks at.
 answers() { # <text> <answer> [<word>...]
     question_is_there "$1"
