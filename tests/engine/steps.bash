@@ -205,6 +205,9 @@ steps::suites() {
         ids+=($!)
         steps::with bench_other steps::run_bats bats-two "${bats_two[@]}" > "${bench_dir}/bats-two.out" 2>&1 &
         ids+=($!)
+    fi
+    if [[ -z "${filter}${fast}" ]]; then
+        # All of them need an engine.
         steps::with bench_dialogues steps::run_bats bats-dialogues "${bats_dialogues[@]}" \
             > "${bench_dir}/bats-dialogues.out" 2>&1 &
         ids+=($!)
@@ -217,16 +220,18 @@ steps::suites() {
         steps::both_pytest
     else
         wait "${ids[@]}" || true
-        cat -- "${bench_dir}/bats-two.out" "${bench_dir}/bats-dialogues.out" "${bench_dir}/pytest.out"
+        cat -- "${bench_dir}/bats-two.out"
+        [[ -n "${fast}" ]] || cat -- "${bench_dir}/bats-dialogues.out"
+        cat -- "${bench_dir}/pytest.out"
     fi
     steps::run_bats bats-passes "${bats_passes[@]}"
     [[ -n "${fast}" ]] || steps::run_pytest pytest-passes passes
     steps::count_bats bats-one
     steps::count_bats bats-two
-    steps::count_bats bats-dialogues
     steps::count_bats bats-passes
     steps::count_pytest pytest
     [[ -n "${fast}" ]] || {
+        steps::count_bats bats-dialogues
         steps::count_pytest pytest-engine
         steps::count_pytest pytest-passes
     }
