@@ -183,7 +183,7 @@ steps::count_pytest() { # <name>
 
 # The tests of the helpers, those without an engine first.
 steps::both_pytest() {
-    steps::run_pytest pytest 'not engine'
+    steps::run_pytest pytest 'not engine and not passes'
     [[ -n "${fast}" ]] || steps::run_pytest pytest-engine 'engine and not passes'
 }
 
@@ -225,15 +225,15 @@ steps::suites() {
         cat -- "${bench_dir}/pytest.out"
     fi
     steps::run_bats bats-passes "${bats_passes[@]}"
-    [[ -n "${fast}" ]] || steps::run_pytest pytest-passes passes
+    steps::run_pytest pytest-passes "passes${fast:+ and not engine}"
     steps::count_bats bats-one
     steps::count_bats bats-two
     steps::count_bats bats-passes
     steps::count_pytest pytest
+    steps::count_pytest pytest-passes
     [[ -n "${fast}" ]] || {
         steps::count_bats bats-dialogues
         steps::count_pytest pytest-engine
-        steps::count_pytest pytest-passes
     }
 }
 

@@ -16,6 +16,9 @@ import terminals
 from _common import Paths
 from lifecycle_tell import Message, mail_text, screen_text, tell, to_terminals
 
+# They write to all terminals of who runs them.
+pytestmark = pytest.mark.passes
+
 MESSAGE = Message(
     kind="warned",
     container="proj._.1000",
