@@ -121,5 +121,7 @@ def split(
     if text or not head.keys().isdisjoint({*parts, *lists}):
         raise ValueError("another layout")
     texts, blocks = found[1 : len(parts) + 1], found[len(parts) + 1 :]
+    if not all(block.endswith("\n") for block in blocks if block):
+        raise ValueError("another layout")
     # What is between two lines is never part of a value: if it is, that is no JSON.
     return head, texts, [block[:-1].split(",\n") if block else [] for block in blocks]

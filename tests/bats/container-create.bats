@@ -168,17 +168,13 @@ teardown() {
 
 # bats test_tags=engine
 @test "container-create: Ctrl-C leaves nothing and gives 130" {
-    local delay pid status
+    local delay status
     for delay in 0.2 0.5 0.7; do
-        # A new session, in which the signal is not ignored as it is for a shell's background jobs.
-        setsid env python3 -c 'import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.argv[1], sys.argv[1:])' "${BIN}/container-create" c12 Debian > "${BATS_TEST_TMPDIR}/out" 2>&1 &
-        pid=$!
+        interruptible "${BIN}/container-create" c12 Debian
         sleep "${delay}"
-        kill -INT -- "-${pid}"
+        kill -INT -- "-${started}"
         status=0
-        wait "${pid}" || status=$?
+        wait "${started}" || status=$?
         [[ "${status}" -eq 130 || "${status}" -eq 0 ]]
         if [[ "${status}" -eq 130 ]]; then
             run ! docker inspect "c12._.${UID}"
@@ -251,12 +247,9 @@ os.execv(sys.argv[1], sys.argv[1:])' "${BIN}/container-create" c12 Debian > "${B
 
 # bats test_tags=engine
 @test "container-create: offers to build the base image, and says how where nobody can be asked" {
-    docker tag ds01/debian:bookworm ds01-test/saved
+    keep_base
     docker rmi ds01/debian:bookworm
-    run --separate-stderr "${BIN}/container-create" c16 Debian < /dev/null
-    docker tag ds01-test/saved ds01/debian:bookworm
-    docker rmi ds01-test/saved
-    [[ "${status}" -eq 3 ]]
+    run -3 --separate-stderr "${BIN}/container-create" c16 Debian < /dev/null
     [[ "${stderr_lines[0]}" == *"image 'ds01/debian:bookworm' is not on this server" ]]
     [[ "${stderr_lines[1]}" == *"run 'image-base'"* ]]
 }

@@ -32,6 +32,30 @@ teardown_engine() {
     ((${#found[@]} == 0)) || docker rm --force --volumes "${found[@]}" > /dev/null
     mapfile -t found < <(docker images --format '{{.Repository}}:{{.Tag}}' | grep -F '._.' || true)
     ((${#found[@]} == 0)) || docker rmi --force "${found[@]}" > /dev/null 2>&1 || true
+    return_base
+}
+
+# Keep the base image through a test that replaces or removes it; teardown_engine brings it back, however the test ends.
+keep_base() {
+    docker tag ds01/debian:bookworm ds01t-kept:base
+}
+
+# Name the base as it was before, with which other tests go on, and remove what had its name.
+return_base() {
+    local kept new
+    kept="$(docker images --quiet ds01t-kept:base)"
+    [[ -n "${kept}" ]] || return 0
+    new="$(docker images --quiet ds01/debian:bookworm)"
+    docker tag "${kept}" ds01/debian:bookworm
+    docker rmi ds01t-kept:base > /dev/null
+    [[ -z "${new}" || "${new}" == "${kept}" ]] || docker rmi "${new}" > /dev/null
+}
+
+# Start a command in a session of its own, as a terminal does: SIGINT is not ignored there, as it is for a shell's
+# background jobs. Sets: started, the process and its group.
+interruptible() { # <word>...
+    setsid env --default-signal=INT "$@" > "${BATS_TEST_TMPDIR}/out" 2>&1 &
+    started=$!
 }
 
 # One of the bench's users. Prints: the value of a field (name, uid, gid, home).

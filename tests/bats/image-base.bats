@@ -8,6 +8,10 @@ setup() {
     setup_ds01
 }
 
+teardown() {
+    teardown_engine
+}
+
 # A `mmdebstrap` first on the PATH. Reads: its body from stdin.
 fake_mmdebstrap() {
     mkdir -p "${BATS_TEST_TMPDIR}/fake"
@@ -66,8 +70,9 @@ F
 
 # bats test_tags=engine
 @test "image-base: Ctrl-C and kill -9 leave the old image; the next build clears the rest" {
-    local before signal id
+    local before signal status id
     before="$(docker image inspect --format '{{.Id}}' ds01/debian:bookworm)"
+    keep_base
     fake_mmdebstrap << 'F'
 #!/bin/sh
 tar -C /usr/bin -c env
@@ -76,12 +81,13 @@ exec sleep 3
 F
     for signal in INT KILL; do
         rm -f -- "${HOME}/running"
-        # A process group of its own, as a terminal would give it.
-        setsid "${BIN}/image-base" --rebuild > /dev/null 2>&1 &
-        id=$!
+        interruptible "${BIN}/image-base" --rebuild
         wait_for 20 test -e "${HOME}/running"
-        kill "-${signal}" -- "-${id}"
-        wait "${id}" || true
+        kill "-${signal}" -- "-${started}"
+        status=0
+        wait "${started}" || status=$?
+        [[ "${signal} ${status}" == 'INT 130' || "${signal} ${status}" == 'KILL 137' ]]
+        [[ "${signal}" == KILL ]] || grep -q 'the build was ended; nothing of it stays' "${BATS_TEST_TMPDIR}/out"
         [[ "$(docker image inspect --format '{{.Id}}' ds01/debian:bookworm)" == "${before}" ]]
     done
     rm -rf -- "${TMPDIR:-/tmp}"/ds01.????????
@@ -89,13 +95,9 @@ F
 #!/bin/sh
 exec tar -C /usr/bin -c env
 F
-    # Under another name of the old image it can be put back.
-    docker tag "${before}" ds01t-keep:base
     run -0 --separate-stderr "${BIN}/image-base" --rebuild
     [[ "$(docker image inspect --format '{{.Id}}' ds01/debian:bookworm)" != "${before}" ]]
-    id="$(docker image inspect --format '{{.Id}}' ds01/debian:bookworm)"
-    docker tag "${before}" ds01/debian:bookworm
-    docker rmi ds01t-keep:base "${id}" > /dev/null
+    return_base
     # What other tests built on a base has its label too, and more layers.
     for id in $(docker images --quiet --filter dangling=true --filter label=ds01.base=bookworm); do
         (($(docker image inspect --format '{{len .RootFS.Layers}}' "${id}") > 1))

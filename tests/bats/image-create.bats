@@ -188,14 +188,6 @@ teardown() {
     [[ -n "$(image_id two)" ]]
 }
 
-# Start a command in a session of its own, in which SIGINT is not ignored as it is for a shell's background jobs.
-interruptible() { # <word>...
-    setsid env python3 -c 'import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execv(sys.argv[1], sys.argv[1:])' "$@" > "${BATS_TEST_TMPDIR}/out" 2>&1 &
-    started=$!
-}
-
 # Press Ctrl-C, as it were: it ends with 130, says no word of Python's, and leaves no container.
 interrupted() {
     local status=0

@@ -110,8 +110,10 @@ def test_damage_is_seen_as_it_would_be_without_lines(
         lambda text: text + "x",
         lambda text: text + text,
         lambda text: text.replace('"dirty":[\n', '"dirty":[\n1\n'),
+        lambda text: text.replace('"dirty":[\n', '"dirty":[\n1'),
+        lambda text: text.replace("\n]}\n", "\n1]}\n"),
     ],
-    ids=range(11),
+    ids=range(13),
 )  # fmt: skip
 def test_what_is_nearly_the_layout(change: object) -> None:
     damaged = change(_TEXT)  # type: ignore[operator]
