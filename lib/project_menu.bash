@@ -73,7 +73,7 @@ project::ask_framework() {
     [[ -z "${PROJECT[container]}" ]] || guide::say container || return
     image::frameworks items
     ((${#items[@]} > 1)) || core::die "${EXIT_NOT_FOUND}" "the catalog has no image for this host" \
-        "run 'image-create --from IMAGE' with an image of your own"
+        "run 'image-create ${PROJECT[name]}' and name any other image as its base"
     answer="$(menu::select --default "${PROJECT[framework]} ${PROJECT[version]}" "New project" \
         "What should the image of '${PROJECT[name]}' be built on?" "${items[@]}")" || return
     PROJECT[framework]="${answer%% *}" PROJECT[version]="${answer#* }" PROJECT[asked_framework]=yes

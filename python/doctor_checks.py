@@ -224,8 +224,8 @@ def mig(facts: Facts) -> Finding:
         return Finding(
             "warning",
             f"GPU {', '.join(device.index for device in empty)} is in MIG mode and has "
-            "no instances, as after a reboot: nobody gets it",
-            f"sudo nvidia-smi mig -i {index} -cgi PROFILE,… -C",
+            "no instances, as after a reboot: nobody gets it until it has some",
+            f"nvidia-smi mig -i {index} -lgip",
         )
     counted: dict[str, int] = {}
     for item in found.devices:

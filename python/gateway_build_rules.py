@@ -121,14 +121,14 @@ def check_reference(reference: str, caller: Caller, *, is_lost: bool = False) ->
     parts = reference.removeprefix("docker.io/").split("/")
     if len(parts) < 3 or parts[0] != PREFIX or not caller.uid:
         return
-    own = {owner_part(caller.name, caller.uid), str(caller.uid)}
-    if parts[1] not in own:
+    own = owner_part(caller.name, caller.uid)
+    if parts[1] not in {own, str(caller.uid)}:
         raise RefusalError(
             "image-name",
             f"image name '{reference}' is another user's",
             "run 'image-list' to see which are yours"
             if is_lost
-            else f"name it '{PREFIX}/{owner_part(caller.name, caller.uid)}/…'",
+            else f"name it '{'/'.join([PREFIX, own, *parts[2:]])}'",
         )
 
 

@@ -277,7 +277,8 @@ def _from_options(options: Mapping[str, str], count: int) -> Request:
         asked.kind not in {"full", "profile"} or ":" in value
     ):
         raise _usage(
-            f"'{value}' is not a GPU profile", "use 'ds01.profile=1g.10gb' or '…=full'"
+            f"'{value}' is not a GPU profile",
+            "use 'ds01.profile=1g.10gb' or 'ds01.profile=full'",
         )
     if key == "ds01.request":
         if number not in {1, asked.count}:
@@ -301,8 +302,8 @@ def _devices(names: Sequence[str], text: str) -> Request:
         if re.fullmatch(r"\d{1,3}(?::\d{1,3})?", name, re.ASCII):
             raise _usage(
                 f"GPU '{name}' is an index, which may be another GPU after a restart",
-                "use '--gpus 1', or a UUID that 'gpu-status' shows: "
-                "'--gpus device=UUID'",
+                "use '--gpus 1', or run 'gpu-status' to see the UUID that "
+                "'--gpus device=' takes",
             )
         if not _UUID.fullmatch(name):
             what = f"'{name}' in '{text}'" if text and name else f"'{name or text}'"

@@ -240,7 +240,7 @@ def _check_secrets(plan: Plan) -> None:
             raise HelperError(
                 Exit.USAGE,
                 f"the packages refer to '${{{name}}}', which is not set",
-                f"run 'export {name}=…' first",
+                f"run 'read -rs {name} && export {name}' and type it",
             )
 
 

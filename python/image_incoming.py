@@ -112,7 +112,7 @@ def base_of(text: str) -> str:
         raise HelperError(
             Exit.CONFIG,
             "the Dockerfile's last FROM does not name an image",
-            "write 'FROM image:tag' there, without variables",
+            "write one there as 'FROM ds01/debian:bookworm' does, without variables",
         )
     return found
 

@@ -217,8 +217,8 @@ class Planner:
             return HelperError(
                 Exit.NOT_FOUND,
                 f"image '{self.name}' is a copy of a container: it has no source",
-                f"make a container of it with 'container-create NAME --image "
-                f"{self.name}' and save that anew",
+                f"run 'container-create {self.name.replace('.', '-')} --image "
+                f"{self.name}' and save that container anew",
             )
         if self.image:
             return HelperError(

@@ -208,7 +208,7 @@ def secrets(lines: Iterable[str]) -> dict[str, str]:
             raise HelperError(
                 Exit.USAGE,
                 f"the packages refer to '${{{name}}}', which is not set",
-                f"run 'export {name}=…' first",
+                f"run 'read -rs {name} && export {name}' and type it",
             )
         found[name] = value
     return found

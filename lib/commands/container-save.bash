@@ -112,12 +112,16 @@ container-save::_print() { # <json: yes or empty>
 
 # Is there anything to put into a source, and a base to build it on?
 container-save::_check() { # <container>
+    local found copy="${image}"
+    found="$(core::helper images resolve -- "${image}")" || exit
+    # A copy cannot take the place of an image with a source.
+    ! jq -e '.found and .mine' <<< "${found}" > /dev/null || copy+=-copy
     jq -e '(.pip | length) + (.apt | length) > 0' <<< "${SAVE_CHANGES}" > /dev/null \
         || core::die "${EXIT_REFUSED}" "no packages were installed in container '$1'" \
-            "run 'container-save $1 IMAGE --commit' to keep other files of it"
+            "run 'container-save $1 ${copy} --commit' to keep other files of it"
     jq -e '.base != null' <<< "${SAVE_CHANGES}" > /dev/null \
         || core::die "${EXIT_REFUSED}" "container '$1' was imported: there is no image to build on" \
-            "run 'container-save $1 IMAGE --commit' to keep its files as they are"
+            "run 'container-save $1 ${copy} --commit' to keep its files as they are"
 }
 
 container-save::_text() {

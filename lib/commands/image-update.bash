@@ -39,8 +39,7 @@ main() {
         steps=(image-update::_ask_image image-update::_ask_what image-update::_ask_packages "${steps[@]}")
     else
         name="${words[0]}"
-        [[ "${name}" != */* ]] || core::die "${EXIT_USAGE}" "'${name}' is not the name of an image of yours" \
-            "run 'image-create NAME --from ds01/${name#ds01/}' to build on one that is shared"
+        [[ "${name}" != */* ]] || image-update::_refuse "${name}"
         image::check_name "${name}"
     fi
     menu::walk "${steps[@]}" || image-update::_left
@@ -63,6 +62,13 @@ main() {
         image::print_summary
     fi
     image::tell_outdated
+}
+
+# Leave, because the word means an image that is another user's.
+image-update::_refuse() { # <image>
+    local own="${1##*/}"
+    core::die "${EXIT_USAGE}" "'$1' is not the name of an image of yours" \
+        "run 'image-create ${own%%:*} --from ds01/${1#ds01/}' to build on one that is shared"
 }
 
 # Take an option with a value.

@@ -302,7 +302,7 @@ user-setup::_mend_project() {
     if [[ -n "${SETUP[project]}" ]]; then
         words=(project-init "${SETUP[project]}" --yes)
     elif [[ -z "${SETUP[asks]}" ]]; then
-        core::hint "run 'project-init NAME', or give '--project NAME'"
+        core::hint "run 'project-init my-project', or choose another name for it"
         return 0
     else
         project::walk || status=$?

@@ -15,7 +15,7 @@ remove::all() { # <purge: yes or empty>
         install::act "remove '${LAYOUT[prefix]}'" remove::_program
     elif [[ -z "$1" ]]; then
         core::die "${EXIT_NOT_FOUND}" "DS01 is not installed in '${LAYOUT[prefix]}'" \
-            "run 'install.sh --uninstall --prefix DIR' with the folder it is in"
+            "add '--prefix' with its folder; 'readlink -f \"\$(type -P ds01)\"' shows where it is"
     fi
     if [[ -n "$1" ]]; then
         for key in config log state; do

@@ -28,7 +28,7 @@ teardown() {
     [[ "${stderr_lines[0]}" == *"missing IMAGE, because 'empty' was not made of an image of yours" ]]
     run -4 --separate-stderr "${BIN}/container-save" empty saved
     [[ "${stderr_lines[0]}" == *"no packages were installed in container 'empty'" ]]
-    [[ "${stderr_lines[1]}" == *"'container-save empty IMAGE --commit'"* ]]
+    [[ "${stderr_lines[1]}" == *"'container-save empty saved --commit'"* ]]
     run -3 --separate-stderr "${BIN}/container-save" emptie saved
     [[ "${stderr_lines[1]}" == *"did you mean 'empty'?" ]]
 }

@@ -28,7 +28,7 @@ teardown() {
     [[ "${stderr_lines[0]}" == *"'--edit' needs a terminal" ]]
     run -2 --separate-stderr "${BIN}/image-update" other/demo --rebuild
     [[ "${stderr_lines[0]}" == *"'other/demo' is not the name of an image of yours" ]]
-    [[ "${stderr_lines[1]}" == *"'image-create NAME --from ds01/other/demo'"* ]]
+    [[ "${stderr_lines[1]}" == *"'image-create demo --from ds01/other/demo'"* ]]
     run -2 --separate-stderr "${BIN}/image-update" 'X y' --rebuild
     [[ "${stderr_lines[0]}" == *"'X y' is not a name for an image" ]]
 }

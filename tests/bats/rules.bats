@@ -62,6 +62,13 @@ shell_files() {
     none "((n++)) is false when n was 0" "$(offenders '^ *\(\([a-z_]+(\+\+|--)\)\) *$' "${files[@]}")"
 }
 
+@test "rules: what is to be typed next has no placeholder to fill in" {
+    mapfile -t files < <(shell_files && printf '%s\n' "${ROOT}/install.sh" "${ROOT}"/python/*.py)
+    # Words in single quotes within a message that begin with a command or an option.
+    none "a hint can be typed as it stands" \
+        "$(offenders "\"([^\"]*[ (])?'(--)?[a-z][^'\"]*([ =/,][A-Z]{2,}([^A-Za-z0-9_=]|$)|…|<[a-z]+>)" "${files[@]}")"
+}
+
 @test "rules: nothing parses ls" {
     mapfile -t files < <(shell_files)
     none "names may hold anything" "$(offenders 'in +\$\(ls[ )]' "${files[@]}")"

@@ -33,6 +33,8 @@ setup() {
     [[ "$(stat -c %a "${HOME}/.ssh" "${HOME}/.ssh/id_ed25519" | paste -sd ' ')" == '700 600' ]]
     [[ "$(git -C "${HOME}/workspace/first" log --format=%an)" == 'A Person' ]]
     local key
+    run -7 --separate-stderr env HOME="${BATS_TEST_TMPDIR}/nothing yet" "${BIN}/user-setup" --yes --only project
+    [[ "${stderr}" == *"hint: run 'project-init my-project', or choose another name for it"* ]]
     key="$(< "${HOME}/.ssh/id_ed25519.pub")"
     run -0 --separate-stderr "${BIN}/user-setup" --yes --skip access --quiet
     [[ -z "${output}${stderr}" ]]

@@ -271,7 +271,7 @@ CASES: tuple[tuple[Check, Facts, str, str, str], ...] = (
         with_device("mig-empty", "no MIG instances"),
         "warning",
         "GPU 0 is in MIG mode and has no instances",
-        "nvidia-smi mig -i 0 -cgi",
+        "nvidia-smi mig -i 0 -lgip",
     ),
     (
         doctor_checks.mig,
