@@ -279,19 +279,20 @@ class Failing:
     def _pass_on(self, client: socket.socket) -> None:
         with client, socket.socket(socket.AF_UNIX) as engine:
             engine.connect(self._target)
+            words = (engine, client)
+            threading.Thread(target=self._pass_back, args=words, daemon=True).start()
             while request := client.recv(65536):
                 self._left -= 1
                 if self._left < 0:
-                    return
+                    break
                 engine.sendall(request)
-                answer = engine.recv(65536)
-                engine.settimeout(0.05)
-                try:
-                    while more := engine.recv(65536):
-                        answer += more
-                except TimeoutError:
-                    engine.settimeout(None)
+            engine.shutdown(socket.SHUT_RDWR)
+
+    def _pass_back(self, engine: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while answer := engine.recv(65536):
                 client.sendall(answer)
+            client.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._server.close()

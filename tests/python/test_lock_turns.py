@@ -18,8 +18,6 @@ import lock_turns
 import locked_files
 from _common import HelperError
 
-SOON = 0.2
-
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[int]:
@@ -185,9 +183,8 @@ def test_a_child_forked_under_the_lock_does_not_keep_it(tmp_path: Path) -> None:
             time.sleep(30)
             os._exit(0)
     try:
-        begun = time.monotonic()
         take(path, "a", order, 5)
-        assert time.monotonic() - begun < SOON
+        assert order == ["a"]
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
