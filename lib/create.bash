@@ -220,19 +220,23 @@ create::guarded() { # <word>...
     engine_name="$(create::engine_name "${CREATE[name]}")"
     if json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)"; then
         previous="$(core::helper state show "${engine_name}" 2> /dev/null | jq -r '.phase // "none"')" || previous=none
-        [[ "${previous}" == creating ]] || core::die "${EXIT_REFUSED}" "you already have a container '${CREATE[name]}'" \
-            "run 'container-open ${CREATE[name]}', or choose another name"
+        [[ "${previous}" == creating ]] || create::_refuse_second
     fi
     json="$(jq -cn --arg image "${CREATE[image]}" --arg framework "${CREATE[framework]}" \
         --arg framework_version "${CREATE[version]}" --arg workspace "${CREATE[workspace]}" \
         --arg name "${CREATE[name]}" '$ARGS.named')"
     json="$(core::helper state begin "${engine_name}" --owner-pid "$$" --json "${json}")" || exit
+    previous="$(jq -r .previous <<< "${json}")"
+    if [[ "${previous}" == ready ]] && mlc::container_json "${CREATE[name]}" > /dev/null 2>&1; then
+        # Another create has come to its end since the look above; what it made is not ours to clear away.
+        core::helper state forget "${engine_name}" --owner-pid "$$" > /dev/null
+        create::_refuse_second
+    fi
     CREATE_PENDING="${engine_name}"
     core::on_exit create::_abandon
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
-    previous="$(jq -r .previous <<< "${json}")"
     [[ "${previous}" != abandoned ]] || create::_clear_remains "${engine_name}"
     core::make_temp
     if menu::has_gauge; then
@@ -251,6 +255,11 @@ create::guarded() { # <word>...
     core::helper state finish "${engine_name}" --json "${json}" > /dev/null || exit
     CREATE_PENDING=''
     trap - INT TERM HUP
+}
+
+create::_refuse_second() {
+    core::die "${EXIT_REFUSED}" "you already have a container '${CREATE[name]}'" \
+        "run 'container-open ${CREATE[name]}', or choose another name"
 }
 
 # Leave, saying why no container was made: the gateway's own words if it refused, since mlc and docker reword them.

@@ -142,6 +142,24 @@ teardown() {
 }
 
 # bats test_tags=engine
+@test "container-create: one that looked just before another came to its end refuses, and clears nothing away" {
+    mkdir "${BATS_TEST_TMPDIR}/fake"
+    # The first run of jq after the look makes the container.
+    cat > "${BATS_TEST_TMPDIR}/fake/jq" << END
+#!/bin/sh
+if [ "\$1" = -cn ] && mkdir "${BATS_TEST_TMPDIR}/once" 2> /dev/null; then
+    "${BIN}/container-create" c21 Debian > /dev/null 2>&1
+fi
+exec "$(type -P jq)" "\$@"
+END
+    chmod +x "${BATS_TEST_TMPDIR}/fake/jq"
+    run -4 --separate-stderr env "PATH=${BATS_TEST_TMPDIR}/fake:${PATH}" "${BIN}/container-create" c21 Debian
+    [[ "${stderr_lines[0]}" == *"you already have a container 'c21'" ]]
+    inspect "c21._.${UID}" '{{.Id}}'
+    jq -e '.phase == "ready"' "${DS01_ROOT}/var/lib/ds01/container-metadata/c21._.${UID}.json"
+}
+
+# bats test_tags=engine
 @test "container-create: kill -9 at any moment leaves nothing that a second try trips over" {
     local delay pid
     # What a killed run leaves in TMPDIR is swept by a later one.
