@@ -99,12 +99,14 @@ END
 
 # bats test_tags=engine
 @test "container-run: the container goes on while another command runs in it" {
-    "${BIN}/container-run" r7 Debian -- sh -c 'echo ready; sleep 3; echo still-here' > "${BATS_TEST_TMPDIR}/out" 2>&1 &
+    "${BIN}/container-run" r7 Debian -- sh -c 'echo ready; until [ -e go ]; do sleep 0.1; done; echo still-here' \
+        > "${BATS_TEST_TMPDIR}/out" 2>&1 &
     local pid=$!
     wait_for 30 grep -q ready "${BATS_TEST_TMPDIR}/out"
     run -0 --separate-stderr "${BIN}/container-run" r7 -- echo short
     [[ "${output}" == short ]]
     is_running "r7._.${UID}"
+    touch "${HOME}/workspace/go"
     wait "${pid}"
     grep -q still-here "${BATS_TEST_TMPDIR}/out"
     is_stopped "r7._.${UID}"

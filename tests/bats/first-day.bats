@@ -18,8 +18,9 @@ teardown() {
     docker image rm --force "ds01/$(bench_user alice name)/first" > /dev/null 2>&1 || true
 }
 
-# Type a line, and wait for what it leads to.
+# Type a line on an empty screen, and wait for what it leads to.
 types() { # <line> <seconds> <text>
+    terminal_keys -R
     terminal_keys "$1" Enter
     wait_for "$2" terminal_shows "$3" || {
         printf 'after %s there is no %s:\n' "$1" "$3"
@@ -57,18 +58,14 @@ types() { # <line> <seconds> <text>
     wait_for 30 terminal_shows 'project: you have 1 in your workspace'
     [[ -d "${home}/workspace/first/.git" && -s "${home}/.ssh/id_ed25519.pub" ]]
 
-    terminal_keys C-l
     types 'cd; echo six > workspace/first/requirements.txt' 5 'new>'
     types 'image-create first --project first -f Debian --no-tiers -r workspace/first/requirements.txt --yes; echo made:$?' 150 'made:0'
-    terminal_keys C-l
     # The image called like the container is taken; nothing needs to be asked.
     types 'container-run first' 60 '[first]'
     types 'cd /workspace/first && python3' 20 '>>>'
     types 'import six, os; print("package", six.__name__, os.getuid())' 10 "package six $(bench_user alice uid)"
     types 'exit()' 10 '/workspace/first'
     types 'exit' 30 'new>'
-    terminal_keys C-l
-    types 'container-list' 20 'first'
-    terminal_shows exited
+    types 'container-list' 20 exited
     ((SECONDS - began < 300))
 }

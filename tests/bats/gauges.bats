@@ -29,11 +29,15 @@ setup_file() {
     docker build --quiet --tag "127.0.0.1:${port}/big:1" "${folder}/context" > /dev/null
     docker push --quiet "127.0.0.1:${port}/big:1" > /dev/null
     docker rmi "127.0.0.1:${port}/big:1" > /dev/null
-    # A second of it is 2 MB.
-    printf '2000000\n' > "${folder}/rate"
+    slow_line
     "${ROOT}/tests/python/slow_line.py" "${port}" "${folder}/rate" > "${folder}/port" 2>&1 3>&- &
     printf '%s\n' "$!" >> "${folder}/pids"
     wait_for 20 test -s "${folder}/port"
+}
+
+# A second of the line is 2 MB.
+slow_line() {
+    printf '2000000\n' > "${BATS_FILE_TMPDIR}/rate"
 }
 
 teardown_file() {
@@ -46,6 +50,7 @@ teardown_file() {
 
 setup() {
     setup_dialogue
+    slow_line
     REGISTRY="127.0.0.1:$(cat "${BATS_FILE_TMPDIR}/port" 2> /dev/null || true)"
     printf 'Big, 1, [CPU], %s/big:1\n' "${REGISTRY}" > "${DS01_ROOT}/etc/ds01/site-images.repo"
 }
@@ -152,7 +157,6 @@ showed() { # <regex>...
     wait_for 60 terminal_shows 'Pull complete'
     ! terminal_shows '┌' || false
     [[ "$(terminal_status)" == 0 ]]
-    printf '2000000\n' > "${BATS_FILE_TMPDIR}/rate"
 }
 
 # bats test_tags=engine

@@ -150,14 +150,17 @@ login() { # <shell>
     remember_three 60
     for what in 'own containers' 'no own container'; do
         run -0 python3 - "${program}/lib/login-notice" "${what}" << 'PYTHON'
-import subprocess, sys, time
-took = []
-for _ in range(9):
-    begun = time.perf_counter()
+import resource, subprocess, sys, time
+# Of the processors, so that a busy machine does not matter; nothing is waited for beside.
+took, beside = [1.0], [1.0]
+while len(took) < 30 and (len(took) < 6 or min(took) > 0.05 or min(beside) > 0.05):
+    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(["dash", "-c", '(. "$1") > /dev/null', "x", sys.argv[1]], check=True)
-    took.append(time.perf_counter() - begun)
-print(f"login notice, {sys.argv[2]}: {min(took) * 1000:.0f} ms, median {sorted(took)[4] * 1000:.0f} ms")
-sys.exit(min(took) > 0.05)
+    whole, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    beside.append(whole - took[-1])
+print(f"login notice, {sys.argv[2]}: {min(took) * 1000:.0f} ms, and {min(beside) * 1000:.0f} ms beside")
+sys.exit(min(took) > 0.05 or min(beside) > 0.5)
 PYTHON
         printf '# %s\n' "${output}" >&3
         remember 60 '[]'

@@ -24,7 +24,7 @@ many() { colour="$(menu::select Many "Which one?" $(for i in $(seq 400); do prin
 file() { word="$(menu::file File "${HOME}" .tar)"; }
 inner() { menu::walk fruits word; }
 lines() { while IFS= read -r line; do line="${line#step }" && printf '%s\n' "${line/\/100/}"; done; }
-work() { sleep "$1"; printf 'step 30/100 of the first part\n' >&2; sleep 2; printf 'ask: warning: told afterwards\n' >&2; return "$2"; }
+work() { sleep "$1"; printf 'step 30/100 of the first part\n' >&2; bash -c 'until [[ -e "$0" ]] || ((SECONDS > 60)); do sleep 0.1; done' "${OUT}.go"; printf 'ask: warning: told afterwards\n' >&2; return "$2"; }
 gauge() { MENU_ASKED=yes; trap 'rm -rf "${CORE_TEMP}"' EXIT; menu::work Title lines work 1 "$1"; }
 gauge_done() { gauge 0; }
 folder() { word="$(menu::folder Folder "$2")"; }
@@ -116,10 +116,9 @@ without_whiptail() {
         terminal_start bash -c 'until (($(tput lines) == 40)); do sleep 0.1; done; "$0" "$@" > "${OUT}"' \
             "${BATS_TEST_TMPDIR}/ask" "${ROOT}" "${kind}"
         tmux -L "${TERMINAL}" resize-window -t t -x 120 -y 40
-        wait_for 10 terminal_shows '┘'
-        [[ "$(terminal_screen | grep -o '┌.*┐' | wc -m)" == 101 ]] || { terminal_screen && return 1; }
+        wait_for 10 terminal_is_whole 100
         tmux -L "${TERMINAL}" resize-window -t t -x 80 -y 24
-        wait_for 5 terminal_is_whole 76
+        wait_for 10 terminal_is_whole 76
         terminal_keys Enter
         [[ "$(answer)" == 'status='[01]' '* ]]
         terminal_stop
@@ -158,7 +157,9 @@ ask_in() { # <columns> <lines> <steps>
         wait_for 10 terminal_shows 'of the first part'
         [[ "$(terminal_screen | grep -o '┌.*┐' | wc -m)" == "$((columns - 4 < 76 ? columns - 3 : 77))" ]] \
             || { terminal_screen && return 1; }
+        touch "${OUT}.go"
         [[ "$(answer)" == 'status=0 '* ]]
+        rm -- "${OUT}.go"
         terminal_stop
     done <<< $'132 50\n60 20'
 }
@@ -205,11 +206,16 @@ ask_in() { # <columns> <lines> <steps>
     done
 }
 
+came_out() { # <text>
+    grep -qF -- "$1" "${BATS_TEST_TMPDIR}/typed"
+}
+
 @test "menu: a terminal without a size is taken for one of 80 by 24" {
     local words
     printf -v words '%q ' "${BATS_TEST_TMPDIR}/ask" "${ROOT}" colour
+    : > "${BATS_TEST_TMPDIR}/typed"
     # Down, Enter, once the box is there.
-    { sleep 2 && printf '\e[B\r' && sleep 1; } | TERM=xterm script --quiet --return --command "stty size; ${words}" /dev/null > "${BATS_TEST_TMPDIR}/typed"
+    { wait_for 20 came_out '┘' && printf '\e[B\r' && wait_for 20 came_out 'status='; } | TERM=xterm script --quiet --return --command "stty size; ${words}" /dev/null > "${BATS_TEST_TMPDIR}/typed"
     grep -q '^0 0' "${BATS_TEST_TMPDIR}/typed"
     grep -qF "┌$(printf '─%.0s' {1..32})┤" "${BATS_TEST_TMPDIR}/typed" || { cat -v "${BATS_TEST_TMPDIR}/typed" && return 1; }
     grep -q 'status=0 colour=blue ' "${BATS_TEST_TMPDIR}/typed"
@@ -300,6 +306,7 @@ ask_in() { # <columns> <lines> <steps>
     wait_for 5 terminal_shows '30%'
     terminal_shows 'Ctrl-C ends it'
     ! terminal_shows 'told afterwards' || false
+    touch "${OUT}.go"
     wait_for 10 terminal_shows 'ask: warning: told afterwards'
     ! terminal_shows 'step 30' || false
     [[ "$(answer)" == 'status=0 '* ]]
@@ -310,6 +317,8 @@ ask_in() { # <columns> <lines> <steps>
     terminal_start_and_stay bash -c 'stty -g > "$0.before"; "$0" "$@" > "${OUT}"; stty -g > "$0.after"' \
         "${BATS_TEST_TMPDIR}/ask" "${ROOT}" gauge_done
     wait_for 10 terminal_shows 'of the first part'
+    # Once the gauge has given the key back that whiptail takes at its start.
+    wait_for 10 terminal_shows ' 3 s. Ctrl-C'
     terminal_keys C-c
     wait_for 10 test -s "${BATS_TEST_TMPDIR}/ask.after"
     [[ "$(< "${OUT}")" == 'status=255 '* ]]
