@@ -10,8 +10,8 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import FrameType
+from typing import NamedTuple
 
 VERSION = "2.1.2-ds01.1"
 LABEL_VERSION = "4"
@@ -81,8 +81,7 @@ def shielded() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(NamedTuple):
     """A Unix account, as a container gets it."""
 
     name: str

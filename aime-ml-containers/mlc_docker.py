@@ -16,8 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from mlc_base import MlcError
 
@@ -28,8 +27,7 @@ _BAR = re.compile(rb"\[[=> ]*\] *")
 _PREFIXES = ("docker: ", "ERROR: ", "Error: ", "Error response from daemon: ")
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """How a docker call ended."""
 
     status: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import mlc_ask as ask
 import mlc_docker as docker
@@ -11,8 +11,7 @@ from mlc_base import MlcError, caller
 from mlc_names import LABEL, SEPARATOR, check_name, full_name, read_label
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(NamedTuple):
     """A container of mlc as a list shows it; status and size are for people."""
 
     id: str

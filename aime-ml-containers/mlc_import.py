@@ -13,9 +13,8 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import mlc_ask as ask
 import mlc_docker as docker
@@ -36,8 +35,7 @@ _HOME = re.compile(r"/root|/home/[^/:\x00-\x1f\x7f]+")
 _ID_MOST = (1 << 32) - 2
 
 
-@dataclass(frozen=True)
-class Exported:
+class Exported(NamedTuple):
     """What is used of a file's metadata, checked."""
 
     name: str
@@ -109,7 +107,7 @@ def settle(person: Person, exported: Exported) -> tuple[Person, int | None]:
     if exported.uid == 0 or person.uid == 0:
         return person, None
     former = None if exported.uid == person.uid else exported.uid
-    return replace(person, home=exported.home), former
+    return person._replace(home=exported.home), former
 
 
 def feed(
@@ -197,7 +195,7 @@ def _import(words: argparse.Namespace, source: IO[bytes]) -> int:
     )
     # The file system as it came; gone as soon as the account stands on top of it.
     tag = f"{REPOSITORY}:{order.container}.base"
-    order = replace(order, image=tag)
+    order = order._replace(image=tag)
     existing, left = docker.inspect(("container", order.container), ("image", tag))
     if existing is not None:
         raise MlcError(

@@ -9,9 +9,8 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlc_docker as docker
 from mlc_account import build_words, dockerfile, prepared_image
@@ -27,8 +26,7 @@ _NO_IMAGE = re.compile(
 X11 = "/tmp/.X11-unix"  # noqa: S108  the X server's own folder
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """A container as it was asked for, every word checked."""
 
     name: str
@@ -51,8 +49,7 @@ class Order:
         return prepared_image(self.image, self.container)
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """What this host adds to a container."""
 
     memlock: bool

@@ -12,9 +12,9 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -110,8 +110,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return spelled[close[0]] if close else None
 
 
-@dataclass(frozen=True)
-class Paths:
+class Paths(NamedTuple):
     """Where this installation keeps its files."""
 
     etc: Path

@@ -16,12 +16,12 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import settings
 from _common import Exit, HelperError, nearest, print_json, program_name, run
 from engine import Engine, reason
+from helper_parser import Parser
 from image_names import IMAGE, check_image
 from images import Image, read_images, visible
 
@@ -213,7 +213,7 @@ def write_overlay(
         if item.name not in (CATALOG, ".git", "__pycache__"):
             (folder / item.name).symlink_to(item.resolve())
     lines = [
-        line(replace(entry, architectures=(*entry.architectures, architecture)))
+        line(entry._replace(architectures=(*entry.architectures, architecture)))
         if entry.runs_on(architecture) and architecture not in entry.architectures
         else line(entry)
         for entry in entries
@@ -295,7 +295,7 @@ def do_overlay(words: argparse.Namespace) -> int:
             is_local or entry.image != BASE_IMAGE
         ):
             name = untagged(engine, entry.image)
-            entries = [replace(e, image=name) if e == entry else e for e in entries]
+            entries = [e._replace(image=name) if e == entry else e for e in entries]
     write_overlay(words.folder, home, entries, architecture)
     print_json(
         {
@@ -312,13 +312,11 @@ def do_overlay(words: argparse.Namespace) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("catalog"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("catalog"), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    listing = verbs.add_parser("list", allow_abbrev=False)
+    listing = verbs.add_parser("list")
     listing.add_argument("--arch")
-    overlay = verbs.add_parser("overlay", allow_abbrev=False)
+    overlay = verbs.add_parser("overlay")
     overlay.add_argument("folder", type=Path)
     overlay.add_argument("--arch")
     overlay.add_argument("--version")

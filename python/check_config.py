@@ -19,6 +19,7 @@ import policy
 import settings
 from _common import Exit, HelperError, Paths, find_paths, print_json, program_name, run
 from _common import say as say_line
+from helper_parser import Parser
 from yaml_source import ConfigError, read_text
 
 # The catalog's form is mlc's own.
@@ -138,7 +139,7 @@ def report(verdicts: Sequence[Verdict]) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=program_name(_JOB), allow_abbrev=False)
+    parser = Parser(prog=program_name(_JOB))
     parser.add_argument("--json", action="store_true")
     return parser
 

@@ -31,6 +31,7 @@ import state
 from _common import Exit, HelperError, find_paths, print_json, program_name, run
 from containers import Container, find_own
 from engine import Engine, reason
+from helper_parser import Parser
 from requirement_words import normal_name
 
 Change = tuple[str, int]  # path, kind: one entry of the engine's list
@@ -314,11 +315,9 @@ def do_show(words: argparse.Namespace) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("container_changes"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("container_changes"), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("show", allow_abbrev=False).add_argument("name")
+    verbs.add_parser("show").add_argument("name")
     return parser
 
 

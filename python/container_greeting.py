@@ -6,7 +6,6 @@ keeps anybody from their work. Exit statuses: docs/exit-codes.md.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
@@ -19,6 +18,7 @@ import settings
 from _common import Exit, HelperError, find_paths, program_name, run
 from containers import applied_limits, find_own, limits_line
 from engine import Engine
+from helper_parser import Parser
 from policy import Limits, effective_limits, identify_user, load_policy
 from units import format_duration
 
@@ -50,10 +50,9 @@ def greeting_lines(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program_name("container_greeting"),
         description=__doc__,
-        allow_abbrev=False,
     )
     parser.add_argument("name")
     words = parser.parse_args(argv)

@@ -35,6 +35,7 @@ from containers import Container, select
 from engine import Engine
 from event_log import append_event
 from gpu_engine_view import MANAGED
+from helper_parser import Parser
 from lifecycle_memory import span
 from policy import load_policy
 from process_owner import user_name
@@ -213,16 +214,14 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    keep = verbs.add_parser("keep", allow_abbrev=False)
+    keep = verbs.add_parser("keep")
     keep.add_argument("name")
     keep.add_argument("duration", nargs="?")
-    verbs.add_parser("end", allow_abbrev=False).add_argument("name")
-    verbs.add_parser("check", allow_abbrev=False).add_argument("duration")
-    listing = verbs.add_parser("list", allow_abbrev=False)
+    verbs.add_parser("end").add_argument("name")
+    verbs.add_parser("check").add_argument("duration")
+    listing = verbs.add_parser("list")
     listing.add_argument("--json", action="store_true")
     return parser
 

@@ -19,6 +19,7 @@ import settings
 from _common import Exit, print_json, program_name, run, say
 from containers import MLC, Container, select, size_text
 from engine import Engine
+from helper_parser import Parser
 
 
 def cpu_percent(sample: Mapping[str, Any]) -> float | None:
@@ -128,9 +129,7 @@ def show_stats(engine: Engine, words: argparse.Namespace) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("container_stats"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("container_stats"), description=__doc__)
     parser.add_argument("--all-users", action="store_true")
     parser.add_argument("--json", action="store_true")
     return parser

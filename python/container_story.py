@@ -36,6 +36,7 @@ from containers import SEPARATOR, as_json, from_summary
 from engine import Engine
 from event_reader import LOGS, log_path, read_lines
 from events_show import Wanted, hide_others, hints, may_show_names, merged
+from helper_parser import Parser
 from lifecycle_memory import outlooks, pass_info
 
 PROGRAM = "container_story"
@@ -194,9 +195,7 @@ def events_of(paths: Paths, it: Known, uid: int) -> list[Event]:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     parser.add_argument("container", metavar="NAME")
     parser.add_argument("--json", action="store_true")
     return parser

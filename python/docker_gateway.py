@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from _common import Exit, HelperError, program_name, run, say
+from helper_parser import Parser
 
 if TYPE_CHECKING:
     from gateway_types import Caller
@@ -273,17 +274,15 @@ def run_command(command: Sequence[str], engine: str, report: Path | None = None)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program_name(PROGRAM),
         description="Put policy in front of the Docker engine.",
-        allow_abbrev=False,
     )
     parser.add_argument("--engine", metavar="ADDRESS", help="the engine: unix:///PATH")
     verbs = parser.add_subparsers(dest="verb", required=True)
     verb = verbs.add_parser(
         "run",
         help="run one command behind a gateway of its own",
-        allow_abbrev=False,
     )
     verb.add_argument("--report", type=Path, metavar="FILE", help="where refusals go")
     verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND…")

@@ -19,6 +19,7 @@ import doctor_upkeep as upkeep
 from _common import Exit, find_paths, print_json, program_name, run
 from doctor_checks import Finding
 from doctor_facts import Facts
+from helper_parser import Parser
 
 _JOB = "doctor"
 
@@ -143,7 +144,7 @@ def report(found: Sequence[tuple[Check, Finding]], colour: bool) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=program_name(_JOB), allow_abbrev=False)
+    parser = Parser(prog=program_name(_JOB))
     parser.add_argument("--json", action="store_true")
     return parser
 

@@ -33,6 +33,7 @@ from containers import SEPARATOR
 from event_follow import Follower
 from event_reader import EVENTS, GPUS, log_path, read_lines, select
 from event_words import ALLOCATIONS, WORDS, clock, name_of, say
+from helper_parser import Parser
 from policy import identify_user
 
 PROGRAM = "events_show"
@@ -185,9 +186,7 @@ def follow(
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     parser.add_argument("--user")
     parser.add_argument("--container")
     parser.add_argument("--type", action="append", default=[])

@@ -25,6 +25,7 @@ from datetime import datetime, timezone
 import policy
 import units
 from _common import Exit, find_paths, print_json, program_name, run
+from helper_parser import Parser
 from policy import Effective, Limits
 
 
@@ -86,9 +87,7 @@ def as_rows(effective: Effective) -> dict[str, object]:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("get_resource_limits"), allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("get_resource_limits"))
     parser.add_argument("user", nargs="?", metavar="USER")
     forms = parser.add_mutually_exclusive_group()
     for form in ("json", "docker-args", "origin", "usage"):

@@ -28,6 +28,7 @@ from gpu_links import rank_links, read_links
 from gpu_nvml import Reader, normalise_pci
 from gpu_readings import Fault, RawGpu, RawProcess
 from gpu_types import Inventory, Process
+from helper_parser import Parser
 
 _LIBRARY = "libnvidia-ml.so.1"
 _LIBRARY_NOT_FOUND = 12
@@ -170,10 +171,9 @@ def as_json(inventory: Inventory) -> dict[str, Any]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program_name("gpu_inventory"),
         description="Print the GPU devices of this host as JSON.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "--detail", action="store_true", help="ask for utilisation and temperature too"

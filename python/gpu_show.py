@@ -21,6 +21,7 @@ from containers import age
 from gpu_allocator import Allocator
 from gpu_report import Place, name_of
 from gpu_request import parse_request
+from helper_parser import Parser
 from policy import identify_user
 
 PROGRAM = "gpu_show"
@@ -197,21 +198,17 @@ def explain(words: argparse.Namespace, allocator: Allocator) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    queue = verbs.add_parser("queue", allow_abbrev=False)
+    queue = verbs.add_parser("queue")
     queue.add_argument("--mine", action="store_true")
     queue.add_argument("--json", action="store_true")
-    told = verbs.add_parser("explain", allow_abbrev=False)
+    told = verbs.add_parser("explain")
     which = told.add_mutually_exclusive_group(required=True)
     which.add_argument("--container")
     which.add_argument("--request")
     told.add_argument("--json", action="store_true")
-    verbs.add_parser("cancel", allow_abbrev=False).add_argument(
-        "--container", required=True
-    )
+    verbs.add_parser("cancel").add_argument("--container", required=True)
     return parser
 
 

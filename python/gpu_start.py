@@ -26,6 +26,7 @@ from gpu_reconcile import CHANGED
 from gpu_request import Request, parse_request
 from gpu_state import Grant
 from gpu_wait import wait_for, wait_to_start
+from helper_parser import Parser
 from locked_files import ensure_folder, locked
 from process_owner import Owner, owner_of
 
@@ -118,9 +119,7 @@ def turn(container: str) -> Iterator[None]:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     parser.add_argument("container")
     parser.add_argument("--owner-pid", type=int)
     parser.add_argument("--wait", metavar="DURATION")

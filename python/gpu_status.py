@@ -21,6 +21,7 @@ from gpu_device_states import DeviceState
 from gpu_inventory import read_inventory
 from gpu_report import Status, name_of, state_json, status
 from gpu_types import Device
+from helper_parser import Parser
 from lifecycle_memory import Outlook, present
 
 PROGRAM = "gpu_status"
@@ -103,9 +104,7 @@ def notes(found: Status, states: Sequence[DeviceState]) -> list[str]:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     parser.add_argument("--mine", action="store_true")
     parser.add_argument("--json", action="store_true")
     return parser

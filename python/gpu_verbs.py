@@ -16,6 +16,7 @@ from gpu_report import refusal_json
 from gpu_request import parse_request
 from gpu_rules import Refusal
 from gpu_wait import wait_for
+from helper_parser import Parser
 from policy import User, identify_user
 from process_owner import Owner, owner_of
 from units import parse_duration
@@ -36,13 +37,11 @@ def _seconds(text: str) -> float | None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("gpu-allocator"), allow_abbrev=False, description=__doc__
-    )
+    parser = Parser(prog=program_name("gpu-allocator"), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
 
     def verb(name: str, *words: str) -> argparse.ArgumentParser:
-        found = verbs.add_parser(name, allow_abbrev=False)
+        found = verbs.add_parser(name)
         for word in words:
             found.add_argument(word)
         return found

@@ -21,6 +21,7 @@ from gpu_request import (
     parse_request,
     to_docker,
 )
+from helper_parser import Parser
 
 
 def requested(gpus: str | None, memory: str | None) -> Request | None:
@@ -66,9 +67,7 @@ def docker_words(request: Request, wait: str | None) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("gpu_words"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("gpu_words"), description=__doc__)
     parser.add_argument("--gpus", metavar="SPEC")
     parser.add_argument("--gpu-mem", metavar="SIZE")
     parser.add_argument("--wait", metavar="DURATION")

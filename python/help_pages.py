@@ -18,6 +18,7 @@ from pathlib import Path
 from _common import PROJECT_ROOT, Exit, HelperError, program_name, run
 from command_header import Header, nouns, read_all
 from help_roff import roff
+from helper_parser import Parser
 
 Pages = dict[str, str]
 
@@ -235,16 +236,14 @@ def do_share(words: argparse.Namespace) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("help_pages"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("help_pages"), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in ("docs", "check"):
-        each = verbs.add_parser(verb, allow_abbrev=False)
+        each = verbs.add_parser(verb)
         each.add_argument(
             "folder", type=Path, nargs="?", default=PROJECT_ROOT / "docs/commands"
         )
-    share = verbs.add_parser("share", allow_abbrev=False)
+    share = verbs.add_parser("share")
     share.add_argument("folder", type=Path)
     share.add_argument("--root", default=str(PROJECT_ROOT))
     return parser

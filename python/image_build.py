@@ -27,6 +27,7 @@ from _common import Exit, HelperError, print_json, program_name, run, say
 from build_turn import hold
 from engine import Engine
 from event_log import append_event
+from helper_parser import Parser
 from image_docker import PROGRAM, Build, Built
 from image_finish import look_into, name_it, sweep, warnings_of
 from image_stage import Plan, read_stage
@@ -107,9 +108,7 @@ def build(stage: Path, plan: Plan, words: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     parser.add_argument("--stage", type=Path, required=True)
     parser.add_argument("--no-cache", action="store_true")
     parser.add_argument("--no-build", action="store_true", help="write the source only")

@@ -7,7 +7,6 @@ Exit statuses: docs/exit-codes.md.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -22,6 +21,7 @@ from _common import Exit, HelperError, find_paths, print_json, program_name, run
 from containers import Container, find_own
 from engine import Engine, reason
 from event_log import append_event
+from helper_parser import Parser
 from image_labels import Labels, decode, encode
 from process_owner import user_name
 from units import utc_stamp
@@ -104,9 +104,7 @@ def commit(engine: Engine, item: Container, name: str) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog=program_name("image_commit"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("image_commit"), description=__doc__)
     parser.add_argument("container")
     parser.add_argument("image")
     words = parser.parse_args(argv)

@@ -28,6 +28,7 @@ import render_dockerfile
 import settings
 from _common import Exit, HelperError, find_paths, print_json, program_name, run
 from engine import Engine
+from helper_parser import Parser
 from image_base import Ground, look_up, settle
 from image_files import State
 from image_labels import decode
@@ -395,18 +396,16 @@ class Planner:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("image_plan"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("image_plan"), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    create = verbs.add_parser("create", allow_abbrev=False)
+    create = verbs.add_parser("create")
     for option in ("--framework", "--version", "--dockerfile", "--project", "--arch"):
         create.add_argument(option)
     create.add_argument("--from", dest="from_")
     for option in ("--tier", "--type", "--pip", "--system", "--pip-option"):
         create.add_argument(option, action="append", default=[])
     create.add_argument("--no-tiers", action="store_true")
-    update = verbs.add_parser("update", allow_abbrev=False)
+    update = verbs.add_parser("update")
     for option in ("--add", "--remove", "--add-system"):
         update.add_argument(option, action="append", default=[])
     update.add_argument("--base", metavar="VERSION")

@@ -25,6 +25,7 @@ from _table import render
 from build_turn import hold
 from engine import Engine, reason
 from event_log import append_event
+from helper_parser import Parser
 from image_labels import Labels, decode
 from image_names import PREFIX, is_name, owner_part
 from image_usage import custom_containers, usage_of
@@ -302,20 +303,18 @@ def _delete(engine: Engine, image: Image) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    listing = verbs.add_parser("list", allow_abbrev=False)
+    listing = verbs.add_parser("list")
     listing.add_argument("--all", action="store_true")
     listing.add_argument("--json", action="store_true")
-    verbs.add_parser("resolve", allow_abbrev=False).add_argument("word")
-    show = verbs.add_parser("show", allow_abbrev=False)
+    verbs.add_parser("resolve").add_argument("word")
+    show = verbs.add_parser("show")
     show.add_argument("word")
     which = show.add_mutually_exclusive_group()
     for option in ("--json", "--dockerfile", "--lock", "--history", "--spec"):
         which.add_argument(option, action="store_true")
-    delete = verbs.add_parser("delete", allow_abbrev=False)
+    delete = verbs.add_parser("delete")
     delete.add_argument("names", nargs="+")
     for option in ("--force", "--with-source", "--dry-run"):
         delete.add_argument(option, action="store_true")

@@ -36,6 +36,7 @@ from _common import (
     run,
     say,
 )
+from helper_parser import Parser
 from lifecycle_extras import run_extras
 from lifecycle_memory import entry_json, outlook, pass_info, span
 from lifecycle_pass import Pass, Report
@@ -149,10 +150,9 @@ def without_memory(paths: Paths, error: HelperError) -> Report:
 
 def build_parser() -> argparse.ArgumentParser:
     # With the width given, nobody looks for the terminal's, which takes 3 ms.
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=program_name(PROGRAM),
         description=__doc__,
-        allow_abbrev=False,
         formatter_class=partial(argparse.HelpFormatter, width=80),
     )
     parser.add_argument("--dry-run", action="store_true")

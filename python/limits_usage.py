@@ -23,6 +23,7 @@ from engine import Engine
 from gpu_allocator import Allocator
 from gpu_report import status
 from gpu_state import Grant
+from helper_parser import Parser
 from policy import Limits, User, effective_limits, identify_user, load_policy
 
 PROGRAM = "limits_usage"
@@ -126,9 +127,7 @@ def read(user: User) -> list[Use]:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     parser.add_argument("user", nargs="?")
     parser.add_argument("--json", action="store_true")
     return parser

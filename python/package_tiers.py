@@ -6,19 +6,17 @@ Exit statuses: docs/exit-codes.md.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from _common import find_paths, print_json, program_name, run
+from helper_parser import Parser
 from packages import load_packages
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog=program_name("package_tiers"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("package_tiers"), description=__doc__)
     parser.parse_args(argv)
     found = load_packages(find_paths().etc / "packages.yaml")
     print_json(

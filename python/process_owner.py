@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(NamedTuple):
     """A process that cannot be mistaken for a later one with the same number."""
 
     pid: int
@@ -102,7 +101,7 @@ def _name_of(uid: int) -> str:
 
 def owner_dict(owner: Owner) -> dict[str, int | str]:
     """Return an owner as plain values for JSON."""
-    return asdict(owner)
+    return owner._asdict()
 
 
 def owner_from(value: object) -> Owner | None:

@@ -27,6 +27,7 @@ from _common import (
     program_name,
     run,
 )
+from helper_parser import Parser
 from image_names import reference
 from packages import load_packages
 from process_owner import user_name
@@ -194,12 +195,10 @@ def do_types(words: argparse.Namespace) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("project_files"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("project_files"), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("types", allow_abbrev=False)
-    make = verbs.add_parser("make", allow_abbrev=False)
+    verbs.add_parser("types")
+    make = verbs.add_parser("make")
     make.add_argument("name")
     make.add_argument("--type", default=GENERAL)
     make.add_argument("--folder", required=True)

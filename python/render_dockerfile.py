@@ -28,6 +28,7 @@ from _common import (
     program_name,
     run,
 )
+from helper_parser import Parser
 from image_lock import Lock, LockedBase, load_lock
 from image_names import check_image
 from image_spec import Layer, layers, load_spec
@@ -172,9 +173,7 @@ def _user(text: str) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("render_dockerfile"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("render_dockerfile"), description=__doc__)
     parser.add_argument("spec", type=Path, help="the image.yaml")
     parser.add_argument("--lock", type=Path, help="default: image.lock beside it")
     parser.add_argument("--packages", type=Path, help="default: the installation's")

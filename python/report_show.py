@@ -16,6 +16,7 @@ from pathlib import Path
 import report_words
 from _common import Exit, HelperError, find_paths, print_json, program_name, run, say
 from events_show import may_show_names, parse_window
+from helper_parser import Parser
 from usage_report import default_window, for_user, make
 
 PROGRAM = "report_show"
@@ -50,9 +51,7 @@ def write_page(file: str, text: str) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name(PROGRAM), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--week", action="store_true")
     length.add_argument("--month", action="store_true")

@@ -11,9 +11,9 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import engine
 from _common import (
@@ -25,6 +25,7 @@ from _common import (
     program_name,
     run,
 )
+from helper_parser import Parser
 
 OUR_MLC = PROJECT_ROOT / "aime-ml-containers"
 
@@ -47,8 +48,7 @@ _CGROUP = re.compile(r"[a-z0-9_]+", re.ASCII)
 _ARCHITECTURE = re.compile(r"[A-Z0-9_]+", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What ds01.yaml says; None where it says null or nothing.
 
     A relative `site_catalog` lies in the configuration's folder; a `~` in the folders
@@ -183,11 +183,9 @@ def show() -> dict[str, object]:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("settings"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("settings"), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("show", allow_abbrev=False)
+    verbs.add_parser("show")
     return parser
 
 

@@ -12,7 +12,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime, timezone
 
 import _table
@@ -22,6 +21,7 @@ import policy_server
 import settings
 import units
 from _common import Exit, Paths, find_paths, print_json, program_name, run
+from helper_parser import Parser
 from policy import Effective, Exemption, Policy
 
 _JOB = "show_config"
@@ -31,7 +31,7 @@ def settings_rows(paths: Paths) -> list[dict[str, str | None]]:
     """Return key, value and origin of every setting, the environment's included."""
     found = settings.load_settings(paths.settings)
     rows: list[dict[str, str | None]] = []
-    for key, written in asdict(found).items():
+    for key, written in found._asdict().items():
         variable = {
             "mlc_home": "DS01_MLC_HOME",
             "engine_socket": "DOCKER_HOST",
@@ -42,7 +42,7 @@ def settings_rows(paths: Paths) -> list[dict[str, str | None]]:
         if variable is not None and os.environ.get(variable):
             value, origin = os.environ[variable], f"environment {variable}"
         rows.append({"key": key, "value": value, "origin": origin})
-    for name, folder in asdict(paths).items():
+    for name, folder in paths._asdict().items():
         row = {"key": f"{name}_dir", "value": str(folder), "origin": "installation"}
         rows.append({**row})
     return rows
@@ -99,7 +99,7 @@ def _line(entry: policy.Entry) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=program_name(_JOB), allow_abbrev=False)
+    parser = Parser(prog=program_name(_JOB))
     parser.add_argument("user", nargs="?", metavar="USER")
     parser.add_argument("--json", action="store_true")
     return parser

@@ -33,6 +33,7 @@ from _common import (
     say,
 )
 from event_log import append_event
+from helper_parser import Parser
 from process_owner import Owner, is_alive, owner_dict, owner_from, owner_of, user_name
 from units import utc_stamp
 
@@ -403,15 +404,13 @@ def _process(text: str) -> Owner:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("state"), allow_abbrev=False, description=__doc__
-    )
+    parser = Parser(prog=program_name("state"), description=__doc__)
     parser.add_argument(
         "--lock-timeout", type=float, default=files.LOCK_SECONDS, metavar="SECONDS"
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in ("begin", "finish", "forget", "removed", "show", "event"):
-        words = verbs.add_parser(verb, allow_abbrev=False)
+        words = verbs.add_parser(verb)
         words.add_argument("type" if verb == "event" else "container")
         if verb in {"begin", "forget"}:
             words.add_argument(
@@ -421,7 +420,7 @@ def build_parser() -> argparse.ArgumentParser:
             words.add_argument("--json", type=_json_object, default={}, dest="fields")
         if verb == "event":
             words.add_argument("--log", default="events")
-    verbs.add_parser("list", allow_abbrev=False)
+    verbs.add_parser("list")
     return parser
 
 

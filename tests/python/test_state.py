@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -567,10 +566,10 @@ def test_bad_events_are_usage_errors(ds01_root: Path, words: tuple[str, ...]) ->
 
 def test_owner_is_this_very_process(me: Owner) -> None:
     assert is_alive(me)
-    assert not is_alive(replace(me, start=me.start + 1))
-    assert not is_alive(replace(me, boot="another"))
-    assert not is_alive(replace(me, pid=0))
-    assert not is_alive(replace(me, pid=2**22 + 1))
+    assert not is_alive(me._replace(start=me.start + 1))
+    assert not is_alive(me._replace(boot="another"))
+    assert not is_alive(me._replace(pid=0))
+    assert not is_alive(me._replace(pid=2**22 + 1))
 
 
 def test_zombie_is_dead() -> None:
