@@ -4,10 +4,10 @@
 
 # The user's containers as tag and description, for a menu: framework, state, GPUs, how long idle, what comes next.
 # Sets: the array named.
-choose::items() { # <array-name> [<state>]
+choose::items() { # <array-name> [running|stopped]
     local -n choose_items="$1"
     local json
-    json="$(core::helper containers choices ${2:+--state "$2"})" || exit
+    json="$(core::helper containers choices ${2:+--only "$2"})" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
     mapfile -t choose_items < <(jq -r '.containers[] | .name, .text' <<< "${json}")
 }
@@ -24,10 +24,10 @@ choose::states() { # <array-name>
 }
 
 # The names of the user's containers. Sets: the array named.
-choose::names() { # <array-name> [<state>]
+choose::names() { # <array-name> [running|stopped]
     local -n choose_names="$1"
     local json
-    json="$(core::helper containers choices ${2:+--state "$2"})" || exit
+    json="$(core::helper containers choices ${2:+--only "$2"})" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
     mapfile -t choose_names < <(jq -r '.containers[].name' <<< "${json}")
 }
@@ -52,7 +52,7 @@ choose::step() { # <variable> <title>
 
 # A step of menu::walk: any number of the user's containers; those that were chosen before are marked. Sets: the array
 # named.
-choose::several() { # <array-name> <title> [<state>]
+choose::several() { # <array-name> <title> [running|stopped]
     local items=()
     choose::items items "${3:-}"
     ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "there is no ${3:+$3 }container to choose" \
@@ -86,12 +86,12 @@ choose::these() { # <number>
 
 # Complete the names that a command was given: all of the user's with --all, else a choice by menu, and then what the
 # command asks before it acts. A person at a terminal is asked; a script that named nothing is told so.
-choose::fill() { # <array-name> <all: yes or empty> <title> <state, or empty> [<step>...]
+choose::fill() { # <array-name> <all: yes or empty> <title> <running, stopped or empty> [<step>...]
     local -n choose_filled="$1"
-    local title="$3" state="$4"
+    local title="$3" only="$4"
     [[ -z "$2" || ${#choose_filled[@]} -eq 0 ]] || core::usage_error "give names or '--all', not both"
     if [[ -n "$2" ]]; then
-        choose::names choose_filled "${state}"
+        choose::names choose_filled "${only}"
         if ((${#choose_filled[@]} == 0)); then
             core::info "there is nothing to do"
             exit "${EXIT_OK}"
@@ -106,7 +106,7 @@ choose::fill() { # <array-name> <all: yes or empty> <title> <state, or empty> [<
 }
 
 choose::_ask_several() {
-    choose::several choose_filled "${title}" "${state}"
+    choose::several choose_filled "${title}" "${only}"
 }
 
 # Ask what to do with one of the containers, the images or the devices of a table, and run that: the last step of the

@@ -36,6 +36,8 @@ from units import utc_stamp
 MLC = "aime.mlc"
 SEPARATOR = "._."
 LIMITS = ("cpus", "memory", "memory-swap", "shm", "pids")
+# What a container's state must be for a menu that offers some of them.
+STATES = {"running": {"running"}, "stopped": {"created", "exited"}}
 
 
 @dataclass(frozen=True)
@@ -312,7 +314,9 @@ def do_choices(words: argparse.Namespace, engine: Engine) -> int:
     rows = [
         choice(item, outlooks, now)
         for item in found
-        if item.name and words.state in {None, item.state}
+        if item.name
+        and (words.only is None or item.state in STATES[words.only])
+        and (item.devices or not words.gpus)
     ]
     print_json({"containers": rows})
     return Exit.OK
@@ -441,7 +445,9 @@ def build_parser() -> argparse.ArgumentParser:
     listing.add_argument("--all-users", action="store_true")
     listing.add_argument("--json", action="store_true")
     listing.add_argument("--column", action="append", default=[])
-    verbs.add_parser("choices", allow_abbrev=False).add_argument("--state")
+    offered = verbs.add_parser("choices", allow_abbrev=False)
+    offered.add_argument("--only", choices=sorted(STATES))
+    offered.add_argument("--gpus", action="store_true")
     show = verbs.add_parser("show", allow_abbrev=False)
     show.add_argument("name")
     verbs.add_parser("tell", allow_abbrev=False).add_argument("--image")

@@ -21,7 +21,7 @@ main() {
         esac
     done
 
-    choose::fill names "${all}" Start ''
+    choose::fill names "${all}" Start stopped
     mlc::load
 
     # Checked before the first container starts.

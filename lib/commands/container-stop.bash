@@ -30,11 +30,18 @@ main() {
     exit "${worst}"
 }
 
-# A step of menu::walk: the last word, where a person can be asked.
+# A step of menu::walk: the last word, where a person can be asked and there is anything to stop.
 container-stop::_confirm() {
+    local name live=()
+    local -A states=()
     [[ -z "${yes}" ]] && core::is_interactive || return 2
-    menu::confirm Stop "$(choose::these "${#names[@]}") will be stopped. What runs inside ends; files stay:
-$(printf '  %s\n' "${names[@]}")" || return
+    choose::states states
+    for name in "${names[@]}"; do
+        [[ "${states["${name}"]:-}" != @(running|paused|restarting) ]] || live+=("${name}")
+    done
+    ((${#live[@]} > 0)) || return 2
+    menu::confirm Stop "$(choose::these "${#live[@]}") will be stopped. What runs inside ends; files stay:
+$(printf '  %s\n' "${live[@]}")" || return
     core::answered --yes
 }
 

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # gpu-explain: why a container got what it got, or what a request would get now.
-: "${EXIT_OK:?}"
+: "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}"
 
 main() {
     local words=() flags=() request=''
@@ -19,8 +19,7 @@ main() {
     [[ ${#words[@]} -eq 0 || -z "${request}" ]] || core::usage_error "give a container or '--request', not both"
     if ((${#words[@]} == 0)) && [[ -z "${request}" ]]; then
         core::is_interactive || core::missing "CONTAINER (or '--request')"
-        words[0]="$(choose::one Explain)" || exit
-        core::answered "${words[0]}"
+        gpu-explain::_ask
     fi
 
     core::tell_line
@@ -30,4 +29,19 @@ main() {
     else
         core::helper gpu_show explain --container "$(create::engine_name "${words[0]}")" "${flags[@]}"
     fi
+}
+
+# Ask for one of the user's containers that has GPUs or waits for some. Sets: words of main.
+gpu-explain::_ask() {
+    local made queue items=()
+    made="$(core::helper containers choices --gpus)" || exit
+    queue="$(core::helper gpu_show queue --mine --json)" || exit
+    mapfile -t items < <(jq -rn --argjson made "${made}" --argjson queue "${queue}" '
+        ($queue.queue | map({name: (.container | split("._.")[0]), text: "waits: \(.words)"})) as $waits
+        | ($made.containers | map(select(.name | IN($waits[].name) | not))) + $waits
+        | sort_by(.name)[] | .name, .text')
+    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "no container of yours has a GPU or waits for one" \
+        "run 'gpu-explain --request 1' to see what you would get"
+    words[0]="$(menu::select Explain 'Which container?' "${items[@]}")" || menu::left
+    core::answered "${words[0]}"
 }

@@ -24,6 +24,8 @@ teardown() {
     [[ "${stderr}" == *"container 's1' is running"*"container 'nope' not found"*"container 's2' is running"* ]]
     [[ "$(docker ps -q | wc -l)" -eq 2 ]]
     run -0 --separate-stderr "${BIN}/container-start" --all
+    [[ "${stderr}" == *'there is nothing to do' ]]
+    run -0 --separate-stderr "${BIN}/container-start" s1
     [[ "${stderr}" == *"container 's1' is running already"* ]]
     run -2 "${BIN}/container-start" --all s1
 }

@@ -11,6 +11,8 @@ setup() {
 
 teardown() {
     teardown_dialogue
+    # It would take what the others leave.
+    [[ -z "${WAITER:-}" ]] || { "${BIN}/gpu-queue" cancel queues && wait "${WAITER}" || true; }
     teardown_engine
     teardown_gpus
 }
@@ -50,13 +52,22 @@ walk_container-stop() {
     "${BIN}/container-start" works --quiet
 }
 
-# The words that were typed, and what the answer stands for, which may not come behind a `--`.
+# The words that were typed, and what the answer stands for, which may not come behind a `--`. One that does not run is
+# not asked about.
 walk_container-stop-named() {
-    begins "${BIN}/container-stop" --force -- works
+    begins "${BIN}/container-stop" --force -- works rests
     asks container-stop-named 'What runs inside ends'
     say_yes
-    ends 0 'the same in one line: container-stop --force works --yes' "container 'works' is stopped"
+    ends 0 'the same in one line: container-stop --force works rests --yes' "container 'works' is stopped" \
+        "container 'rests' is not running"
     "${BIN}/container-start" works --quiet
+}
+
+# Nothing is asked where nothing can be stopped.
+walk_container-stop-rests() {
+    begins "${BIN}/container-stop" rests
+    ends 0 "container 'rests' is not running"
+    ! terminal_shows 'the same in one line' || false
 }
 
 # bats test_tags=engine
@@ -65,6 +76,7 @@ walk_container-stop-named() {
     idles works
     hold_dialogue walk_container-stop
     hold_dialogue walk_container-stop-named
+    hold_once walk_container-stop-rests
 }
 
 walk_container-start() {
@@ -72,6 +84,14 @@ walk_container-start() {
     asks container-start 'Which containers?'
     mark 1
     ends 0 'the same in one line: container-start rests' "container 'rests' is running"
+    "${BIN}/container-stop" rests --force --quiet
+}
+
+# What runs is not offered.
+walk_container-start-none() {
+    "${BIN}/container-start" rests --quiet
+    begins "${BIN}/container-start"
+    ends 3 'there is no stopped container to choose' "run 'container-list' to see your containers"
     "${BIN}/container-stop" rests --force --quiet
 }
 
@@ -113,6 +133,7 @@ walk_container-list() {
     furnish
     idles works
     hold_dialogue walk_container-start
+    hold_once walk_container-start-none
     hold_dialogue walk_container-keep
     hold_dialogue walk_container-why
     hold_dialogue walk_container-list
@@ -159,11 +180,21 @@ walk_container-remove-named() {
     hold_dialogue walk_container-remove-named
 }
 
+# Those that have GPUs, and those that wait for some: one without is not offered.
 walk_gpu-explain() {
     begins "${BIN}/gpu-explain"
     asks gpu-explain 'Which container?'
-    pick 1
+    pick 2
     ends 0 'the same in one line: gpu-explain trains' 'container trains'
+}
+
+walk_gpu-explain-none() {
+    begins "${BIN}/gpu-explain"
+    ends 3 'no container of yours has a GPU or waits for one' "run 'gpu-explain --request 1' to see"
+}
+
+in_queue() { # <container>
+    "${BIN}/gpu-queue" --mine 2> /dev/null | grep -q "$1"
 }
 
 # A device that is free leads to one of its kind.
@@ -189,10 +220,17 @@ walk_gpu-status-own() {
 # bats test_tags=engine
 @test "dialogues: gpu-explain, gpu-status --interactive" {
     setup_gpus a100-40 a100-40:3g.20gb,1g.5gb
+    "${BIN}/container-create" plain Debian --gpus none --quiet
+    hold_once walk_gpu-explain-none
     "${BIN}/container-create" trains Debian --gpus 1g.5gb --quiet
     "${BIN}/container-start" trains --quiet
     idles trains
+    "${BIN}/container-create" queues Debian --gpus 1g.5gb --wait > /dev/null 2>&1 3>&- &
+    WAITER=$!
+    wait_for 20 in_queue queues
     hold_dialogue walk_gpu-explain
+    "${BIN}/gpu-queue" cancel queues
+    wait "${WAITER}" || WAITER=''
     hold_dialogue walk_gpu-status
     hold_dialogue walk_gpu-status-own
 }
