@@ -28,7 +28,7 @@ teardown_engine() {
     local found
     [[ -n "${DOCKER_HOST:-}" ]] || return 0
     [[ "${DOCKER_HOST}" == "unix://${BENCH_DIR:?engine tests are run by tests/run}/"* ]] || return 0
-    mapfile -t found < <(docker ps --all --quiet --filter label=aime.mlc)
+    mapfile -t found < <(docker ps --all --quiet)
     ((${#found[@]} == 0)) || docker rm --force --volumes "${found[@]}" > /dev/null
     mapfile -t found < <(docker images --format '{{.Repository}}:{{.Tag}}' | grep -F '._.' || true)
     ((${#found[@]} == 0)) || docker rmi --force "${found[@]}" > /dev/null 2>&1 || true
@@ -77,9 +77,9 @@ inspect() { # <container> <go-template>
     docker inspect --format "$2" "$1"
 }
 
-# Wait until a command succeeds; fails after the given seconds.
+# Wait until a command succeeds; fails after the given seconds, three times as many on a machine full of other work.
 wait_for() { # <seconds> <word>...
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + 3 * $1))
     shift
     until "$@"; do
         if ((SECONDS >= end)); then
@@ -122,7 +122,7 @@ terminal_shows() { # <text>
 
 # Is the screen the one that is kept in tests/screens?
 terminal_matches() { # <name>
-    local end=$((SECONDS + 10)) screen
+    local end=$((SECONDS + 30)) screen
     terminal_is_still
     # On a machine with much to do it stands still in the middle, too.
     until screen="$(terminal_screen | normalised)" && is_kept "$1" "${screen}" > /dev/null; do
