@@ -142,6 +142,7 @@ gauge::_fetched() { # <layer> <thousandths>
     at=$((GAUGE[from] + (GAUGE[to] - GAUGE[from]) * sum / (${#GAUGE_LAYERS[@]} * 1000)))
     ((at <= GAUGE[at])) || GAUGE[at]="${at}"
     one="${GAUGE[here]} of ${GAUGE[layers]} layers"
+    ((GAUGE[layers] != 1)) || one="${one%s}"
     ((kilobytes < 1000)) || one+=", $((kilobytes / 1000)) MB"
     gauge::_show "${one}"
 }

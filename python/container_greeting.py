@@ -37,7 +37,7 @@ def greeting_lines(
         f"limits     {limits_line(shown['applied'])}",
         f"files      /workspace is {shown['workspace']} on the server and stays; "
         "the rest lives as long as the container",
-        "leave      with 'exit'; what runs in the background goes on",
+        "leave      with 'exit': the container stops, unless something else runs in it",
     ]
     if coming:
         lines.append(f"next       {coming}")

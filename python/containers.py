@@ -31,7 +31,7 @@ from _common import (
 )
 from engine import Engine
 from lifecycle_memory import Outlook, present, span
-from units import utc_stamp
+from units import counted, utc_stamp
 
 MLC = "aime.mlc"
 SEPARATOR = "._."
@@ -367,7 +367,7 @@ def limits_line(applied: Mapping[str, float | None]) -> str:
         return "unlimited" if value is None else text(value)
 
     return (
-        f"{limit('cpus', lambda n: f'{n:g}')} CPUs, "
+        f"{counted(limit('cpus', lambda n: f'{n:g}'), 'CPU')}, "
         f"memory {limit('memory', size_text)}, "
         f"shared memory {limit('shm_size', size_text)}, "
         f"{limit('pids', lambda n: f'{n:.0f}')} processes"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doctor_facts import DriverFacts, Facts, Unknown
+from units import counted
 
 Level = Literal["ok", "warning", "error", "unknown"]
 
@@ -208,7 +209,7 @@ def devices(facts: Facts) -> Finding:
     if bad:
         return Finding("warning", "; ".join(bad), "gpu-status")
     free = sum(item.state == "free" for item in found.devices)
-    return ok(f"{len(found.devices)} devices in order, {free} free")
+    return ok(f"{counted(len(found.devices), 'device')} in order, {free} free")
 
 
 def mig(facts: Facts) -> Finding:

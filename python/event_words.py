@@ -13,7 +13,7 @@ from _table import plain as printable
 from containers import SEPARATOR, size_text
 from lifecycle_memory import span
 from lifecycle_words import WHY
-from units import parse_size
+from units import counted, parse_size
 
 Event = Mapping[str, Any]
 
@@ -79,7 +79,7 @@ def limits(event: Event) -> str:
     parts = []
     cpus, memory = found.get("cpus"), found.get("memory")
     if cpus:
-        parts.append(f"{plain(cpus)} CPUs")
+        parts.append(counted(plain(cpus), "CPU"))
     if memory:
         # A container's labels have sizes as they are written.
         size = parse_size(memory) if isinstance(memory, str) else memory

@@ -10,6 +10,7 @@ from gpu_quota import Quota, Used
 from gpu_refusal import show
 from gpu_request import Request, format_memory
 from gpu_types import FULL, Device
+from units import counted
 
 _STATUS = "run 'gpu-status' to see the GPUs of this server"
 
@@ -77,15 +78,18 @@ def for_quota(quota: Quota, kind: str) -> str:
     have, asked, limit = show(quota.have), show(quota.asked), show(quota.limit)
     are = "is" if limit == "1" else "are"
     if quota.machine == "quota-per-container":
-        return f"{asked} GPUs asked for in one container, and {limit} {are} allowed"
+        return (
+            f"{counted(asked, 'GPU')} asked for in one container, "
+            f"and {limit} {are} allowed"
+        )
     if quota.machine == "full-gpu-not-allowed":
         return "you are not given whole GPUs while this server has MIG instances"
     if quota.machine == "quota-mig-instances":
         return (
-            f"you have {have} MIG instances and ask for {asked} more, "
+            f"you have {counted(have, 'MIG instance')} and ask for {asked} more, "
             f"and {limit} {are} allowed"
         )
     return (
-        f"you have {have} GPUs and ask for {asked} more ({name_of(kind)}), "
+        f"you have {counted(have, 'GPU')} and ask for {asked} more ({name_of(kind)}), "
         f"and {limit} {are} allowed"
     )

@@ -27,6 +27,7 @@ from gpu_request import Request, format_memory
 from gpu_reservations import NO_RESERVATIONS, ReservationView
 from gpu_types import FULL, Device, Inventory
 from policy import Limits
+from units import counted
 
 __all__ = ["Allowed", "GrantedDevice", "Holding", "Refusal", "check", "none_free"]
 
@@ -55,7 +56,8 @@ def check(
     if containers is not None and most is not None and containers >= most:
         raise Refusal(
             "quota-containers",
-            f"you have {containers} containers, and {most} are allowed",
+            f"you have {counted(containers, 'container')}, "
+            f"and {most} {'is' if most == 1 else 'are'} allowed",
             rule="max_containers_per_user",
             have=containers,
             asked=1,

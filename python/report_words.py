@@ -11,7 +11,7 @@ from typing import Any
 
 import _table
 from lifecycle_memory import span
-from units import format_duration, format_time, utc_stamp
+from units import counted, format_duration, format_time, utc_stamp
 from usage_report import Report, Row, median
 
 UNKNOWN = "unknown"
@@ -42,11 +42,6 @@ def hours(seconds: float | None) -> str:
         return UNKNOWN
     value = seconds / 3600
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number and its noun."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def percent(part: float | None, whole: float = 1.0) -> str:
@@ -122,7 +117,8 @@ def summary(report: Report) -> Iterator[tuple[str, str]]:
     if report.capacity:
         whole = report.capacity * (report.end - report.begin).total_seconds()
         part = percent(total.granted, whole)
-        yield "capacity", f"{report.capacity:g} GPUs now; {part} of them was granted"
+        now = counted(f"{report.capacity:g}", "GPU")
+        yield "capacity", f"{now} now; {part} of that was granted"
 
 
 def text(report: Report) -> str:

@@ -102,6 +102,11 @@ def format_number(number: float) -> str:
     return f"{number:.9f}".rstrip("0").rstrip(".")
 
 
+def counted(number: str | int, noun: str) -> str:
+    """Return a number and its noun: `1 GPU`, `2 GPUs`, `0.5 GPUs`."""
+    return f"{number} {noun}" if str(number) == "1" else f"{number} {noun}s"
+
+
 def parse_time(text: str) -> datetime:
     """Return the moment of `2026-12-10T08:00Z`; a date alone is its first moment, UTC.
 

@@ -201,7 +201,8 @@ user-setup::_see_limits() {
     }
     SETUP_FOUND="$(jq -r 'def gib: if . == null then "unlimited" else "\(. / 1073741824 | floor) GiB" end;
         def any: if . == null then "unlimited" else tostring end;
-        def idle: if . == null then "never stopped when idle" else "stopped when idle for \(. / 3600 | floor) h" end;
+        def span: if . % 3600 == 0 then "\(. / 3600) h" else "\(. / 60 | floor) min" end;
+        def idle: if . == null then "never stopped when idle" else "stopped when idle for \(span)" end;
         def many($word): if . == 1 then "1 \($word)" else "\(any) \($word)s" end;
         .limits | "\(.max_cpus | many("CPU")) and \(.memory | gib) of memory in a container, \(.max_gpus | many("GPU"))"
         + " and \(.max_containers_per_user | many("container")) in all; \(.idle_timeout | idle)"

@@ -35,7 +35,11 @@ remove::all() { # <purge: yes or empty>
 remove::_say_containers() {
     local count
     count="$(docker::count_managed)" || return 0
-    ((count == 0)) || core::warn "${count} containers made by DS01 stay on the engine, without anybody to watch them"
+    case "${count}" in
+        0) ;;
+        1) core::warn "a container made by DS01 stays on the engine, without anybody to watch it" ;;
+        *) core::warn "${count} containers made by DS01 stay on the engine, without anybody to watch them" ;;
+    esac
 }
 
 remove::_links() {

@@ -66,10 +66,11 @@ teardown() {
     terminal_start "${BIN}/container-open" o6
     wait_for 30 terminal_shows '[o6]'
     terminal_shows 'container  o6: Debian-bookworm, GPU none'
-    terminal_shows "leave      with 'exit'"
+    terminal_shows "leave      with 'exit': the container stops, unless something else runs in it"
     terminal_shows 'idle       it is stopped after 2d without work'
     terminal_keys 'exit' Enter
     [[ "$(terminal_status)" == 0 ]]
+    [[ "$(inspect "o6._.${UID}" '{{.State.Running}}')" == false ]]
     terminal_stop
     rm -f "${BATS_TEST_TMPDIR}/terminal-status"
     terminal_start "${BIN}/container-open" --quiet o6

@@ -72,7 +72,7 @@ release() { # <user> <uid>
     run -0 as_user bob "${BIN}/container-create" r2 Debian --gpus none
     run -0 --separate-stderr "${BIN}/ds01-report" --since 1h
     grep -qE "^$(bench_user alice name) +student +0\.0[0-9] " <<< "${output}"
-    [[ "${output}" == *'2 containers made'* && "${output}" == *'capacity    1 GPUs now'* ]]
+    [[ "${output}" == *'2 containers made'* && "${output}" == *'capacity    1 GPU now'* ]]
     run -0 --separate-stderr as_user bob "${BIN}/ds01-report" --since 1h --json
     [[ "$(jq -r '[.users[].user] | join(" ")' <<< "${output}")" == "$(bench_user bob name) 1 other" ]]
 }

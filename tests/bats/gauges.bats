@@ -252,7 +252,7 @@ END
     diff - <(printf '%s\n' "${output}") << 'END'
 0 making the container
 0 fetching the image 'a'
-0 fetching the image 'a': 0 of 1 layers
+0 fetching the image 'a': 0 of 1 layer
 0 fetching the image 'a': 0 of 2 layers
 12 fetching the image 'a': 0 of 2 layers, 1500 MB
 12 fetching the image 'a': the registry is slow, retrying in 5 seconds

@@ -48,6 +48,15 @@ setup() {
     [[ -d "${HOME}/work" && ! -e "${HOME}/workspace" ]]
 }
 
+@test "user-setup: the limits are told as people say them" {
+    {
+        printf 'version: 1\ndefault_group: all\ngroups: {all: {}}\n'
+        printf 'defaults: {max_cpus: 1, memory: 2g, max_gpus: 1, max_containers_per_user: 1, idle_timeout: 30m}\n'
+    } > "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
+    run -0 --separate-stderr "${BIN}/user-setup" --check --only limits
+    [[ "${stderr}" == *'limits: 1 CPU and 2 GiB of memory in a container, 1 GPU and 1 container in all; stopped when idle for 30 min' ]]
+}
+
 @test "user-setup: a broken policy is said as such" {
     printf 'version: 7\n' > "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
     run -7 --separate-stderr "${BIN}/user-setup" --check --only limits

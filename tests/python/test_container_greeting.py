@@ -41,7 +41,7 @@ def test_it_names_limits_gpu_files_the_way_out_and_the_idle_rule(
         "limits     16 CPUs, memory 32.0G, shared memory unlimited, 4096 processes",
         "files      /workspace is /home/alice/workspace on the server and stays; "
         "the rest lives as long as the container",
-        "leave      with 'exit'; what runs in the background goes on",
+        "leave      with 'exit': the container stops, unless something else runs in it",
         "idle       it is stopped after 2d without work, and you are warned before",
     ]
 

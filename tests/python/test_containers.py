@@ -200,6 +200,8 @@ def test_the_summary_says_what_is_unlimited(
     shown = containers.as_json(from_summary(entry("a", 1))) | {
         "applied": {"cpus": 2.0, "memory": None, "shm_size": 1 << 30, "pids": 77.0}
     }
+    one = {**shown, "applied": {**shown["applied"], "cpus": 1.0}}
+    assert "1 CPU, memory" in summary_lines(one, "x")[3]
     lines = summary_lines(shown, "ds01/debian:bookworm")
     assert lines[0] == "container  a (Debian-bookworm, running)"
     assert lines[1] == "image      ds01/debian:bookworm"

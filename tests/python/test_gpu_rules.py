@@ -245,6 +245,9 @@ def test_quota_of_containers() -> None:
     )
     assert numbers(found) == (3, 1, 3)
     assert found.code == Exit.REFUSED
+    assert found.message == "you have 3 containers, and 3 are allowed"
+    found = refusal("none", containers=1, max_containers_per_user=1)
+    assert found.message == "you have 1 container, and 1 is allowed"
     assert ask("none", containers=2, **STUDENT).count == 0
     assert ask("none", containers=99).count == 0
     assert ask("none", max_containers_per_user=0).count == 0

@@ -149,6 +149,12 @@ def test_time_refuses(text: str, said: str) -> None:
         units.parse_time(text)
 
 
+def test_one_is_singular() -> None:
+    assert units.counted(1, "GPU") == units.counted("1", "GPU") == "1 GPU"
+    assert units.counted(0, "GPU") == "0 GPUs"
+    assert units.counted("0.5", "CPU") == "0.5 CPUs"
+
+
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1)))
 def test_time_round_trip(naive: datetime) -> None:
     moment = naive.replace(microsecond=0, tzinfo=timezone.utc)
