@@ -221,6 +221,8 @@ def main(argv: Sequence[str]) -> int:
             for line in complete(words):
                 sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
+    # Python's way out takes the handler away first, and the signal would be told.
+    signal.setitimer(signal.ITIMER_REAL, 0)
     return 0
 
 
