@@ -155,6 +155,29 @@ core::become_helper() { # <job> [<word>...]
     "${CORE_HELPER_WORDS[@]}"
 }
 
+# A string, number or truth value of an object that a helper printed; nothing for null, or where there is none. Only for
+# names that occur once in the object. It is looked for in the text, because jq takes longer to start than a helper.
+# Sets: the variable named.
+core::member() { # <variable> <json> <name>
+    local -n core_member="$1"
+    local core_pattern="[{,]\"$3\":(\"(([^\"\\]|\\\\.)*)\"|[^],}\"[{]+)"
+    core_member=''
+    [[ "$2" =~ ${core_pattern} ]] || return 0
+    if [[ "${BASH_REMATCH[1]}" == '"'* ]]; then
+        printf -v core_member '%b' "${BASH_REMATCH[2]//\\\"/\\x22}"
+    elif [[ "${BASH_REMATCH[1]}" != null ]]; then
+        # shellcheck disable=SC2034 # the caller's variable, by reference
+        core_member="${BASH_REMATCH[1]}"
+    fi
+}
+
+# Is a member of such an object true?
+core::is_true() { # <json> <name>
+    local value
+    core::member value "$@"
+    [[ "${value}" == true ]]
+}
+
 # Run a Python helper with the gateway between it and the engine; a refusal is written to the file too.
 core::governed_helper() { # <report-file> <job> [<word>...]
     local report="$1"

@@ -85,13 +85,13 @@ create::find_own_image() {
     # A name with a tag, or with more than an owner, is the engine's.
     [[ "${word}" != *:* && "${word}" != */*/* ]] || return 0
     json="$(core::helper images resolve -- "${word:-${CREATE[name]}}")" || exit
-    if [[ "$(jq -r .found <<< "${json}")" != true ]]; then
+    if ! core::is_true "${json}" found; then
         # It may be an image of a registry; where it is none, this one was meant.
-        [[ -z "${word}" ]] || CREATE_CLOSE="$(jq -r '.close // ""' <<< "${json}")"
+        [[ -z "${word}" ]] || core::member CREATE_CLOSE "${json}" close
         return 0
     fi
-    [[ -n "${word}" || "$(jq -r .mine <<< "${json}")" == true ]] || return 0
-    CREATE[image]="$(jq -r .reference <<< "${json}")"
+    [[ -n "${word}" ]] || core::is_true "${json}" mine || return 0
+    core::member 'CREATE[image]' "${json}" reference
     [[ -n "${word}" ]] || core::info "taking your image '${CREATE[name]}', which is called like the container"
 }
 
@@ -133,8 +133,8 @@ create::ask_gpus() {
     [[ -n "${CREATE[gpus]}${CREATE[gpu_mem]}${CREATE[waits]}" ]] || return 0
     json="$(core::helper gpu_words ${CREATE[gpus]:+--gpus "${CREATE[gpus]}"} \
         ${CREATE[gpu_mem]:+--gpu-mem "${CREATE[gpu_mem]}"} ${CREATE[waits]:+--wait "${CREATE[wait]}"})" || exit
-    CREATE[gpus]="$(jq -r .docker <<< "${json}")"
-    CREATE[gpu_request]="$(jq -r .request <<< "${json}")"
+    core::member 'CREATE[gpus]' "${json}" docker
+    core::member 'CREATE[gpu_request]' "${json}" request
 }
 
 # The words of the mlc that makes the container. Sets: CREATE_WORDS.
@@ -149,7 +149,7 @@ create::_words() { # <overlay-folder>
 # Make the container that CREATE describes. All words are checked before anything is done. Everything that is said goes
 # to stderr. Leaves with the reason if it cannot be made; then nothing of it is left.
 create::container() {
-    local json fields overlay
+    local json overlay
     mlc::load
     create::check_name "${CREATE[name]}"
     create::_check_policy
@@ -160,12 +160,12 @@ create::container() {
     json="$(core::helper catalog overlay "${overlay}" \
         ${CREATE[framework]:+--framework "${CREATE[framework]}"} ${CREATE[version]:+--version "${CREATE[version]}"} \
         ${CREATE[image]:+--image "${CREATE[image]}"} ${CREATE[arch]:+--arch "${CREATE[arch]}"})" || exit
-    mapfile -t fields <<< "$(jq -r '.framework, .version, .architecture, .image, .is_local, .is_base,
-        .is_for_cpu' <<< "${json}")"
-    CREATE[framework]="${fields[0]}" CREATE[version]="${fields[1]}" CREATE[arch]="${fields[2]}"
-    CREATE[image]="${fields[3]}"
+    core::member 'CREATE[framework]' "${json}" framework
+    core::member 'CREATE[version]' "${json}" version
+    core::member 'CREATE[arch]' "${json}" architecture
+    core::member 'CREATE[image]' "${json}" image
     # Left to mlc, a host with GPUs would give it one.
-    [[ -n "${CREATE[gpus]}" || "${fields[6]}" != true || "${CREATE[arch]}" == CPU ]] \
+    [[ -n "${CREATE[gpus]}" || "${CREATE[arch]}" == CPU ]] || ! core::is_true "${json}" is_for_cpu \
         || { CREATE[gpus]=none && create::ask_gpus; }
     create::_words "${overlay}"
     if [[ -n "${CREATE[dry_run]}" ]]; then
@@ -173,7 +173,8 @@ create::container() {
         core::print_words "${CREATE_WORDS[@]}"
         exit "${EXIT_OK}"
     fi
-    [[ "${fields[4]}" == true || "${fields[5]}" != true ]] || create::offer_base "${CREATE[image]}" "${CREATE[yes]}" || exit
+    core::is_true "${json}" is_local || ! core::is_true "${json}" is_base \
+        || create::offer_base "${CREATE[image]}" "${CREATE[yes]}" || exit
     create::_make_workspace
     core::run_pre_hooks name "${CREATE[name]}" image "${CREATE[image]}" framework "${CREATE[framework]}" \
         version "${CREATE[version]}" gpus "${CREATE[gpu_request]}" workspace "${CREATE[workspace]}"
@@ -208,8 +209,10 @@ create::offer_base_of() { # <yes, or empty to ask> <framework> [<version>]
     local json image
     core::make_temp
     json="$(core::helper catalog overlay "${CORE_TEMP}/look" --framework "$2" ${3:+--version "$3"})" || exit
-    image="$(jq -r 'select(.is_base and (.is_local | not)) | .image' <<< "${json}")"
-    [[ -z "${image}" ]] || create::offer_base "${image}" "$1"
+    core::is_true "${json}" is_local || ! core::is_true "${json}" is_base || {
+        core::member image "${json}" image
+        create::offer_base "${image}" "$1"
+    }
 }
 
 # Run one mlc command that makes the container CREATE[name], so that an interruption at any moment, even kill -9, leaves
@@ -219,14 +222,13 @@ create::guarded() { # <word>...
     local engine_name previous status=0 json
     engine_name="$(create::engine_name "${CREATE[name]}")"
     if json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)"; then
-        previous="$(core::helper state show "${engine_name}" 2> /dev/null | jq -r '.phase // "none"')" || previous=none
+        core::member previous "$(core::helper state show "${engine_name}" 2> /dev/null || true)" phase
         [[ "${previous}" == creating ]] || create::_refuse_second
     fi
-    json="$(jq -cn --arg image "${CREATE[image]}" --arg framework "${CREATE[framework]}" \
-        --arg framework_version "${CREATE[version]}" --arg workspace "${CREATE[workspace]}" \
-        --arg name "${CREATE[name]}" '$ARGS.named')"
-    json="$(core::helper state begin "${engine_name}" --owner-pid "$$" --json "${json}")" || exit
-    previous="$(jq -r .previous <<< "${json}")"
+    json="$(core::helper state begin "${engine_name}" --owner-pid "$$" --set image "${CREATE[image]}" \
+        --set framework "${CREATE[framework]}" --set framework_version "${CREATE[version]}" \
+        --set workspace "${CREATE[workspace]}" --set name "${CREATE[name]}")" || exit
+    core::member previous "${json}" previous
     if [[ "${previous}" == ready ]] && mlc::container_json "${CREATE[name]}" > /dev/null 2>&1; then
         # Another create has come to its end since the look above; what it made is not ours to clear away.
         core::helper state forget "${engine_name}" --owner-pid "$$" > /dev/null
@@ -251,8 +253,8 @@ create::guarded() { # <word>...
     json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || create::_explain "${status}"
     CREATE_MADE="${json}"
     ((status == 0)) || core::warn "mlc ended with status ${status}, but the container is there"
-    json="$(jq -c '{id, name, image, framework, gpus, workspace, limits: .applied}' <<< "${json}")"
-    core::helper state finish "${engine_name}" --json "${json}" > /dev/null || exit
+    core::helper state finish "${engine_name}" --json "${json}" \
+        --pick 'id name image framework gpus workspace limits=applied' > /dev/null || exit
     CREATE_PENDING=''
     trap - INT TERM HUP
 }
@@ -302,7 +304,7 @@ create::_abandon() {
 create::_clear_remains() { # <engine-name>
     local verdict
     verdict="$(core::helper containers remains "$1" 2> /dev/null)" || return 0
-    [[ "$(jq -r .removable <<< "${verdict}")" != true ]] || docker::remove_unused "$1" || true
+    ! core::is_true "${verdict}" removable || docker::remove_unused "$1" || true
 }
 
 # Print for a person what was made and what to type next.

@@ -12,18 +12,18 @@ MLC_STARTED=''
 # Read the settings once and point docker at the engine; the JSON is for who has read them. Sets the MLC_* globals and
 # exports DOCKER_HOST.
 mlc::load() { # [<settings-json>]
-    local json="${1:-}" fields
+    local json="${1:-}"
     [[ -z "${MLC_HOME}" ]] || return 0
     [[ -n "${json}" ]] || json="$(core::helper settings show)" || exit
-    mapfile -t fields <<< "$(jq -r '.mlc_home, .mlc_is_ours, .engine, .state_dir, .workspace_dir // "",
-        .data_dir // "", .models_dir // ""' <<< "${json}")"
-    MLC_HOME="${fields[0]}"
-    MLC_IS_OURS="${fields[1]}"
-    export DOCKER_HOST="${fields[2]}"
-    MLC_STATE_DIR="${fields[3]}"
-    MLC_WORKSPACE_DIR="${fields[4]:-${HOME}/workspace}"
-    MLC_DATA_DIR="${fields[5]:-}"
-    MLC_MODELS_DIR="${fields[6]:-}"
+    core::member MLC_HOME "${json}" mlc_home
+    core::member MLC_IS_OURS "${json}" mlc_is_ours
+    core::member DOCKER_HOST "${json}" engine
+    export DOCKER_HOST
+    core::member MLC_STATE_DIR "${json}" state_dir
+    core::member MLC_WORKSPACE_DIR "${json}" workspace_dir
+    [[ -n "${MLC_WORKSPACE_DIR}" ]] || MLC_WORKSPACE_DIR="${HOME}/workspace"
+    core::member MLC_DATA_DIR "${json}" data_dir
+    core::member MLC_MODELS_DIR "${json}" models_dir
     docker::require
     [[ "${MLC_IS_OURS}" == true ]] || mlc::_check_foreign
 }
@@ -89,7 +89,7 @@ mlc::start() { # <name> <engine-name>
     words="$(mlc::run start "$1" -s 2>&1 < /dev/null)" || true
     json="$(mlc::container_json "$1")" || exit
     MLC_STARTED="${json}"
-    [[ "$(jq -r .running <<< "${json}")" != true ]] || return 0
+    ! core::is_true "${json}" running || return 0
     docker::start "$2" || {
         [[ -z "${words}" ]] || printf '%s\n' "${words}" >&2
         core::die "${EXIT_BUG}" "container '$1' does not start" "look at the lines above for the reason"

@@ -48,34 +48,33 @@ session::forget() { # <engine-name>
 session::start() { # <name> <engine-name>
     local json
     json="$(mlc::container_json "$1")" || exit
-    [[ "$(jq -r .running <<< "${json}")" == true ]] || session::begin "$1" "$2" "${json}"
+    core::is_true "${json}" running || session::begin "$1" "$2" "${json}"
 }
 
 # Start a stopped container; one with GPUs gets them again first.
 session::begin() { # <name> <engine-name> <container-json>
-    if [[ -n "${CREATE[start_request]}" || "$(jq -r '.devices | length' <<< "$3")" != 0 ]]; then
+    if [[ -n "${CREATE[start_request]}" || "$3" != *'"devices":[]'* ]]; then
         core::helper gpu_start "$2" --owner-pid "$$" ${CREATE[waits]:+--wait "${CREATE[wait]}"} \
             ${CREATE[start_request]:+--request "${CREATE[start_request]}"} > /dev/null || exit
     fi
     mlc::start "$1" "$2"
-    session::_note started "$(jq -c '{container, name, id, image, framework, gpus: .devices, kinds: .gpus,
-        limits: .applied}' <<< "${MLC_STARTED}")"
+    session::_note started --json "${MLC_STARTED}" \
+        --pick 'container name id image framework gpus=devices kinds=gpus limits=applied'
 }
 
 # Note that a container was stopped because the last session in it ended.
 session::_note_end() { # <engine-name>
-    session::_note stopped "$(jq -cn --arg container "$1" --arg name "${1%._.*}" \
-        '$ARGS.named + {reason: "last-session-ended"}')"
+    session::_note stopped --set container "$1" --set name "${1%._.*}" --set reason last-session-ended
 }
 
 # Write what was done into the event log; a log that cannot be written stops nothing.
-session::_note() { # <type> <json>
-    core::helper state event "$1" --json "$2" > /dev/null || core::warn "'$1' is not in the event log"
+session::_note() { # <type> <word>...
+    core::helper state event "$@" > /dev/null || core::warn "'$1' is not in the event log"
 }
 
 # Open a shell in a container with mlc and return the shell's status.
 session::open() { # <name> <engine-name>
-    local status=0
+    local status=0 running
     session::_enter "$2"
     core::on_exit session::_leave
     session::start "$1" "$2"
@@ -84,7 +83,10 @@ session::open() { # <name> <engine-name>
     mlc::run open "$1" -s || status=$?
     # mlc has stopped the container itself, if nothing else ran in it. A shell that was killed went with the container:
     # who stopped that tells it.
-    ((status == 137)) || [[ "$(mlc::container_json "$1" 2> /dev/null | jq -r .running || true)" != false ]] || session::_note_end "$2"
+    if ((status != 137)); then
+        core::member running "$(mlc::container_json "$1" 2> /dev/null || true)" running
+        [[ "${running}" != false ]] || session::_note_end "$2"
+    fi
     exit "${status}"
 }
 

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         limits = effective_limits(policy, identify_user(os.getuid()), now).limits
     outlook = lifecycle_memory.outlooks(paths).get(item.container)
     coming = "" if outlook is None else outlook.words(now)
-    shown = {**item.__dict__, "applied": applied_limits(details)}
+    shown = {**item._asdict(), "applied": applied_limits(details)}
     print("\n".join(greeting_lines(shown, limits, coming)))
     return Exit.OK
 

@@ -13,9 +13,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import _table
 import settings
@@ -30,8 +29,11 @@ from _common import (
     say,
 )
 from engine import Engine
-from lifecycle_memory import Outlook, present, span
+from helper_parser import Parser
 from units import counted, utc_stamp
+
+if TYPE_CHECKING:
+    from lifecycle_memory import Outlook
 
 MLC = "aime.mlc"
 SEPARATOR = "._."
@@ -40,8 +42,7 @@ LIMITS = ("cpus", "memory", "memory-swap", "shm", "pids")
 STATES = {"running": {"running"}, "stopped": {"created", "exited"}}
 
 
-@dataclass(frozen=True)
-class Container:
+class Container(NamedTuple):
     """One mlc container, read from the engine's answer and its labels.
 
     Times are seconds since the epoch, sizes bytes, None where not known.
@@ -135,7 +136,7 @@ def from_summary(entry: Mapping[str, Any]) -> Container:
 def as_json(item: Container) -> dict[str, Any]:
     """Return a container as programs read it, its time as ISO 8601."""
     made = datetime.fromtimestamp(item.created, timezone.utc)
-    return {**asdict(item), "created": utc_stamp(made)}
+    return {**item._asdict(), "created": utc_stamp(made)}
 
 
 def select(entries: Iterable[Mapping[str, Any]], uid: int | None) -> list[Container]:
@@ -181,6 +182,8 @@ def coming(
     brief: bool = False,
 ) -> tuple[str, str]:
     """Return for how long a container has been idle, and what comes next, in words."""
+    from lifecycle_memory import span  # noqa: PLC0415 - see _present
+
     known = foreseen(item, outlooks)
     if known is None:
         return "", ""
@@ -278,12 +281,20 @@ def applied_limits(details: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
+def _present(now: datetime) -> tuple[dict[str, Outlook], str | None]:
+    """Return what the lifecycle foresees, and what is wrong with that."""
+    # Here, because what is asked most often, one container, does without.
+    from lifecycle_memory import present  # noqa: PLC0415
+
+    return present(find_paths(), now)
+
+
 def do_list(words: argparse.Namespace, engine: Engine) -> int:
     """Print the containers of the caller, or of everybody."""
     entries = engine.containers([MLC], size=words.json or "size" in words.column)
     found = select(entries, None if words.all_users else os.getuid())
     now = datetime.now(timezone.utc)
-    outlooks, trouble = present(find_paths(), now)
+    outlooks, trouble = _present(now)
     if words.json:
         shown = [as_json(item) | _outlook_json(item, outlooks, now) for item in found]
         print_json({"containers": shown})
@@ -310,7 +321,7 @@ def do_choices(words: argparse.Namespace, engine: Engine) -> int:
     """
     found = select(engine.containers([MLC]), os.getuid())
     now = datetime.now(timezone.utc)
-    outlooks, _ = present(find_paths(), now)
+    outlooks, _ = _present(now)
     rows = [
         choice(item, outlooks, now)
         for item in found
@@ -437,22 +448,20 @@ def do_tell(words: argparse.Namespace, engine: Engine) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=program_name("containers"), description=__doc__, allow_abbrev=False
-    )
+    parser = Parser(prog=program_name("containers"), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    listing = verbs.add_parser("list", allow_abbrev=False)
+    listing = verbs.add_parser("list")
     listing.add_argument("--all-users", action="store_true")
     listing.add_argument("--json", action="store_true")
     listing.add_argument("--column", action="append", default=[])
-    offered = verbs.add_parser("choices", allow_abbrev=False)
+    offered = verbs.add_parser("choices")
     offered.add_argument("--only", choices=sorted(STATES))
     offered.add_argument("--gpus", action="store_true")
-    show = verbs.add_parser("show", allow_abbrev=False)
+    show = verbs.add_parser("show")
     show.add_argument("name")
-    verbs.add_parser("tell", allow_abbrev=False).add_argument("--image")
+    verbs.add_parser("tell").add_argument("--image")
     for verb in ("remains", "is-idle"):
-        verbs.add_parser(verb, allow_abbrev=False).add_argument("container")
+        verbs.add_parser(verb).add_argument("container")
     return parser
 
 

@@ -396,6 +396,12 @@ def _json_object(text: str) -> Record:
     return value
 
 
+def _picked(fields: Record, wanted: str) -> Record:
+    """Return what is wanted of an object: `gpus=devices` names its `devices` `gpus`."""
+    pairs = [word.partition("=") for word in wanted.split()]
+    return {key: fields.get(member or key) for key, _, member in pairs}
+
+
 def _process(text: str) -> Owner:
     owner = owner_of(int(text)) if text.isascii() and text.isdigit() else None
     if owner is None:
@@ -418,6 +424,9 @@ def build_parser() -> argparse.ArgumentParser:
             )
         if verb not in {"forget", "show"}:
             words.add_argument("--json", type=_json_object, default={}, dest="fields")
+            # The shell need not start jq to choose and to name.
+            words.add_argument("--pick", metavar="KEY[=MEMBER] …")
+            words.add_argument("--set", nargs=2, action="append", default=[])
         if verb == "event":
             words.add_argument("--log", default="events")
     verbs.add_parser("list")
@@ -428,6 +437,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
     paths, timeout = find_paths(), words.lock_timeout
     answer: Record
+    if words.verb not in {"forget", "show", "list"}:
+        if words.pick is not None:
+            words.fields = _picked(words.fields, words.pick)
+        words.fields = words.fields | dict(words.set)
     if words.verb == "begin":
         answer = begin(paths, words.container, words.owner_pid, words.fields, timeout)
     elif words.verb == "finish":

@@ -90,5 +90,7 @@ container-run::_ensure() { # <engine-name>
 
 # Was this container left by a create that was interrupted?
 container-run::_is_half_made() { # <engine-name>
-    [[ "$(core::helper state show "$1" 2> /dev/null | jq -r '.phase // ""' || true)" == creating ]]
+    local phase
+    core::member phase "$(core::helper state show "$1" 2> /dev/null || true)" phase
+    [[ "${phase}" == creating ]]
 }

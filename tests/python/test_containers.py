@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -146,7 +145,7 @@ def test_what_comes_next_is_that_of_the_same_state() -> None:
     )
     assert coming(item, {item.container: known}, now) == ("1h", "stops in 42m: idle")
     # Stopped since the last pass: what was foreseen does not come.
-    stopped = replace(item, state="exited")
+    stopped = item._replace(state="exited")
     assert coming(stopped, {item.container: known}, now) == ("", "")
     assert coming(item, {}, now) == ("", "")
     # A menu has less room.

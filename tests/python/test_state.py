@@ -504,6 +504,19 @@ def test_failed_write_leaves_the_old_record(
 # -- events ----------------------------------------------------------------------------
 
 
+def test_an_event_picks_names_and_adds_members(paths: Paths) -> None:
+    shown = json.dumps({"id": "i", "devices": ["GPU-1"], "size": 5})
+    picks = ("--pick", "id gpus=devices missing", "--set", "name", '{"a": "ü"}')
+    done = helper("event", "started", "--json", shown, *picks, "--set", "id", "j")
+    assert done.returncode == 0, done.stderr
+    event = json.loads(paths.events.read_text(encoding="utf-8"))
+    wanted = {"id": "j", "gpus": ["GPU-1"], "missing": None, "name": '{"a": "ü"}'}
+    assert event == event | wanted
+    assert "size" not in event
+    refused = helper("event", "started", "--set", "time", "now")
+    assert refused.returncode == Exit.USAGE
+
+
 def test_event_says_who_when_and_what(paths: Paths) -> None:
     done = helper("event", "denied", "--json", '{"rule": "max_gpus", "uid": 5}')
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,32 @@
+#!/usr/bin/env bats
+# What lib/core.bash does by itself.
+
+load helper
+
+setup() {
+    PROJECT_ROOT="${ROOT}" COMMAND_NAME=core
+    source "${ROOT}/lib/core.bash"
+}
+
+@test "core: a member of an object is read as jq reads it, whatever else is in the object" {
+    local json value name
+    json="$(python3 -c 'import json, sys
+json.dump({"odd": "a\"b\\n \n\t\x07\\\\ ü%s $(x) `y` \\x22 \\u0041,\"running\":true,", "inner": {"deep": 1, "last": "no"},
+    "running": False, "list": [], "number": -3.5, "none": None, "empty": "", "true": True, "end": "\\"},
+    sys.stdout, ensure_ascii=False, separators=(",", ":"))')"
+    for name in odd running number empty true end; do
+        core::member value "${json}" "${name}"
+        [[ "${value}" == "$(jq -r --arg name "${name}" '.[$name]' <<< "${json}")" ]]
+    done
+    for name in none list inner missing; do
+        value=before
+        core::member value "${json}" "${name}"
+        [[ -z "${value}" ]]
+    done
+    local -A kept=([odd]=before [other]=stays)
+    core::member 'kept[odd]' "${json}" odd
+    [[ "${kept[odd]}" == 'a"b\n '* && "${kept[other]}" == stays ]]
+    core::is_true "${json}" true
+    ! core::is_true "${json}" running || return 1
+    ! core::is_true '' running || return 1
+}
