@@ -18,7 +18,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import image_source
 import settings
 from _common import Exit, HelperError, nearest, print_json, program_name, run, say
 from _table import render
@@ -232,6 +231,9 @@ def do_resolve(words: argparse.Namespace, engine: Engine) -> int:
 
 def do_delete(words: argparse.Namespace, engine: Engine) -> int:
     """Delete images of the caller's: all that are named, or none."""
+    # Here, because what is asked most often needs no image.yaml and its YAML.
+    import image_source  # noqa: PLC0415
+
     every = read_images(engine)
     chosen: dict[str, Image] = {}
     sources: dict[str, Path | None] = {}
@@ -272,6 +274,8 @@ def _named(name: str, chosen: Mapping[str, Image]) -> bool:
 
 
 def _has_source(word: str) -> bool:
+    import image_source  # noqa: PLC0415 - see do_delete
+
     return is_name(word) and image_source.find(word) is not None
 
 
