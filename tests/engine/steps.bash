@@ -83,8 +83,25 @@ steps::dash() { # <file>...
     done
 }
 
-# The lint of everything.
-steps::lint() {
+# Begin the lint of everything, in the background. Sets: steps_lint.
+steps::begin_lint() {
+    # With job control, as for the suites.
+    set -m
+    steps::_lint > "${bench_dir}/checkers.out" 2>&1 &
+    steps_lint=$!
+    set +m
+}
+
+# Wait for it, show what it said, and count; a run that broke off counts as failed.
+steps::end_lint() {
+    local passed=0 failed=1
+    wait "${steps_lint}" || true
+    cat -- "${bench_dir}/checkers.out"
+    [[ ! -s "${bench_dir}/checkers.count" ]] || read -r passed failed < "${bench_dir}/checkers.count"
+    steps::count checkers "${passed}" "${failed}"
+}
+
+steps::_lint() {
     local lint_passed=0 lint_failed=0 shell_files posix_files python_files
     printf '\n== checkers ==\n'
     steps::find_shell_files
@@ -98,7 +115,7 @@ steps::lint() {
     mapfile -t python_files < <(find "${python_files[@]}" -name '*.py' | sort)
     steps::check 'mypy --strict' mypy --strict "${python_files[@]}"
     steps::check 'mypy --strict tests/engine/users' mypy --strict --scripts-are-modules tests/engine/users
-    steps::count checkers "${lint_passed}" "${lint_failed}"
+    printf '%s %s\n' "${lint_passed}" "${lint_failed}" > "${bench_dir}/checkers.count"
 }
 
 # The tests of the commands, by files, largest first, in two halves that run at once; beside them the dialogues, which
