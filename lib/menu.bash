@@ -9,6 +9,8 @@ MENU_BACK=Cancel
 MENU_ASKED="${DS01_ASKED:-}"
 # What menu::_fit and menu::_set_box set.
 MENU_ROWS=() MENU_BOX=()
+# The tags that were cut for a list: what it shows of each, and the other way round.
+declare -A MENU_SHORT=() MENU_WHOLE=()
 # The status of a dialogue whose terminal became too small for it.
 readonly MENU_CUT=9
 
@@ -72,7 +74,7 @@ menu::_ask() { # <function> [<word>...]
 
 # Run one dialogue; the answer comes on stdout because whiptail draws on the terminal's stdout and answers on stderr.
 # Returns: MENU_CUT if the terminal became smaller than MENU_BOX meanwhile, which whiptail does not see by itself.
-menu::_whiptail() ( # <whiptail-words>...
+menu::_whiptail() ( # --title <title> <whiptail-words>...
     settings=() status=0 cut='' resized=yes
     [[ -z "${NO_COLOR:-}" ]] || settings+=(NEWT_MONO=1)
     [[ -n "${NEWT_COLORS:-}${NEWT_COLORS_FILE:-}" ]] || settings+=("NEWT_COLORS=${MENU_COLOURS}")
@@ -80,8 +82,10 @@ menu::_whiptail() ( # <whiptail-words>...
     [[ "${LC_ALL:-${LC_CTYPE:-${LANG:-}}}" == *[Uu][Tt][Ff]* ]] || settings+=(LC_ALL=C.UTF-8)
     # Empty for a gauge, which reads from elsewhere and cannot be drawn anew.
     tty="$(stty -g 2> /dev/null)" || true
+    # Its frame and the signs around it take 6.
+    menu::_cut title "$2" "$((MENU_BOX[1] - 6))"
     # Beside this shell, which would learn of the terminal's new size only at the end.
-    env "${settings[@]}" whiptail --backtitle DS01 "$@" 0<&0 3>&1 1>&2 2>&3 &
+    env "${settings[@]}" whiptail --backtitle DS01 --title "${title}" "${@:3}" 0<&0 3>&1 1>&2 2>&3 &
     pid=$!
     trap 'kill "${pid}" 2> /dev/null' EXIT
     trap 'resized=yes; [[ -z "${tty}" ]] || menu::_fits || { cut=yes && kill "${pid}"; }' WINCH
@@ -103,20 +107,54 @@ menu::_fits() {
     ((MENU_BOX[0] <= lines && MENU_BOX[1] <= columns))
 }
 
-# Cut the descriptions of a list, every <step> words from the second on, so that no row leaves its box. Sets: MENU_ROWS.
-menu::_fit() { # <step> <word>...
+# Cut a text in its middle where it has no room. Sets: the variable named.
+menu::_cut() { # <variable> <text> <room> [<sign between the parts>]
     # Letters are counted and cut, not bytes.
-    local step="$1" longest=0 i room LC_ALL=C.UTF-8
-    MENU_ROWS=("${@:2}")
+    local -n menu_cut="$1"
+    local text="$2" room="$3" sign="${4:-…}" LC_ALL=C.UTF-8
+    # shellcheck disable=SC2034 # the caller's variable, by reference
+    menu_cut="${text}"
+    ((${#text} > room)) || return 0
+    room=$((room - ${#sign}))
+    # shellcheck disable=SC2034
+    menu_cut="${text:0:room-room/2}${sign}${text:${#text}-room/2}"
+}
+
+# Cut the tags and the descriptions of a list, two of every <step> words, so that no row leaves its box: descriptions
+# have half of it, or what the tags leave. Sets: MENU_ROWS, MENU_SHORT, MENU_WHOLE.
+menu::_fit() { # <step> <word>...
+    local step="$1" tags=0 texts=0 i n room tag short LC_ALL=C.UTF-8
+    MENU_ROWS=("${@:2}") MENU_SHORT=() MENU_WHOLE=()
     for ((i = 0; i < ${#MENU_ROWS[@]}; i += step)); do
-        ((${#MENU_ROWS[i]} <= longest)) || longest=${#MENU_ROWS[i]}
+        ((${#MENU_ROWS[i]} <= tags)) || tags=${#MENU_ROWS[i]}
+        ((${#MENU_ROWS[i + 1]} <= texts)) || texts=${#MENU_ROWS[i + 1]}
     done
     # The frame, the blanks between the columns and the scroll bar take 8, marks to set 4 more.
-    room=$((MENU_BOX[1] - longest - (step == 2 ? 8 : 12)))
-    ((room >= 8)) || room=8
+    room=$((MENU_BOX[1] - (step == 2 ? 8 : 12)))
+    ((texts <= room / 2)) || texts=$((room / 2))
+    ((tags <= room - texts)) || tags=$((room - texts))
+    for ((i = 0; i < ${#MENU_ROWS[@]}; i += step)); do
+        tag="${MENU_ROWS[i]}"
+        ((${#tag} > tags)) || continue
+        menu::_cut short "${tag}" "${tags}"
+        # What is left of two of them may be the same.
+        for ((n = 2; ${#MENU_WHOLE[${short}]} > 0; n++)); do
+            menu::_cut short "${tag}" "${tags}" "…${n}…"
+        done
+        MENU_SHORT["${tag}"]="${short}" MENU_WHOLE["${short}"]="${tag}" MENU_ROWS[i]="${short}"
+    done
+    room=$((room - tags))
     for ((i = 1; i < ${#MENU_ROWS[@]}; i += step)); do
         ((${#MENU_ROWS[i]} <= room)) || MENU_ROWS[i]="${MENU_ROWS[i]:0:room-1}…"
     done
+}
+
+# Print the tags that a list shows as they are.
+menu::_print_whole() { # <tags, a line each>
+    local tag
+    while IFS= read -r tag; do
+        [[ -z "${tag}" ]] || printf '%s\n' "${MENU_WHOLE[${tag}]:-${tag}}"
+    done <<< "$1"
 }
 
 # Choose one of several things; the row of <default> is marked. Prints: the tag chosen.
@@ -136,12 +174,14 @@ menu::select() { # [--default <tag>] <title> <text> <tag> <description> [<tag> <
 }
 
 menu::_select() { # <default> <title> <text> <tag> <description>...
-    local default="$1" title="$2" text="$3"
+    local default="$1" title="$2" text="$3" answer
     shift 3
     menu::_set_box "$(($# / 2))" "${text}"
     menu::_fit 2 "$@"
-    menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" ${default:+--default-item "${default}"} \
-        --menu -- "${text}" "${MENU_BOX[@]}" "${MENU_ROWS[@]}"
+    [[ -z "${default}" ]] || default="${MENU_SHORT[${default}]:-${default}}"
+    answer="$(menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" \
+        ${default:+--default-item "${default}"} --menu -- "${text}" "${MENU_BOX[@]}" "${MENU_ROWS[@]}")" || return
+    menu::_print_whole "${answer}"
 }
 
 # Read a line. Sets: the variable named. Returns: 255 at the end of the input, which leaves.
@@ -187,14 +227,15 @@ menu::checklist() { # <title> <text> <tag> <description> <on|off> [...]
 }
 
 menu::_checklist() { # <title> <text> <tag> <description> <on|off> [...]
-    local title="$1" text="$2"
+    local title="$1" text="$2" answer
     shift 2
     menu::_set_box "$(($# / 3))" "${text}"
     # The keys that other lists know beside the arrows, Home, End and letters, do nothing here.
     ((MENU_BOX[2] * 3 >= $#)) || title+=': Page Down leads to more'
     menu::_fit 3 "$@"
-    menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" --separate-output \
-        --checklist -- "${text}" "${MENU_BOX[@]}" "${MENU_ROWS[@]}"
+    answer="$(menu::_whiptail --title "${title}" --cancel-button "${MENU_BACK}" --separate-output \
+        --checklist -- "${text}" "${MENU_BOX[@]}" "${MENU_ROWS[@]}")" || return
+    menu::_print_whole "${answer}"
 }
 
 # Every number that is typed turns its row's mark over; an empty line takes what is marked.

@@ -22,6 +22,10 @@ sure() { menu::confirm Sure "$(printf 'Really so? %.0s' {1..150})"; }
 told() { menu::message Told "$(printf 'It is so. %.0s' {1..60})"; }
 many() { colour="$(menu::select Many "Which one?" $(for i in $(seq 400); do printf 'entry-%s text-%s ' "$i" "$i"; done))"; }
 file() { word="$(menu::file File "${HOME}" .tar)"; }
+long() { colour="$(menu::select --default "${1:-${LONG}-2}" "The title of a ${LONG}" "Which of ${LONG}?" short "what it is" "${LONG}-1" "$(printf 'y%.0s' {1..80})" "${LONG}-2" last)"; }
+longs() { fruits="$(menu::checklist "${LONG}" "Which ones?" "${LONG}-1" "one of them" on "x-${LONG}" "$(printf 'y%.0s' {1..80})" off short last on)"; }
+twins() { colour="$(menu::select Twins "Which one?" "${LONG}1${LONG}" one "${LONG}2${LONG}" "$(printf 'y%.0s' {1..80})" "${LONG}3${LONG}" last)"; }
+folders() { word="$(menu::folder Folder "${HOME}")"; }
 inner() { menu::walk fruits word; }
 lines() { while IFS= read -r line; do line="${line#step }" && printf '%s\n' "${line/\/100/}"; done; }
 work() { sleep "$1"; printf 'step 30/100 of the first part\n' >&2; bash -c 'until [[ -e "$0" ]] || ((SECONDS > 60)); do sleep 0.1; done' "${OUT}.go"; printf 'ask: warning: told afterwards\n' >&2; return "$2"; }
@@ -106,6 +110,65 @@ without_whiptail() {
     tmux -L "${TERMINAL}" resize-window -t t -x 100 -y 40
     terminal_keys End Enter
     [[ "$(answer)" == *'colour=entry-400 '* ]]
+}
+
+@test "menu: names as long as they may be stay within the frame, and are whole in the answer" {
+    local columns
+    LONG="$(printf 'name-%.0s' {1..12})" OUT="${BATS_TEST_TMPDIR}/out"
+    export LONG OUT
+    for columns in 80 60; do
+        rm -f "${BATS_TEST_TMPDIR}/terminal-status"
+        ask_in "${columns}" 24 'long longs'
+        wait_for 10 terminal_shows 'what it is'
+        terminal_is_whole "$((columns - 4))"
+        rows_are 'name-name.*…[a-z-]*-1  *y+…' 'name-name.*…[a-z-]*-2  *last' 'short  *what it is'
+        terminal_keys Up Down Enter
+        wait_for 10 terminal_shows 'one of them'
+        terminal_is_whole "$((columns - 4))"
+        rows_are '\[\*\] name-name.*…[a-z-]*-1 ' '\[ \] x-name.*…[a-z-]*-  *y+…' '\[\*\] short  *last'
+        terminal_keys Down Space Enter
+        [[ "$(answer)" == "status=0 colour=${LONG}-2 fruits=${LONG}-1+x-${LONG}+short "* ]]
+        terminal_stop
+    done
+}
+
+# Does the box have these rows, each from one side of the frame to the other?
+rows_are() { # <pattern>...
+    local pattern
+    for pattern in "$@"; do
+        terminal_screen | grep -qE "│ *${pattern}.*│" || { printf 'no row: %s\n' "${pattern}" && terminal_screen && return 1; }
+    done
+}
+
+@test "menu: long names that differ in the middle only are told apart" {
+    LONG="$(printf 'name-%.0s' {1..12})" OUT="${BATS_TEST_TMPDIR}/out"
+    export LONG OUT
+    ask twins
+    wait_for 10 terminal_shows 'last'
+    rows_are 'name-.*[a-z-]…[a-z-].* one' 'name-.*…2….* y+…' 'name-.*…3….* last'
+    terminal_keys Down Enter
+    [[ "$(answer)" == "status=0 colour=${LONG}2${LONG} "* ]]
+}
+
+@test "menu: a folder with a name of 120 letters is walked into, and back" {
+    local name
+    name="$(printf 'ordner-ü%.0s' {1..15})"
+    export OUT="${BATS_TEST_TMPDIR}/out"
+    mkdir -p "${HOME}/${name}/inside" "${HOME}/zoo"
+    ask folders
+    wait_for 10 terminal_shows 'zoo/'
+    terminal_is_whole 76
+    rows_are 'ordner-ü.*….*ordner-ü/ *' 'zoo/ *' '\.\.  *the folder above'
+    terminal_keys Down Down Enter
+    wait_for 10 terminal_shows 'inside/'
+    terminal_is_whole 76
+    # Back above, its row is marked.
+    terminal_keys Down Enter
+    wait_for 10 terminal_shows 'zoo/'
+    terminal_keys Enter
+    wait_for 10 terminal_shows 'inside/'
+    terminal_keys Enter
+    [[ "$(answer)" == *"word=$(cd "${HOME}" && pwd -P)/${name}" ]]
 }
 
 @test "menu: each kind of question is drawn anew where the terminal becomes too small for it" {
