@@ -16,8 +16,9 @@ from typing import NamedTuple
 VERSION = "2.1.2-ds01.1"
 LABEL_VERSION = "4"
 
-# What mlc ends with: some failure, no such image, a registry that does not answer.
-FAILED, NO_IMAGE, NO_REGISTRY = 1, 3, 7
+# What mlc ends with: some failure, no such image, a registry that does not answer, no
+# space for the file.
+FAILED, NO_IMAGE, NO_REGISTRY, NO_SPACE = 1, 3, 7, 7
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import IO, Any
 import mlc_ask as ask
 import mlc_docker as docker
 from mlc_archive import FORMAT, PIECE, Writer
-from mlc_base import VERSION, MlcError, Person, caller, home_of, say
+from mlc_base import FAILED, NO_SPACE, VERSION, MlcError, Person, caller, home_of, say
 from mlc_find import Container, own
 from mlc_progress import Progress
 
@@ -171,7 +172,11 @@ def export(words: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise MlcError("the reader of the export has gone away") from None
     except OSError as error:
-        raise MlcError(f"cannot write '{file}': {error.strerror}") from None
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        raise MlcError(
+            f"cannot write '{file}': {error.strerror}",
+            status=NO_SPACE if is_full else FAILED,
+        ) from None
     print(f"The container '{container.name}' is exported to '{path}'")
     print("What lies in the mounted folders is not in the file", file=sys.stderr)
     return 0

@@ -78,15 +78,18 @@ core::help() {
 
 # Print a launcher's header comment, without the comment signs.
 core::header() { # <file>
-    local line
+    local line text=''
     while IFS= read -r line; do
         case "${line}" in
             '#!'*) ;;
-            '# '*) printf '%s\n' "${line#\# }" ;;
-            '#') printf '\n' ;;
-            *) return 0 ;;
+            '# '*) text+="${line#\# }"$'\n' ;;
+            '#') text+=$'\n' ;;
+            *) break ;;
         esac
     done < "$1"
+    # At once: what cannot be written is told once.
+    printf '%s' "${text}" 2> /dev/null \
+        || core::die "${EXIT_PREREQUISITE}" "the help cannot be written" "run 'df -h .' to see if the disk is full"
 }
 
 # The summary in the header of a command's launcher, read without another process. Sets: the variable named.

@@ -6,6 +6,7 @@ and exits with a status of the table in docs/exit-codes.md.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -81,15 +82,38 @@ def run(
     """
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        return body(argv)
+        status = body(argv)
+        _flush_output()
     except HelperError as error:
         return report(error, fallback)
     except KeyboardInterrupt:
         return int(Exit.LEFT)
     except BrokenPipeError:
         # The reader (head, less) went away: not worth a word, but not a success.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_output()
         return int(Exit.BUG)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        from disk_full import no_space  # noqa: PLC0415 - only when something is wrong
+
+        _drop_output()
+        return report(no_space(error), fallback)
+    return status
+
+
+def _flush_output() -> None:
+    """Write what is still held back now, while it can be told that it failed."""
+    try:
+        print(end="", flush=True)
+    except OSError as error:
+        error.filename = "/proc/self/fd/1"
+        raise
+
+
+def _drop_output() -> None:
+    """Forget what cannot be written, which would be tried once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def print_json(value: object) -> None:

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # container-export: one file out of a container. AIME's mlc cannot do this, so the embedded one always does.
-: "${EXIT_BUG:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}"
+: "${EXIT_BUG:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${EXIT_REFUSED:?}"
 
 main() {
-    local words=() flags=(-s) target folder
+    local words=() flags=(-s) target folder=''
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -36,8 +36,7 @@ main() {
 
     core::tell_line
     core::run_pre_hooks name "${words[0]}" file "${target}"
-    container-export::_write "${words[0]}" "${target}" "${flags[@]}" || core::die "${EXIT_BUG}" \
-        "container '${words[0]}' was not exported" "look at the lines above for the reason"
+    container-export::_write "${words[0]}" "${target}" "${flags[@]}" || container-export::_explain "$?" "${folder}"
     core::helper state event exported --json "$(jq -cn --arg container "$(create::engine_name "${words[0]}")" \
         --arg name "${words[0]}" --arg file "${target}" '$ARGS.named')" > /dev/null \
         || core::warn "the export is not in the event log"
@@ -85,4 +84,14 @@ container-export::_write() { # <name> <file> <flag>...
     else
         mlc::run_ours export "$@" > /dev/null
     fi
+}
+
+# Leave, saying why nothing was exported.
+container-export::_explain() { # <mlc's status> <folder, empty for stdout>
+    local text="container '${words[0]}' was not exported"
+    (($1 < 128)) || exit "$1"
+    # The status of aime-ml-containers/README.md for a full disk.
+    (($1 != EXIT_PREREQUISITE)) || core::die "${EXIT_PREREQUISITE}" "${text}: no space is left for the file" \
+        "run '$(core::print_words df -h "${2:-.}")', or choose another folder"
+    core::die "${EXIT_BUG}" "${text}" "look at the lines above for the reason"
 }

@@ -73,9 +73,42 @@ own_engine() { # [<option>...]
     local left
     left="$(find "${BATS_TEST_TMPDIR}/small" -type f)"
     umount "${BATS_TEST_TMPDIR}/small"
-    [[ "${status}" -ne 0 ]]
+    [[ "${status}" -eq 7 ]]
     [[ "${stderr}" == *'o space left on device'* ]]
+    [[ "${stderr}" == *"hint: run 'df -h ${BATS_TEST_TMPDIR}/small', or choose another folder" ]]
     [[ -z "${left}" ]]
+}
+
+# bats test_tags=engine
+@test "faults: where TMPDIR is full, create and image-create say so and end with 7" {
+    local small="${BATS_TEST_TMPDIR}/small" name
+    mkdir "${small}"
+    mount -t tmpfs -o size=64k tmpfs "${small}"
+    dd if=/dev/zero of="${small}/fill" bs=4k 2> /dev/null || true
+    TMPDIR="${small}" run --separate-stderr "${BIN}/container-create" f6 Debian
+    local create=("${status}" "${stderr}")
+    TMPDIR="${small}" run --separate-stderr "${BIN}/image-create" f6 --framework Debian --yes
+    umount "${small}"
+    [[ "${create[0]}" -eq 7 && "${status}" -eq 7 ]]
+    for name in "${create[1]}" "${stderr}"; do
+        [[ "${name}" == *": error: no space left on device: '${small}'"* ]]
+        [[ "${name}" == *": hint: free some; 'df -h ${small}' tells more" ]]
+        [[ "${name}" != *Traceback* ]]
+    done
+    [[ -z "$(docker ps -aq --filter name=f6)" ]]
+}
+
+# bats test_tags=engine
+@test "faults: a result that cannot be written is told in one error, exit 7" {
+    local words
+    for words in 'container-list --json' 'gpu-status --json' 'image-list --json' 'container-run --help'; do
+        # shellcheck disable=SC2086 # words
+        run --separate-stderr bash -c 'exec "$@" > /dev/full' - "${BIN}/"${words}
+        [[ "${status}" -eq 7 ]]
+        [[ "${#stderr_lines[@]}" -eq 2 ]]
+        [[ "${stderr_lines[0]}" == "${words%% *}: error: "* ]]
+        [[ "${stderr_lines[1]}" == "${words%% *}: hint: "*df\ -h* ]]
+    done
 }
 
 # bats test_tags=engine
