@@ -192,41 +192,59 @@ bench::sweep() {
     done
 }
 
-# Start the engine and users, and build the base image in it.
+# Start the engine and users, and build the base image in it; start the other engines beside that, and copy the image
+# there.
+# shellcheck disable=SC2034 # the arrays are for steps.bash
 bench::start_engine() {
+    local name others=() id ids=()
     "${root}/tests/engine/users" make "${bench_dir}/homes" > "${bench_dir}/users.json"
     export BENCH_USERS="${bench_dir}/users.json"
     bench_engine="${bench_dir}/engine"
+    # A few tests share one engine, and run one after the other.
+    [[ -n "${filter}" ]] || others=(other dialogues helpers)
+    # With job control, because an engine that is begun in the background without it would ignore signals.
+    set -m
+    for name in "${others[@]}"; do
+        bench::start_another "${name}" &
+        ids+=($!)
+    done
+    set +m
     DOCKER_HOST="$("${root}/tests/engine/start" --group ds01t-docker \
         --gpus "${BENCH_GPUS}/topology.json" "${bench_engine}" {bench_lock}>&-)" \
         || bench::die 7 'cannot start the engine'
     export DOCKER_HOST
     bench::say "engine of this run: ${DOCKER_HOST}"
     bench::build_base || bench::die 7 'cannot build the base image'
-    # A few tests share one engine, and run one after the other.
-    [[ -n "${filter}" ]] || {
-        bench::start_another bench_other other
-        bench::start_another bench_dialogues dialogues
-        bench::start_another bench_helpers helpers
-    }
+    ((${#others[@]} > 0)) || return 0
+    for id in "${ids[@]}"; do
+        wait "${id}" || bench::die 7 'cannot start another engine'
+    done
+    mapfile -t bench_other < "${bench_dir}/other.environment"
+    mapfile -t bench_dialogues < "${bench_dir}/dialogues.environment"
+    mapfile -t bench_helpers < "${bench_dir}/helpers.environment"
+    ids=()
+    for name in "${others[@]}"; do
+        docker save ds01/debian:bookworm \
+            | docker --host "unix://${bench_dir}/engine-${name}/docker.sock" load --quiet > /dev/null &
+        ids+=($!)
+    done
+    for id in "${ids[@]}"; do
+        wait "${id}" || bench::die 7 'cannot copy the base image'
+    done
 }
 
-# One more engine with GPUs and homes of its own, so that suites run beside each other. Sets: the array named, to the
-# environment to run one in.
-bench::start_another() { # <array-name> <name>
-    local -n bench_environment="$1"
-    local gpus host users="${bench_dir}/users-$2.json"
-    gpus="$("${root}/tests/fake-nvml/build" "${bench_dir}/gpus-$2")" || bench::die 7 'cannot build the simulated driver'
+# One more engine with GPUs and homes of its own, so that suites run beside each other. Writes: NAME.environment, what
+# to run one with.
+bench::start_another() { # <name>
+    local gpus host users="${bench_dir}/users-$1.json"
+    gpus="$("${root}/tests/fake-nvml/build" "${bench_dir}/gpus-$1")"
     "${root}/tests/python/fake_gpus.py" --output "${gpus}/topology.json"
     host="$("${root}/tests/engine/start" --group ds01t-docker --gpus "${gpus}/topology.json" \
-        "${bench_dir}/engine-$2" {bench_lock}>&-)" || bench::die 7 'cannot start another engine'
-    docker save ds01/debian:bookworm | DOCKER_HOST="${host}" docker load --quiet > /dev/null \
-        || bench::die 7 'cannot copy the base image'
-    jq --arg from "${bench_dir}/homes/" --arg to "${bench_dir}/homes-$2/" \
+        "${bench_dir}/engine-$1" {bench_lock}>&-)"
+    jq --arg from "${bench_dir}/homes/" --arg to "${bench_dir}/homes-$1/" \
         'map_values(.home |= sub("^\($from)"; $to))' "${BENCH_USERS}" > "${users}"
-    cp --archive -- "${bench_dir}/homes" "${bench_dir}/homes-$2"
-    # shellcheck disable=SC2034 # the caller's array, by reference
-    bench_environment=("DOCKER_HOST=${host}" "BENCH_GPUS=${gpus}" "BENCH_USERS=${users}")
+    cp --archive -- "${bench_dir}/homes" "${bench_dir}/homes-$1"
+    printf '%s\n' "DOCKER_HOST=${host}" "BENCH_GPUS=${gpus}" "BENCH_USERS=${users}" > "${bench_dir}/$1.environment"
 }
 
 bench::build_base() {
