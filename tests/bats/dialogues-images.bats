@@ -345,6 +345,10 @@ time.sleep(300)' > "${BATS_TEST_TMPDIR}/port" 3>&- &
     port="$(< "${BATS_TEST_TMPDIR}/port")"
 }
 
+one_container() {
+    [[ "$(docker ps -q | wc -l)" == 1 ]]
+}
+
 no_containers() {
     [[ -z "$(docker ps -aq)" ]]
 }
@@ -360,7 +364,9 @@ no_containers() {
     question_is_there "versions of the Python packages of 'own'"
     terminal_shows "Image 'slow'"
     terminal_shows 'Ctrl-C ends it cleanly'
-    [[ "$(docker ps -q | wc -l)" == 1 ]]
+    wait_for 20 one_container
+    # Once the gauge has given the key back that whiptail takes at its start.
+    wait_for 20 terminal_shows ' 3 s. Ctrl-C'
     terminal_keys C-c
     [[ "$(terminal_status)" == 130 ]]
     terminal_shows 'left without doing anything'

@@ -238,6 +238,7 @@ def test_interrupted_export_and_import_leave_nothing(
     child = mlc.start("export", mlc.name("whole"), "x.tar", "-s")
     part = mlc.work / "x.tar.part"
     while not (part.exists() and part.stat().st_size > 0):
+        assert child.poll() is None
         time.sleep(0.01)
     child.send_signal(number)
     child.communicate(timeout=30)

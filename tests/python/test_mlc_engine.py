@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -235,6 +236,11 @@ def test_create_interrupted_leaves_nothing(mlc: Mlc, number: signal.Signals) -> 
     wait_for(lambda: made_from(image) == (set(), set()))
 
 
+def runs_in(session: int) -> bool:
+    words = ["pgrep", "--session", str(session)]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
 def test_create_killed_at_any_time_can_be_repeated(mlc: Mlc) -> None:
     for pause in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4):
         words = (
@@ -250,7 +256,8 @@ def test_create_killed_at_any_time_can_be_repeated(mlc: Mlc) -> None:
         time.sleep(pause)
         child.kill()
         child.communicate()
-        time.sleep(0.5)  # a docker that was under way comes to its end
+        # A docker that was under way comes to its end.
+        wait_for(lambda: not runs_in(child.pid))  # noqa: B023 - called at once
         again = mlc(*words)
         # Either it was made whole before the kill, or it is made now.
         assert again.returncode == 0 or "exists already" in again.stderr
