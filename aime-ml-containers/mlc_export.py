@@ -81,13 +81,22 @@ def read_piece(source: IO[bytes], progress: Progress) -> bytearray:
     return data
 
 
+def size_of(container: Container) -> int:
+    """Return about how many bytes a container holds; 0 where no gauge asks for it."""
+    if not docker.tells_lines():
+        return 0
+    words = ["container", "inspect", "--size", "--format", "{{.SizeRootFs}}"]
+    said = docker.run([*words, container.id]).out.strip()
+    return int(said) if said.isdigit() else 0
+
+
 def write_archive(
     container: Container, metadata: dict[str, Any], out: IO[bytes]
 ) -> None:
     """Stream a container into `out`."""
     writer = Writer(out)
     writer.metadata(metadata)
-    progress = Progress(f"exporting {container.name}")
+    progress = Progress(f"exporting {container.name}", size_of(container))
     child = docker.start(["export", container.id])
     with docker.ended(child):
         assert child.stdout is not None and child.stderr is not None  # noqa: S101

@@ -5,11 +5,11 @@
 : "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_TEMP?set by lib}" "${EXIT_BUG:?}" "${EXIT_LEFT:?}" \
     "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" \
     "${MLC_DATA_DIR?set by lib}" "${MLC_HOME?set by lib}" "${MLC_IS_OURS?set by lib}" "${MLC_MODELS_DIR?set by lib}" \
-    "${MLC_WORKSPACE_DIR?set by lib}"
+    "${MLC_WORKSPACE_DIR?set by lib}" "${MENU_BACK?set by lib}"
 
 # What flags and menus fill.
 declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [gpus]='' [workspace]='' [data]=''
-    [models]='' [dry_run]='' [yes]='' [gpu_mem]='' [waits]='' [wait]='' [gpu_request]='' [start_request]=''
+    [models]='' [dry_run]='' [yes]='' [gpu_mem]='' [waits]='' [wait]='' [gpu_request]='' [start_request]='' [json]=''
     [asked_image]='' [asked_gpus]='')
 CREATE_TAKEN=0
 # The image that a word which is none most likely meant.
@@ -182,7 +182,8 @@ create::container() {
 }
 
 # The offline base image is built on the spot, so that a host without internet has something to run. Returns: 130 if the
-# person does not want it, or ended it; leaves with the reason if it cannot be.
+# person does not want it, or ended it, in a step of menu::walk 1 or 255 where it is not wanted; leaves with the reason if
+# it cannot be.
 create::offer_base() { # <image> <yes, or empty to ask>
     local status=0
     if [[ -z "$2" ]]; then
@@ -191,6 +192,7 @@ create::offer_base() { # <image> <yes, or empty to ask>
         menu::confirm "Base image" \
             "The image '$1' is not on this server yet. Build it from Debian's packages now (half a minute)?" || status=$?
         if ((status != 0)); then
+            [[ "${MENU_BACK}" != Back ]] || return "${status}"
             core::info "left without building the base image"
             return "${EXIT_LEFT}"
         fi
@@ -204,15 +206,12 @@ create::offer_base() { # <image> <yes, or empty to ask>
     return "${status}"
 }
 
-# The same, if it is what an entry of the catalog names and is not there.
-create::offer_base_of() { # <yes, or empty to ask> <framework> [<version>]
+# The same, if it is what the words for an image mean and is not there.
+create::offer_base_of() { # <yes, or empty to ask> <--framework or --image, its value and more words of catalog base>...
     local json image
-    core::make_temp
-    json="$(core::helper catalog overlay "${CORE_TEMP}/look" --framework "$2" ${3:+--version "$3"})" || exit
-    core::is_true "${json}" is_local || ! core::is_true "${json}" is_base || {
-        core::member image "${json}" image
-        create::offer_base "${image}" "$1"
-    }
+    json="$(core::helper catalog base "${@:2}")" || exit
+    core::member image "${json}" missing
+    [[ -z "${image}" ]] || create::offer_base "${image}" "$1"
 }
 
 # Run one mlc command that makes the container CREATE[name], so that an interruption at any moment, even kill -9, leaves

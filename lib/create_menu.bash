@@ -160,5 +160,6 @@ create::set_line() {
     [[ -z "${CREATE[models]}" || "${CREATE[models]}" == "${MLC_MODELS_DIR}" ]] \
         || CREATE_LINE+=(--models "${CREATE[models]}")
     [[ -z "${CREATE[yes]}" ]] || CREATE_LINE+=(--yes)
+    [[ -z "${CREATE[json]}" ]] || CREATE_LINE+=(--json)
     ((${#CREATE_COMMAND[@]} == 0)) || CREATE_LINE+=(-- "${CREATE_COMMAND[@]}")
 }

@@ -25,9 +25,18 @@ gauge::container() {
                 gauge::_begin "${GAUGE[at]}" 95 "${line%% (*}"
                 ;;
             *': info: creating '*) gauge::_begin 95 99 "${line#*: info: }" ;;
-            step\ *) gauge::_bytes "${line}" ;;
+            step\ *) gauge::_bytes "${line}" 70 ;;
             *) gauge::_layer "${line}" || gauge::_build_step "${line}" || gauge::_apt "${line}" || true ;;
         esac
+    done
+}
+
+# Make lines for menu::work of what is said while a container goes into a file.
+gauge::export() {
+    local line
+    gauge::_begin 0 99 'exporting the container'
+    while IFS= read -r line; do
+        [[ "${line}" != step\ * ]] || gauge::_bytes "${line}" 99
     done
 }
 
@@ -82,11 +91,11 @@ gauge::_show() { # <text behind that of the phase>
     printf '%s %s\n' "${GAUGE[at]}" "${text//[[:cntrl:]]/?}"
 }
 
-# What mlc import says of the bytes of a file that have passed.
-gauge::_bytes() { # <line>
+# What mlc import and export say of the bytes of a file that have passed.
+gauge::_bytes() { # <line> <percentage with all of them>
     local at
     [[ "$1" =~ ^step\ ([0-9]+)/([1-9][0-9]*)\ (.*)$ ]] || return 0
-    [[ "${GAUGE_TEXT}" == "${BASH_REMATCH[3]}" ]] || gauge::_begin 0 70 "${BASH_REMATCH[3]}"
+    [[ "${GAUGE_TEXT}" == "${BASH_REMATCH[3]}" ]] || gauge::_begin 0 "$2" "${BASH_REMATCH[3]}"
     at=$((GAUGE[from] + (GAUGE[to] - GAUGE[from]) * BASH_REMATCH[1] / BASH_REMATCH[2]))
     ((at <= GAUGE[at])) || GAUGE[at]="${at}"
     gauge::_show "$((BASH_REMATCH[1] / 1000000)) of $((BASH_REMATCH[2] / 1000000)) MB"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The questions by which image-create fills what its flags fill, with a way back.
 # shellcheck disable=SC2154 # the keys of IMAGE are no variables
-: "${PROJECT_ROOT:?set by lib/run-command}" "${IMAGE[name]?set by lib}" "${IMAGE_WHY?set by lib}" \
+: "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_LEFT:?}" "${IMAGE[name]?set by lib}" "${IMAGE_WHY?set by lib}" \
     "${IMAGE_WORDS?set by lib}"
 
 # The tiers and use cases of this server, as JSON.
@@ -165,6 +165,10 @@ image::_work_out() {
     local status=0 back=0
     mlc::load
     image::set_words
+    image::offer_base || back=$?
+    # Ctrl-C while it was built.
+    ((back != EXIT_LEFT)) || return 255
+    ((back == 0)) || return "${back}"
     image::plan create "${IMAGE_WORDS[@]}" || status=$?
     ((status != 0)) || return 2
     image::lead_back "New image" "${status}" || back=$?

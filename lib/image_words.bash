@@ -4,7 +4,7 @@
 
 # What flags and menus fill. What may be given several times is in arrays of its own.
 declare -A IMAGE=([name]='' [framework]='' [version]='' [from]='' [arch]='' [dockerfile]='' [project]='' [no_tiers]=''
-    [shared]='' [no_build]='' [no_cache]='' [dry_run]='' [yes]='')
+    [shared]='' [no_build]='' [no_cache]='' [dry_run]='' [json]='' [yes]='')
 IMAGE_TIERS=() IMAGE_TYPES=() IMAGE_PIP=() IMAGE_SYSTEM=() IMAGE_REQUIREMENTS=() IMAGE_PIP_OPTIONS=()
 # The words of image_plan create, set by image::set_words.
 IMAGE_WORDS=("")
@@ -94,11 +94,27 @@ image::command_line() {
     [[ -z "${IMAGE[no_build]}" ]] || words+=(--no-build)
     [[ -z "${IMAGE[no_cache]}" ]] || words+=(--no-cache)
     [[ -z "${IMAGE[dry_run]}" ]] || words+=(--dry-run)
+    [[ -z "${IMAGE[json]}" ]] || words+=(--json)
+    [[ -z "${IMAGE[yes]}" ]] || words+=(--yes)
     for item in "${words[@]}"; do
         [[ "${item}" =~ ^[A-Za-z0-9_.,:/@%+=-]+$ ]] || item="${item@Q}"
         line+=("${item}")
     done
     printf '%s\n' "${line[*]}"
+}
+
+# Offer to build the offline base, if the image is to be built on it and it is not there. Returns: as create::offer_base.
+image::offer_base() {
+    local words=(--framework "${IMAGE[framework]}")
+    if [[ -n "${IMAGE[from]}" ]]; then
+        words=(--image "${IMAGE[from]}")
+    elif [[ -z "${IMAGE[framework]}" ]]; then
+        # A Dockerfile says itself what it begins with.
+        return 0
+    fi
+    [[ -z "${IMAGE[version]}" ]] || words+=(--version "${IMAGE[version]}")
+    [[ -z "${IMAGE[arch]}" ]] || words+=(--arch "${IMAGE[arch]}")
+    create::offer_base_of "${IMAGE[yes]}" "${words[@]}"
 }
 
 # Turn what was asked for into the words of image_plan. Sets: IMAGE_WORDS.

@@ -311,6 +311,22 @@ def do_overlay(words: argparse.Namespace) -> int:
     return Exit.OK
 
 
+def do_base(words: argparse.Namespace) -> int:
+    """Print the offline base if it is what was asked for and is not here, else null."""
+    settled = settings.read()
+    image = words.image
+    if not image:
+        entries = merged(settled, settings.mlc_home(settled))
+        architecture = chosen_architecture(words.arch, settled)
+        image = choose(entries, words.framework, words.version, architecture).image
+    missing = None
+    if image == BASE_IMAGE:
+        with Engine(settings.engine_address()) as engine:
+            missing = None if engine.image(image) else image
+    print_json({"missing": missing})
+    return Exit.OK
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog=program_name("catalog"), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -318,17 +334,19 @@ def build_parser() -> argparse.ArgumentParser:
     listing.add_argument("--arch")
     overlay = verbs.add_parser("overlay")
     overlay.add_argument("folder", type=Path)
-    overlay.add_argument("--arch")
-    overlay.add_argument("--version")
-    which = overlay.add_mutually_exclusive_group(required=True)
-    which.add_argument("--framework")
-    which.add_argument("--image")
+    for verb in (overlay, verbs.add_parser("base")):
+        verb.add_argument("--arch")
+        verb.add_argument("--version")
+        which = verb.add_mutually_exclusive_group(required=True)
+        which.add_argument("--framework")
+        which.add_argument("--image")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
-    return {"list": do_list, "overlay": do_overlay}[words.verb](words)
+    verbs = {"list": do_list, "overlay": do_overlay, "base": do_base}
+    return verbs[words.verb](words)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # container-create: parse, ask for what is missing, make the container, say what was made.
+# shellcheck disable=SC2154 # the keys of CREATE are no variables
 : "${CREATE_MADE?set by lib}" "${CREATE[name]?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
 
 main() {
-    local words=() json=''
+    local words=()
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
-            --json) json=yes && shift ;;
+            --json) CREATE[json]=yes && shift ;;
             --) shift && words+=("$@") && break ;;
             -*)
                 create::option "$@"
@@ -23,7 +24,7 @@ main() {
     create::ask_missing
 
     create::container
-    if [[ -n "${json}" ]]; then
+    if [[ -n "${CREATE[json]}" ]]; then
         printf '%s\n' "${CREATE_MADE}"
     elif [[ -z "${CORE_QUIET}" ]]; then
         create::summary

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # container-export: one file out of a container. AIME's mlc cannot do this, so the embedded one always does.
-: "${EXIT_BUG:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${EXIT_REFUSED:?}"
+: "${EXIT_BUG:?}" "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${EXIT_REFUSED:?}"
 
 main() {
     local words=() flags=(-s) target folder=''
@@ -81,6 +81,8 @@ Replace it?" || status=$?
 container-export::_write() { # <name> <file> <flag>...
     if [[ "$2" == - ]]; then
         mlc::run_ours export "$@"
+    elif menu::has_gauge; then
+        MLC_PROGRESS=lines menu::work "Container '$1'" gauge::export mlc::run_ours export "$@" > /dev/null
     else
         mlc::run_ours export "$@" > /dev/null
     fi
@@ -89,6 +91,7 @@ container-export::_write() { # <name> <file> <flag>...
 # Leave, saying why nothing was exported.
 container-export::_explain() { # <mlc's status> <folder, empty for stdout>
     local text="container '${words[0]}' was not exported"
+    (($1 != EXIT_LEFT)) || core::info "that was ended; no file was written"
     (($1 < 128)) || exit "$1"
     # The status of aime-ml-containers/README.md for a full disk.
     (($1 != EXIT_PREREQUISITE)) || core::die "${EXIT_PREREQUISITE}" "${text}: no space is left for the file" \

@@ -4,7 +4,7 @@
     "${IMAGE_PLAN?set by lib}" "${IMAGE_WORDS?set by lib}"
 
 main() {
-    local words=() bare='' json=''
+    local words=() bare=''
     [[ $# -gt 0 && "$*" != --guided ]] || bare=yes
     while (($# > 0)); do
         case "$1" in
@@ -25,7 +25,7 @@ main() {
             --no-cache) image::flag no_cache && shift ;;
             --dry-run) image::flag dry_run && shift ;;
             --guided) guide::on && shift ;;
-            --json) json=yes && shift ;;
+            --json) image::flag json && shift ;;
             -y | --yes) image::flag yes && shift ;;
             -q | --quiet) core::be_quiet && shift ;;
             --) shift && words+=("$@") && break ;;
@@ -50,14 +50,14 @@ main() {
         core::run_pre_hooks name "${IMAGE[name]}" words "$(core::print_words "${IMAGE_WORDS[@]}")"
     fi
     # Where something was asked, it is worked out already.
-    [[ -n "${IMAGE_PLAN}" ]] || image::plan create "${IMAGE_WORDS[@]}" || exit
+    [[ -n "${IMAGE_PLAN}" ]] || { image::offer_base && image::plan create "${IMAGE_WORDS[@]}"; } || exit
     image::tell_warnings
     if [[ -n "${IMAGE[dry_run]}" ]]; then
-        image-create::_print_plan "${json}"
+        image-create::_print_plan
         exit "${EXIT_OK}"
     fi
     image::build --made-by image-create ${IMAGE[no_cache]:+--no-cache} ${IMAGE[no_build]:+--no-build}
-    if [[ -n "${json}" ]]; then
+    if [[ -n "${IMAGE[json]}" ]]; then
         image::print_json
     elif [[ -z "${CORE_QUIET}" ]]; then
         image::print_summary
@@ -66,8 +66,8 @@ main() {
 }
 
 # Print the Dockerfile that would be built, or all of the plan.
-image-create::_print_plan() { # <json: yes or empty>
-    if [[ -n "$1" ]]; then
+image-create::_print_plan() {
+    if [[ -n "${IMAGE[json]}" ]]; then
         printf '%s\n' "${IMAGE_PLAN}"
     else
         jq -rj .dockerfile <<< "${IMAGE_PLAN}"

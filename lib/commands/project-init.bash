@@ -115,7 +115,8 @@ project-init::_tell() { # <json>
 project-init::_base() {
     # A name that is none is told with the rest.
     project::is_name "${PROJECT[name]}" && [[ -n "${PROJECT[framework]}" ]] && ! project::has_image || return 0
-    create::offer_base_of "${PROJECT[yes]}" "${PROJECT[framework]}" "${PROJECT[version]}" && return
+    create::offer_base_of "${PROJECT[yes]}" --framework "${PROJECT[framework]}" \
+        ${PROJECT[version]:+--version "${PROJECT[version]}"} && return
     project-init::_tell_line
     exit "${EXIT_LEFT}"
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The main job, once: a container of the invoking user's own, its limits read back from inside, then removed.
-: "${EXIT_BUG:?}" "${EXIT_PREREQUISITE:?}" "${CORE_TEMP?set by lib}"
+: "${EXIT_BUG:?}" "${EXIT_PREREQUISITE:?}" "${CORE_QUIET?set by lib}" "${CORE_TEMP?set by lib}"
 # prefix, bin, config, state, log: see layout.bash
 declare -A LAYOUT
 
@@ -31,7 +31,7 @@ demo::run() {
     local answer policy
     demo::_choose_user
     docker::require_engine
-    docker::has_image ds01/debian:bookworm || "${LAYOUT[prefix]}/bin/image-base" > /dev/null
+    docker::has_image ds01/debian:bookworm || "${LAYOUT[prefix]}/bin/image-base" ${CORE_QUIET:+--quiet} > /dev/null
     DEMO_NAME="ds01-demo-$$"
     DEMO_FOLDER="$(demo::_as_user mktemp -d "${TMPDIR:-/tmp}/ds01-demo.XXXXXXXX")"
     core::on_exit demo::_clean_up

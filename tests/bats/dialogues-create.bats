@@ -184,10 +184,10 @@ walk_container-create-folders() {
 # Only the image is missing.
 walk_container-create-named() {
     put_back
-    begins "${BIN}/container-create" thesis --gpus none
+    begins "${BIN}/container-create" thesis --gpus none --json
     asks container-create-named 'Which framework or image'
     pick 1
-    ends 0 'the same in one line: container-create thesis --image vision --gpus none'
+    ends 0 'the same in one line: container-create thesis --image vision --gpus none --json'
     makes_the_same_again thesis
 }
 

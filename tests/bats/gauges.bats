@@ -198,6 +198,23 @@ showed() { # <regex>...
     [[ -z "$(comm -13 "${BATS_TEST_TMPDIR}/images" <(docker images --all --quiet --no-trunc | sort))" ]]
     [[ -z "$(ls -- "${TMPDIR}")" ]]
     terminal_stop
+    # No leads back to the question before; yes, and Ctrl-C.
+    type_command "${BIN}/image-create" drawn --no-tiers --json
+    wait_for 30 terminal_shows 'What should '
+    terminal_keys Enter
+    wait_for 30 terminal_shows 'is not on this server yet'
+    terminal_shows '<No, back>'
+    terminal_keys Enter
+    wait_for 30 terminal_shows 'What should '
+    terminal_keys Enter
+    wait_for 30 terminal_shows 'is not on this server yet'
+    say_yes
+    wait_for 60 terminal_shows 'the first packages'
+    terminal_keys C-c
+    [[ "$(terminal_status)" == 130 ]]
+    terminal_shows 'the build was ended; nothing of it stays'
+    [[ -z "$(docker images --quiet ds01/debian:bookworm)" ]]
+    terminal_stop
     make_bare based
     wait_for 20 terminal_shows 'is not on this server yet'
     say_yes
@@ -222,6 +239,31 @@ showed() { # <regex>...
     [[ "$(terminal_status)" == 0 ]]
     showed '^[1-9][0-9]? importing again: [0-9]+ of [0-9]+ MB$' '^[7-9][0-9] preparing the image'
     ! terminal_shows 'step ' || false
+}
+
+# bats test_tags=engine
+@test "gauges: an export shows how much has passed; Ctrl-C leaves the file as it was" {
+    cp -- "${ROOT}/config/site-images.repo" "${DS01_ROOT}/etc/ds01/"
+    "${BIN}/container-create" whole Debian --quiet
+    type_command env DS01_ASKED=yes "${BIN}/container-export" whole "${HOME}/whole.tar"
+    look_on
+    [[ "$(terminal_status)" == 0 ]]
+    showed '^[1-9][0-9]? exporting whole: [1-9][0-9]* of [0-9]+ MB$'
+    [[ "$(conversation)" == *"container 'whole' is saved in '${HOME}/whole.tar'"* ]]
+    ! terminal_shows 'step ' || false
+    terminal_stop
+    # Large enough for a look at it, and anything else in the file, so that it is seen to stay.
+    docker start "whole._.${UID}"
+    docker exec --user 0 "whole._.${UID}" truncate -s 3G /opt/large
+    printf 'older\n' > "${HOME}/whole.tar"
+    type_command env DS01_ASKED=yes "${BIN}/container-export" whole "${HOME}/whole.tar" --force
+    # Before the gauge is drawn a second time, its keys may still be whiptail's.
+    wait_for 20 terminal_shows ' 1 s. Ctrl-C'
+    terminal_keys C-c
+    [[ "$(terminal_status)" == 130 ]]
+    terminal_shows 'that was ended; no file was written'
+    diff "${BATS_TEST_TMPDIR}/tty.before" "${BATS_TEST_TMPDIR}/tty.after"
+    [[ "$(< "${HOME}/whole.tar")" == older && ! -e "${HOME}/whole.tar.part" ]]
 }
 
 # What gauge::container makes of the lines on stdin.

@@ -250,6 +250,20 @@ make_copy() {
     run -1 bash -c "${source}" - "${ROOT}" 'limits 50000 100000 1073741824 99 max root 1000' "${policy}"
 }
 
+@test "install.sh: a demonstration with --quiet has a quiet image-base" {
+    mkdir -p "${BATS_TEST_TMPDIR}/prefix/bin"
+    printf '#!/bin/sh\necho "image-base $*" >&2\nexit 7\n' > "${BATS_TEST_TMPDIR}/prefix/bin/image-base"
+    chmod +x "${BATS_TEST_TMPDIR}/prefix/bin/image-base"
+    # shellcheck disable=SC2016 # the inner shell expands these
+    local source='PROJECT_ROOT=$1 COMMAND_NAME=install.sh; set -euo pipefail
+        source "$1/lib/core.bash"; source "$1/lib/install/layout.bash"; source "$1/lib/install/demo.bash"
+        docker::require_engine() { :; }; docker::has_image() { return 1; }; LAYOUT[prefix]="$2"; "${@:3}"; demo::run'
+    run -7 --separate-stderr bash -c "${source}" - "${ROOT}" "${BATS_TEST_TMPDIR}/prefix" core::be_quiet
+    [[ "${stderr}" == 'image-base --quiet' ]]
+    run -7 --separate-stderr bash -c "${source}" - "${ROOT}" "${BATS_TEST_TMPDIR}/prefix" true
+    [[ "${stderr}" == image-base* && "${stderr}" != *--quiet* ]]
+}
+
 # bats test_tags=engine
 @test "install.sh: --demo makes a container of the invoking user's own and removes it" {
     chmod a+x "${BATS_RUN_TMPDIR}" "${BATS_TEST_TMPDIR%/*}" "${BATS_TEST_TMPDIR}"

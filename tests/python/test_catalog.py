@@ -164,6 +164,27 @@ def test_list_prints_this_hosts_images(
 
 
 @pytest.mark.engine
+def test_the_base_is_missing_only_where_it_is_asked_for(
+    ds01_root: Path,
+    docker_host: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def missing(*words: str) -> str | None:
+        assert catalog.main(["base", *words]) == 0
+        found: str | None = json.loads(capsys.readouterr().out)["missing"]
+        return found
+
+    assert ds01_root.is_dir()
+    assert docker_host
+    assert missing("--framework", "Debian", "--version", "bookworm") is None
+    assert missing("--image", "ds01/none:x") is None
+    monkeypatch.setattr(catalog, "BASE_IMAGE", "ds01/none:x")
+    assert missing("--framework", "Debian") is None
+    assert missing("--image", "ds01/none:x") == "ds01/none:x"
+
+
+@pytest.mark.engine
 def test_aimes_mlc_gets_a_name_without_tag(docker_host: str) -> None:
     with Engine(docker_host) as engine:
         assert catalog.untagged(engine, "aimehub/pytorch") == "aimehub/pytorch"
