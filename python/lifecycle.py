@@ -19,7 +19,6 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from typing import Any
 
 import _table
@@ -149,12 +148,7 @@ def without_memory(paths: Paths, error: HelperError) -> Report:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    # With the width given, nobody looks for the terminal's, which takes 3 ms.
-    parser = Parser(
-        prog=program_name(PROGRAM),
-        description=__doc__,
-        formatter_class=partial(argparse.HelpFormatter, width=80),
-    )
+    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quiet", action="store_true")
