@@ -86,6 +86,28 @@ project::has_image() {
     jq -e '.found and .mine' <<< "${json}" > /dev/null
 }
 
+# The words that build the project's image from its folder. Sets: the array named.
+project::image_words() { # <array-name> <folder>
+    local -n project_words="$1"
+    project_words=(image-create "${PROJECT[name]}" --project "$2" --requirements "$2/requirements.txt")
+    [[ "${PROJECT[type]:-general}" == general ]] || project_words+=(--type "${PROJECT[type]}")
+    [[ -z "${PROJECT[framework]}" ]] || project_words+=(--framework "${PROJECT[framework]}")
+    [[ -z "${PROJECT[version]}" ]] || project_words+=(--version "${PROJECT[version]}")
+}
+
+# Say what to type next: what builds the image, where there is none yet, and what opens a shell.
+project::tell_next() { # <folder>
+    local words=()
+    # An engine that does not answer has no image, and is told of by what is typed next.
+    if (mlc::load && project::has_image) &> /dev/null; then
+        core::info "next: container-run ${PROJECT[name]}"
+        return
+    fi
+    project::image_words words "$1"
+    core::info "next: $(core::print_words "${words[@]}")"
+    core::info "then: container-run ${PROJECT[name]}"
+}
+
 # Put what is wanted into words. Sets: PROJECT_WORDS.
 project::set_words() {
     PROJECT_WORDS=(project-init "${PROJECT[name]}")

@@ -11,6 +11,7 @@ import argparse
 import errno
 import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,14 @@ def inside_path(folder: Path, workspace: Path) -> str:
         return "/workspace"
 
 
+def image_command(name: str, kind: Type) -> str:
+    """Return what builds the image of a project when it is typed in its folder."""
+    words = ["image-create", name, "--project", "."]
+    if kind.name != GENERAL:
+        words += ["--type", kind.name]
+    return shlex.join([*words, "--requirements", "requirements.txt"])
+
+
 def render(values: Mapping[str, object]) -> dict[PurePosixPath, str]:
     """Return the text of every file of a project, by its path in the folder."""
     import jinja2  # noqa: PLC0415 - only here
@@ -162,8 +171,8 @@ def do_make(words: argparse.Namespace) -> int:
         "type": kind.name,
         "title": kind.title,
         "packages": list(kind.packages),
-        "image": words.image,
         "reference": reference(user_name(), os.getuid(), name),
+        "build": image_command(name, kind),
         "inside": inside_path(folder, Path(words.workspace).absolute()),
         "user": user_name(),
         "uid": os.getuid(),
@@ -203,7 +212,6 @@ def build_parser() -> argparse.ArgumentParser:
     make.add_argument("--type", default=GENERAL)
     make.add_argument("--folder", required=True)
     make.add_argument("--workspace", required=True)
-    make.add_argument("--image", action="store_true", help="an image of its own")
     make.add_argument("--dry-run", action="store_true")
     return parser
 

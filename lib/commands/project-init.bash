@@ -63,6 +63,8 @@ main() {
     [[ -z "${PROJECT[json]}" ]] || printf '%s\n' "${json}"
     project-init::_tell_line
     guide::say next-project "${PROJECT[name]}"
+    # Whoever was led here by another command's questions is told at the end of that one.
+    [[ -n "${PROJECT[dry_run]}${DS01_ASKED:-}" ]] || project::tell_next "${PROJECT[dir]}"
 }
 
 # Fill the defaults and check what can be checked before anything is made.
@@ -87,7 +89,7 @@ project-init::_usual_framework() {
 # Write what the folder lacks. Prints: what was written, as JSON.
 project-init::_files() {
     core::helper project_files make "${PROJECT[name]}" --type "${PROJECT[type]}" --folder "${PROJECT[dir]}" \
-        --workspace "${PROJECT[workspace]}" ${PROJECT[image]:+--image} ${PROJECT[dry_run]:+--dry-run}
+        --workspace "${PROJECT[workspace]}" ${PROJECT[dry_run]:+--dry-run}
 }
 
 # A repository with a first commit where git knows who commits; one that is there already stays as it is.
@@ -126,11 +128,9 @@ project-init::_image() {
         core::info "your image '${PROJECT[name]}' is there already; 'image-update ${PROJECT[name]}' changes it"
         return
     fi
-    local words=("${PROJECT[name]}" --project "${PROJECT[dir]}" --requirements "${PROJECT[dir]}/requirements.txt")
-    [[ "${PROJECT[type]}" == general ]] || words+=(--type "${PROJECT[type]}")
-    [[ -z "${PROJECT[framework]}" ]] || words+=(--framework "${PROJECT[framework]}")
-    [[ -z "${PROJECT[version]}" ]] || words+=(--version "${PROJECT[version]}")
-    project-init::_run image-create "${words[@]}" ${PROJECT[yes]:+--yes}
+    local words=()
+    project::image_words words "${PROJECT[dir]}"
+    project-init::_run "${words[@]}" ${PROJECT[yes]:+--yes}
 }
 
 project-init::_container() {

@@ -17,6 +17,8 @@ SETUP_LINE=()
 SETUP_PROJECT_LINE=()
 # Set once something was put right.
 SETUP_DONE=''
+# The first project that is there; and set once one was made: `told` if that has said what comes next.
+SETUP_PROJECT='' SETUP_MADE=''
 # The status of a step's own questions when a person went back from the first.
 readonly SETUP_BACK=9
 # What the step at hand found, in words.
@@ -25,7 +27,7 @@ SETUP_FOUND=''
 SETUP_SETTINGS=''
 
 main() {
-    local only=() skip=() step steps=() missing=() found='[]'
+    local only=() skip=() step steps=() missing=() found='[]' next=container-run
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -73,11 +75,15 @@ main() {
     done
     [[ -z "${SETUP[json]}" ]] || jq -c '{steps: .}' <<< "${found}"
     user-setup::_tell_line
+    [[ "${SETUP_MADE}" != yes ]] || project::tell_next "${SETUP[workspace]}/${PROJECT[name]}"
     if ((${#missing[@]} > 0)); then
         core::warn "not in place: $(core::join ', ' "${missing[@]}")"
         core::hint "run 'user-setup --only ${missing[0]}' when you want to go on"
         exit "${EXIT_PREREQUISITE}"
     fi
+    [[ -z "${SETUP_MADE}" ]] || return 0
+    ! project::is_name "${SETUP_PROJECT}" || next+=" ${SETUP_PROJECT}"
+    core::info "next: ${next}"
 }
 
 # Leave, as menu::left does where nothing was done.
@@ -295,12 +301,13 @@ user-setup::_see_project() {
         SETUP_FOUND="there is no project in your workspace yet"
         return 1
     }
-    SETUP_FOUND+=", the first is '${found[0]}'"
+    SETUP_FOUND+=", the first is '${found[0]}'" SETUP_PROJECT="${found[0]##*/}"
 }
 
 user-setup::_mend_project() {
     local status=0 words=()
     if [[ -n "${SETUP[project]}" ]]; then
+        PROJECT[name]="${SETUP[project]}"
         words=(project-init "${SETUP[project]}" --yes)
     elif [[ -z "${SETUP[asks]}" ]]; then
         core::hint "run 'project-init my-project', or choose another name for it"
@@ -314,7 +321,8 @@ user-setup::_mend_project() {
         user-setup::_set_project_line
     fi
     [[ -z "${GUIDE_ON}" ]] || words+=(--guided)
-    menu::run_command "${words[@]}"
+    menu::run_command "${words[@]}" || return
+    [[ -n "${MENU_ASKED}" ]] && SETUP_MADE=yes || SETUP_MADE=told
 }
 
 # What is more than a name has a line of its own.

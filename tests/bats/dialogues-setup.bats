@@ -55,7 +55,8 @@ walk_user-setup() {
     asks user-setup-project-more 'What should it have?'
     mark 1
     ends 7 'not in place: ssh' "hint: run 'user-setup --only ssh'" 'the same in one line: project-init thesis --type colour --no-git' \
-        "the same in one line: user-setup --skip access --skip vscode --yes --skip ssh --git-name New\\ Person --git-email new@person.org --skip project"
+        "the same in one line: user-setup --skip access --skip vscode --yes --skip ssh --git-name New\\ Person --git-email new@person.org --skip project" \
+        'user-setup: info: next: image-create thesis --project ' 'user-setup: info: then: container-run thesis'
     [[ -d "${HOME}/workspace/thesis" && ! -e "${HOME}/workspace/thesis/.git" && ! -e "${HOME}/.ssh" ]]
     [[ "$(git config --global user.name)" == 'New Person' && "$(git config --global user.email)" == new@person.org ]]
 }
@@ -81,7 +82,7 @@ walk_project-init() {
     asks project-init-framework 'What should the image of'
     pick 1
     ends 0 'the same in one line: project-init thesis --type pairs --container --framework Debian --version bookworm' \
-        "container  thesis"
+        "container  thesis" 'project-init: info: next: container-run thesis'
     [[ "$(docker image inspect --format '{{index .Config.Labels "ds01.image.framework"}}' ds01/root/thesis)" == Debian ]]
     grep -q toolz "${HOME}/workspace/thesis/requirements.txt"
 }

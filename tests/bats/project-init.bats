@@ -64,6 +64,28 @@ teardown() {
     [[ "${stderr_lines[0]}" == *packages.yaml* && ! -e "${HOME}/workspace" ]]
 }
 
+# The command in a text of the project that lies here, run as it stands. Uses bats' run.
+typed() { # <command> <file> [<word>...]
+    local words=()
+    read -ra words < <(sed -n "s|^\(// \)\?\($1 .*\)|\2|p" "$2")
+    run -0 "${BIN}/${words[0]}" "${words[@]:1}" "${@:3}" < /dev/null
+}
+
+# bats test_tags=engine
+@test "project-init: without an image, what it says, the README and the dev container file tell how it is made" {
+    small_tiers
+    local folder="${HOME}/workspace/solo" quoted
+    printf -v quoted '%q' "${folder}"
+    run -0 --separate-stderr "${BIN}/project-init" solo --type colour --yes
+    [[ "${stderr_lines[-2]}" == "project-init: info: next: image-create solo --project ${quoted} --requirements ${quoted}/requirements.txt --type colour" ]]
+    [[ "${stderr_lines[-1]}" == 'project-init: info: then: container-run solo' ]]
+    cd "${folder}"
+    typed image-create README.md --framework Debian --dry-run
+    [[ "${output}" == *colorama* ]]
+    typed image-create .devcontainer/devcontainer.json --framework Debian --dry-run
+    [[ "${output}" == *colorama* ]]
+}
+
 # bats test_tags=engine
 @test "project-init: a framework that the catalog has not is told before anything is made" {
     run -3 --separate-stderr "${BIN}/project-init" thesis --image --framework Debain --yes < /dev/null
@@ -76,8 +98,14 @@ teardown() {
     run -0 --separate-stderr "${BIN}/project-init" quick --container --yes --quiet < /dev/null
     run -0 inspect "quick._.${UID}" '{{.Config.Image}}'
     [[ "$(docker image inspect --format '{{index .Config.Labels "ds01.image.framework"}}' ds01/root/quick)" == Debian ]]
+    cd "${HOME}/workspace/quick"
+    docker image inspect "$(sed '/^ *\/\//d' .devcontainer/devcontainer.json | jq -r .image)"
+    printf 'toolz\n' >> requirements.txt
+    typed image-update README.md --dry-run
+    [[ "${output}" == *toolz* ]]
     # Again, only what is missing.
     run -0 --separate-stderr "${BIN}/project-init" quick --container --yes < /dev/null
     [[ "${stderr}" == *"your image 'quick' is there already; 'image-update quick' changes it"* ]]
-    [[ "${stderr_lines[-1]}" == "project-init: info: your container 'quick' is there already" ]]
+    [[ "${stderr_lines[-2]}" == "project-init: info: your container 'quick' is there already" ]]
+    [[ "${stderr_lines[-1]}" == 'project-init: info: next: container-run quick' ]]
 }

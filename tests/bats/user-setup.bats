@@ -32,10 +32,15 @@ setup() {
     [[ -d "${HOME}/workspace" && -s "${HOME}/.ssh/id_ed25519.pub" && -s "${HOME}/workspace/first/README.md" ]]
     [[ "$(stat -c %a "${HOME}/.ssh" "${HOME}/.ssh/id_ed25519" | paste -sd ' ')" == '700 600' ]]
     [[ "$(git -C "${HOME}/workspace/first" log --format=%an)" == 'A Person' ]]
+    [[ "${stderr}" == *"project-init: info: then: container-run first"* ]]
     local key
     run -7 --separate-stderr env HOME="${BATS_TEST_TMPDIR}/nothing yet" "${BIN}/user-setup" --yes --only project
     [[ "${stderr}" == *"hint: run 'project-init my-project', or choose another name for it"* ]]
     key="$(< "${HOME}/.ssh/id_ed25519.pub")"
+    run -0 --separate-stderr "${BIN}/user-setup" --check --skip access
+    [[ "${stderr_lines[-1]}" == 'user-setup: info: next: container-run first' ]]
+    run -0 --separate-stderr "${BIN}/user-setup" --check --only limits
+    [[ "${stderr_lines[-1]}" == 'user-setup: info: next: container-run' ]]
     run -0 --separate-stderr "${BIN}/user-setup" --yes --skip access --quiet
     [[ -z "${output}${stderr}" ]]
     [[ "$(< "${HOME}/.ssh/id_ed25519.pub")" == "${key}" ]]
@@ -44,7 +49,7 @@ setup() {
 @test "user-setup: the workspace is the one that the settings name, with or without a look at the engine" {
     sed -i "s|^workspace_dir: null|workspace_dir: ~/work|" "${DS01_ROOT}/etc/ds01/ds01.yaml"
     run -0 --separate-stderr "${BIN}/user-setup" --yes --only workspace
-    [[ "${stderr}" == *"workspace: '${HOME}/work' is /workspace in your containers" ]]
+    [[ "${stderr}" == *"workspace: '${HOME}/work' is /workspace in your containers"* ]]
     [[ -d "${HOME}/work" && ! -e "${HOME}/workspace" ]]
 }
 
@@ -54,7 +59,7 @@ setup() {
         printf 'defaults: {max_cpus: 1, memory: 2g, max_gpus: 1, max_containers_per_user: 1, idle_timeout: 30m}\n'
     } > "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
     run -0 --separate-stderr "${BIN}/user-setup" --check --only limits
-    [[ "${stderr}" == *'limits: 1 CPU and 2 GiB of memory in a container, 1 GPU and 1 container in all; stopped when idle for 30 min' ]]
+    [[ "${stderr}" == *'limits: 1 CPU and 2 GiB of memory in a container, 1 GPU and 1 container in all; stopped when idle for 30 min'* ]]
 }
 
 @test "user-setup: a broken policy is said as such" {
@@ -66,7 +71,7 @@ setup() {
 # bats test_tags=engine
 @test "user-setup: sees that the engine answers, and who may not use it" {
     run -0 --separate-stderr "${BIN}/user-setup" --check --only access
-    [[ "${stderr}" == *'access: the Docker engine answers you' ]]
+    [[ "${stderr}" == *'access: the Docker engine answers you'* ]]
     open_ds01
     run -7 --separate-stderr as_user outsider env DS01_ROOT="${DS01_ROOT}" DOCKER_HOST="${DOCKER_HOST}" "${BIN}/user-setup" --check --only access
     [[ "${stderr}" == *"you may not use the Docker engine: ask the administrator for 'usermod -aG "* ]]

@@ -68,8 +68,8 @@ def test_dry_run_names_the_files_and_writes_none(
 def test_the_type_decides_what_is_said_of_packages(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make(tmp_path / "ws/a", "--type", "nlp", "--image")
-    make(tmp_path / "ws/b", "--image")
+    make(tmp_path / "ws/a", "--type", "nlp")
+    make(tmp_path / "ws/b")
     capsys.readouterr()
     nlp = (tmp_path / "ws/a/requirements.txt").read_text(encoding="utf-8")
     assert "transformers" in nlp
