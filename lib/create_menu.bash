@@ -93,19 +93,27 @@ Those of the catalog are for ${IMAGE_ARCHITECTURE}, the newest first." "${items[
 }
 
 create::_step_gpus() {
-    local json items=() choice text status
+    local json items=() choice text='' status i
     [[ -z "${CREATE[gpu_mem]}" && (-z "${CREATE[gpus]}" || -n "${CREATE[asked_gpus]}") ]] || return 2
-    json="$(core::helper gpu_offers)" || exit
+    json="$(core::helper gpu_offers ${CREATE[framework]:+--framework "${CREATE[framework]}"} \
+        ${CREATE[version]:+--version "${CREATE[version]}"} ${CREATE[image]:+--image "${CREATE[image]}"} \
+        ${CREATE[arch]:+--arch "${CREATE[arch]}"})" || exit
     mapfile -t items < <(jq -r '.offers[] | .request, .text' <<< "${json}")
     ((${#items[@]} > 0)) || return 2
     guide::say gpus || return
-    items=(default "as the policy gives for this image" none "no GPU" "${items[@]}")
+    items=(default "$(jq -r .default <<< "${json}")" none "no GPU" "${items[@]}")
     while true; do
         choice="$(menu::select --default "${CREATE[asked_gpus]:-default}" "New container" \
             "Which GPU should '${CREATE[name]}' have?" "${items[@]}")" || return
         CREATE[asked_gpus]="${choice}" CREATE[gpus]="${choice}" CREATE[waits]=''
         [[ "${choice}" != default ]] || CREATE[gpus]=''
-        text="$(jq -r --arg kind "${choice}" '.offers[] | select(.request == $kind) | .text' <<< "${json}")"
+        for ((i = 0; i < ${#items[@]}; i += 2)); do
+            [[ "${items[i]}" != "${choice}" ]] || text="${items[i + 1]}"
+        done
+        if [[ "${text}" == *'not now: '* ]]; then
+            menu::message "New container" "'${choice}' cannot be had now: ${text#*not now: }." || return
+            continue
+        fi
         [[ "${text}" == *' queue' ]] || return 0
         status=0
         menu::confirm "New container" "'${choice}' cannot be had at once: you would be ${text##*; }.

@@ -260,6 +260,39 @@ def chosen_architecture(asked: str | None, settled: settings.Settings) -> str:
     )
 
 
+def find_entry(
+    engine: Engine,
+    words: argparse.Namespace,
+    settled: settings.Settings,
+    architecture: str,
+) -> tuple[list[Entry], Entry]:
+    """Return the catalog with the custom images, and the entry that was asked for by
+    `image`, or `framework` and `version`. Raises HelperError where there is none."""
+    entries = merged(settled, settings.mlc_home(settled))
+    every = read_images(engine)
+    customs = custom_images(visible(every))
+    entries += customs
+    if not words.image:
+        return entries, choose(entries, words.framework, words.version, architecture)
+    check_shared(words.image, every)
+    entry = entry_of(words.image, customs, architecture)
+    return entries + ([] if entry in customs else [entry]), entry
+
+
+def is_for_cpu(entry: Entry) -> bool:
+    """Does the image get no GPU unless one is asked for?"""
+    return CPU in entry.architectures
+
+
+def add_image_words(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Give a parser the words for find_entry, and the architecture."""
+    parser.add_argument("--arch")
+    parser.add_argument("--version")
+    which = parser.add_mutually_exclusive_group(required=required)
+    which.add_argument("--framework")
+    which.add_argument("--image")
+
+
 def do_list(words: argparse.Namespace) -> int:
     """Print the images that this host can use."""
     settled = settings.read()
@@ -279,17 +312,8 @@ def do_overlay(words: argparse.Namespace) -> int:
     settled = settings.read()
     home = settings.mlc_home(settled)
     architecture = chosen_architecture(words.arch, settled)
-    entries = merged(settled, home)
     with Engine(settings.engine_address()) as engine:
-        every = read_images(engine)
-        customs = custom_images(visible(every))
-        entries += customs
-        if words.image:
-            check_shared(words.image, every)
-            entry = entry_of(words.image, customs, architecture)
-            entries += [] if entry in customs else [entry]
-        else:
-            entry = choose(entries, words.framework, words.version, architecture)
+        entries, entry = find_entry(engine, words, settled, architecture)
         is_local = engine.image(entry.image) is not None
         if home.resolve() != settings.OUR_MLC.resolve() and (
             is_local or entry.image != BASE_IMAGE
@@ -305,7 +329,7 @@ def do_overlay(words: argparse.Namespace) -> int:
             "image": entry.image,
             "is_local": is_local,
             "is_base": entry.image == BASE_IMAGE,
-            "is_for_cpu": CPU in entry.architectures,
+            "is_for_cpu": is_for_cpu(entry),
         }
     )
     return Exit.OK
@@ -335,11 +359,7 @@ def build_parser() -> argparse.ArgumentParser:
     overlay = verbs.add_parser("overlay")
     overlay.add_argument("folder", type=Path)
     for verb in (overlay, verbs.add_parser("base")):
-        verb.add_argument("--arch")
-        verb.add_argument("--version")
-        which = verb.add_mutually_exclusive_group(required=True)
-        which.add_argument("--framework")
-        which.add_argument("--image")
+        add_image_words(verb, required=True)
     return parser
 
 

@@ -1,31 +1,39 @@
 """What a user could ask of GPUs now: the kinds that they may have, for a menu.
 
 Prints one JSON object: `offers`, each with `request` (what --gpus takes) and `text`
-(how many are free, and what a wait would mean). Exit statuses: docs/exit-codes.md.
+(how many are free, and what a wait would mean), and `default`, the text of what the
+image gets without a word. Exit statuses: docs/exit-codes.md.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import catalog
 import gpu_report
 import settings
-from _common import Exit, find_paths, print_json, run
+from _common import Exit, find_paths, print_json, program_name, run
 from containers import size_text
+from engine import Engine
 from gpu_allocator import Allocator
 from gpu_desk import Desk
 from gpu_device_states import DeviceState, device_states
-from gpu_request import parse_request
+from gpu_request import DEFAULT, parse_request
+from helper_parser import Parser
 from policy import User, identify_user
 
 
-def offers(desk: Desk, user: User) -> list[dict[str, str]]:
+def offers(desk: Desk, user: User) -> tuple[dict[str, str], str]:
     """Return the kinds of devices on this server that the user may have, the smallest
-    first. Raises HelperError(PREREQUISITE) where the engine does not answer."""
+    first, with what is said of them; and what the user has without a word.
+
+    Raises HelperError(PREREQUISITE) where the engine does not answer.
+    """
     document, world, problem = gpu_report.look(desk)
     if problem is not None:
         raise problem
@@ -35,15 +43,52 @@ def offers(desk: Desk, user: User) -> list[dict[str, str]]:
         # The parent of MIG instances is no device to have.
         if state.device.is_mig or not state.device.mig_mode:
             kinds.setdefault(state.device.profile, []).append(state)
-    found = []
+    found = {}
     for kind, devices in kinds.items():
         answer = gpu_report.answer_request(
             desk, document, world, user, parse_request(kind)
         )
         text = offer_text(devices, answer)
         if text is not None:
-            found.append({"request": kind, "text": text})
-    return found
+            found[kind] = text
+    answer = gpu_report.answer_request(desk, document, world, user, DEFAULT)
+    return found, default_text(list(found), kinds, answer)
+
+
+def default_text(
+    allowed: Sequence[str],
+    kinds: Mapping[str, Sequence[DeviceState]],
+    answer: Mapping[str, Any],
+) -> str:
+    """Return what is said of the default request, given the kinds that are allowed."""
+    devices = answer.get("devices")
+    if not allowed or devices == []:
+        return "no GPU"
+    # A refusal names no device: the default is one of the smallest kind.
+    kind = allowed[0]
+    for name, states in kinds.items():
+        if devices and any(state.device.uuid in devices for state in states):
+            kind = name
+    text = offer_text(kinds[kind], answer)
+    return f"{kind}: {text or 'not now: ' + answer['message']}"
+
+
+def needs_none(words: argparse.Namespace) -> bool:
+    """Does the image get no GPU unless one is asked for?
+
+    Raises HelperError for an image that is none.
+    """
+    settled = settings.read()
+    architecture = catalog.chosen_architecture(words.arch, settled)
+    with Engine(settings.engine_address()) as engine:
+        entry = catalog.find_entry(engine, words, settled, architecture)[1]
+    return words.arch == "CPU" or catalog.is_for_cpu(entry)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = Parser(prog=program_name("gpu_offers"), description=__doc__)
+    catalog.add_image_words(parser, required=True)
+    return parser
 
 
 def offer_text(devices: Sequence[DeviceState], answer: Mapping[str, Any]) -> str | None:
@@ -65,9 +110,17 @@ def offer_text(devices: Sequence[DeviceState], answer: Mapping[str, Any]) -> str
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    del argv
+    words = build_parser().parse_args(argv)
     allocator = Allocator(find_paths(), settings.engine_address())
-    print_json({"offers": offers(allocator.desk, identify_user(os.getuid()))})
+    found, default = offers(allocator.desk, identify_user(os.getuid()))
+    if found and needs_none(words):
+        default = "no GPU: the image is one for CPU"
+    print_json(
+        {
+            "offers": [{"request": kind, "text": text} for kind, text in found.items()],
+            "default": default,
+        }
+    )
     return Exit.OK
 
 

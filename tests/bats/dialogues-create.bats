@@ -25,11 +25,11 @@ furnish_images() {
     custom_image alice 60001 speech 1
 }
 
-custom_image() { # <user> <uid> <name> <shared: 1 or 0>
+custom_image() { # <user> <uid> <name> <shared: 1 or 0> [<architecture>]
     docker build --quiet --tag "ds01/$1/$3" - > /dev/null 2>&1 << END
 FROM ds01/debian:bookworm
 LABEL ds01.image.uid=$2 ds01.image.user=$1 ds01.image.name=$3 ds01.image.shared=$4
-LABEL ds01.image.base="Debian bookworm" ds01.image.framework=Debian ds01.image.architecture=CPU
+LABEL ds01.image.base="Debian bookworm" ds01.image.framework=Debian ds01.image.architecture=${5:-CPU}
 LABEL ds01.image.created=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 END
 }
@@ -125,6 +125,45 @@ walk_container-create-wait() {
     setup_gpus a100-40
     furnish_images
     hold_dialogue walk_container-create-wait
+}
+
+# What the default comes to for an image that has use for a GPU; what a quota refuses is told at once, and asked again.
+walk_container-create-default() {
+    begins "${BIN}/container-create"
+    question_is_there 'A name for the container'
+    fill thesis
+    question_is_there 'Which framework or image'
+    pick 1
+    sees container-create-gpus-refused 'Which GPU'
+    pick 1
+    tells container-create-gpus-not-now "'default' cannot be had now: you have 1 GPU"
+    question_is_there 'Which GPU'
+    leave
+    sed -i 's/^    max_gpus: 1$/    max_gpus: null/' "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
+    begins "${BIN}/container-create"
+    question_is_there 'A name for the container'
+    fill thesis
+    question_is_there 'Which framework or image'
+    pick 1
+    sees container-create-gpus-default 'Which GPU'
+    pick 1
+    question_is_there "'default' cannot be had at once: you would be number 1 in the queue."
+    say_yes
+    question_is_there 'This will run:'
+    terminal_keys Enter
+    wait_for 30 is_waiting
+    "${BIN}/container-remove" holder --yes --quiet
+    ends 0 'the same in one line: container-create thesis --image trains --wait' 'container  thesis'
+    [[ "$(inspect "thesis._.${UID}" '{{index .Config.Labels "ds01.gpu.profiles"}}')" == full ]]
+}
+
+# bats test_tags=engine
+@test "dialogues: container-create tells what the default comes to" {
+    setup_gpus a100-40
+    custom_image root 0 trains 0 CUDA_ADA
+    "${BIN}/container-create" holder Debian --gpus full --quiet
+    sed -i '/^  admin:/,$ s/^    max_gpus: null$/    max_gpus: 1/' "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
+    hold_once walk_container-create-default
 }
 
 # Folders by walking to them and by typing a path; back out of the folders, and what is no folder.

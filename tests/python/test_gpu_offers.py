@@ -8,7 +8,7 @@ import pytest
 
 import gpu_world
 from _common import Exit, HelperError
-from gpu_offers import offers
+from gpu_offers import default_text, offers
 from gpu_types import Inventory
 
 
@@ -20,8 +20,11 @@ def world(tmp_path: Path) -> gpu_world.World:
 
 
 def asked(world: gpu_world.World, uid: int) -> dict[str, str]:
-    found = offers(world.allocator().desk, gpu_world.user(uid))
-    return {offer["request"]: offer["text"] for offer in found}
+    return offers(world.allocator().desk, gpu_world.user(uid))[0]
+
+
+def default(world: gpu_world.World, uid: int) -> str:
+    return offers(world.allocator().desk, gpu_world.user(uid))[1]
 
 
 def test_kinds_are_told_smallest_first_with_what_is_free(
@@ -50,6 +53,31 @@ def test_a_wait_and_a_quota_are_said(world: gpu_world.World) -> None:
     world.make("b", 4001, more.devices[0].uuid)
     world.make("c", 4001, more.devices[-1].uuid)
     assert "; not now: you have 2 GPUs" in asked(world, 4001)["1g.5gb"]
+
+
+def test_the_default_is_told_as_what_it_comes_to(world: gpu_world.World) -> None:
+    assert default(world, 1) == "1g.5gb: 2 of 2 free, 5.0G of memory"
+    for name, device in enumerate(world.inventory.devices[3:]):
+        world.make(f"c{name}", 1, device.uuid)
+    world.allocator().reconcile()
+    assert default(world, 2) == (
+        "1g.5gb: 0 of 2 free, 5.0G of memory; number 1 in the queue"
+    )
+
+
+def test_a_default_that_a_quota_refuses_says_so(world: gpu_world.World) -> None:
+    world.inventory = Inventory((*world.inventory.devices, gpu_world.gpu(2)))
+    world.make("a", 4001, world.inventory.devices[0].uuid)
+    world.make("b", 4001, world.inventory.devices[-1].uuid)
+    assert default(world, 4001).startswith(
+        "1g.5gb: 2 of 2 free, 5.0G of memory; not now: you have 2 GPUs"
+    )
+
+
+def test_the_default_of_who_may_have_none_is_none(world: gpu_world.World) -> None:
+    assert default_text(["full"], {"full": []}, {"devices": []}) == "no GPU"
+    world.inventory = Inventory(())
+    assert default(world, 1) == "no GPU"
 
 
 def test_an_engine_that_is_silent_is_an_error(world: gpu_world.World) -> None:
