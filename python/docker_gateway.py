@@ -4,7 +4,7 @@
 process serves the Docker API under policy until COMMAND ends. COMMAND keeps terminal,
 process group and signals as if it ran alone; its status is returned (128 + n for a
 signal, 126 and 127 as the shell has them). If this process is killed, COMMAND gets
-SIGTERM.
+SIGTERM. When it is interrupted or to end, its requests leave the queue for GPUs.
 
 With `--report FILE` the last refusal is written to FILE as one JSON object (code,
 message, hint), since COMMAND turns every failure into a status of its own.
@@ -34,6 +34,8 @@ from _common import Exit, HelperError, program_name, run, say
 from helper_parser import Parser
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from gateway_types import Caller
 
 PROGRAM = "docker_gateway"
@@ -45,6 +47,8 @@ _PR_SET_PDEATHSIG = 1
 # Passed on to COMMAND; those of the keyboard reach it without help.
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
+# With these nobody wants to wait for GPUs any longer.
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 # Other ways to name an engine, which would lead a client around the gateway.
 _CLIENT_SETTINGS = (
     "DOCKER_CONTEXT",
@@ -203,9 +207,16 @@ def write_report(path: Path | None, code: Exit, message: str, hint: str | None) 
 
 
 def serve_command(
-    listener: socket.socket, engine: str, pid: int, report: Path | None
+    listener: socket.socket,
+    engine: str,
+    pid: int,
+    report: Path | None,
+    heard: Sequence[signal.Signals],
 ) -> int:
-    """Serve the private socket until COMMAND has ended; return its status."""
+    """Serve the private socket until COMMAND has ended; return its status.
+
+    With a signal of the keyboard that is `heard`, who waits for GPUs leaves the queue.
+    """
     import asyncio  # noqa: PLC0415 - COMMAND starts while this loads
 
     from gateway_doors import Doors  # noqa: PLC0415
@@ -226,6 +237,12 @@ def serve_command(
         def forward(number: int) -> None:
             if not ended.done():
                 os.kill(pid, number)
+            if number in _ENDING:
+                doors.leave_queue()
+
+        def interrupt(_number: int, _frame: FrameType | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is over
+                loop.call_soon_threadsafe(doors.leave_queue)
 
         doors = Doors(
             caller_of_this_process(),
@@ -238,6 +255,9 @@ def serve_command(
         loop.add_signal_handler(signal.SIGCHLD, reap)
         for number in _FORWARDED:
             loop.add_signal_handler(number, forward, number)
+        # Not the loop's: a handler of its own would be gone with it.
+        for number in heard:
+            signal.signal(number, interrupt)
         signal.pthread_sigmask(signal.SIG_SETMASK, _inherited_mask)
         reap()
         try:
@@ -264,10 +284,11 @@ def run_command(command: Sequence[str], engine: str, report: Path | None = None)
         _inherited_mask.update(signal.pthread_sigmask(signal.SIG_BLOCK, blocked))
         pid = start_command(command, f"unix://{folder}/docker.sock", report)
         # Ctrl-C is for COMMAND. Messages go out even where it has the terminal.
+        heard = [it for it in _KEYBOARD if signal.getsignal(it) is not signal.SIG_IGN]
         for number in (*_KEYBOARD, signal.SIGTTOU):
             signal.signal(number, signal.SIG_IGN)
         raise_descriptors()
-        return serve_command(listener, engine, pid, report)
+        return serve_command(listener, engine, pid, report, heard)
     finally:
         listener.close()
         shutil.rmtree(folder, ignore_errors=True)

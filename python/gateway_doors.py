@@ -92,6 +92,10 @@ class Doors:
         self._logging: set[asyncio.Future[Any]] = set()
         self._log_failed = False
 
+    def leave_queue(self) -> None:
+        """Have all requests that wait for GPUs end at once, with nothing made."""
+        self._gpus.leave_queue()
+
     async def close(self) -> None:
         """Leave the queue for GPUs, and wait until all events are written."""
         await self._gpus.close()

@@ -3,8 +3,8 @@
 A request for GPUs is Docker's own device request; what Docker has no words for comes in
 its options (`ds01.*`), `ds01.wait` among them: how long to wait in the queue, empty for
 as long as it takes. The allocator's calls block on a lock and on files, so they run in
-threads. Who is cancelled while reserving has nothing reserved: the place in the queue
-is left, and what the thread still got is given back.
+threads. Who is cancelled while reserving, or told to leave the queue, has nothing
+reserved: the place in the queue is left, and what the thread still got is given back.
 """
 
 from __future__ import annotations
@@ -94,6 +94,8 @@ class GpuDesk:
         )
         self._turn = threading.Lock()
         self._threads: set[threading.Thread] = set()
+        # Of all who wait in the queue, or may have to.
+        self._waiting: set[threading.Event] = set()
 
     def _allocator(self) -> Allocator:
         from gpu_allocator import Allocator  # noqa: PLC0415 - needed by a create only
@@ -106,7 +108,8 @@ class GpuDesk:
     async def reserve(self, create: Create, name: str) -> Reserved:
         """Return what is reserved for a create request; its own wish is left in it.
 
-        Raises Refusal and other HelperErrors as the allocator does.
+        Raises Refusal and other HelperErrors as the allocator does; HelperError(LEFT)
+        where leave_queue() came between.
         """
         from gpu_request import from_device_request  # noqa: PLC0415
 
@@ -114,7 +117,12 @@ class GpuDesk:
         request = from_device_request(requests)
         is_waiting, limit = waits(requests)
         key = name or f"unnamed-{os.getpid()}-{next(_NUMBERS)}"
-        grant = await self._reserve(request, key, is_waiting, limit)
+        try:
+            grant = await self._reserve(request, key, is_waiting, limit)
+        except HelperError as error:
+            if error.code is Exit.LEFT:
+                self._tell("info", error.message)
+            raise
         if grant.note:
             self._tell("info" if grant.ends is None else "warning", grant.note)
         uuids = tuple(device.uuid for device in grant.devices)
@@ -152,7 +160,18 @@ class GpuDesk:
                 if self._latest.get(key) is left:
                     self._release(key, "left")
 
-        return await self._in_own_thread(reserve, give_back, left)
+        if not is_waiting:
+            return await self._in_own_thread(reserve, give_back, left)
+        self._waiting.add(left)
+        try:
+            return await self._in_own_thread(reserve, give_back, left)
+        finally:
+            self._waiting.discard(left)
+
+    def leave_queue(self) -> None:
+        """Have all who wait in the queue leave it now."""
+        for left in self._waiting:
+            left.set()
 
     async def close(self) -> None:
         """Wait a moment until those who were cancelled have left the queue."""
@@ -190,7 +209,8 @@ class GpuDesk:
     ) -> Answer:
         """Run something that may take hours; nobody waits for it if the caller leaves.
 
-        Then `left` is set, and an answer that nobody takes is undone. A daemon thread,
+        Then `left` is set, and an answer that nobody takes is undone; so it is where
+        others set `left`, and HelperError(LEFT) is raised. A daemon thread,
         since asyncio's own threads are waited for at the end: at worst the place in the
         queue, or the reservation, ends with the process.
         """
@@ -216,6 +236,7 @@ class GpuDesk:
                         answers.append(answer)
                 if not is_wanted:
                     undo(answer)
+                    errors.append(HelperError(Exit.LEFT, "left the queue"))
             with contextlib.suppress(RuntimeError):  # the loop is gone
                 loop.call_soon_threadsafe(settle)
 

@@ -28,6 +28,7 @@ from process_owner import Owner, owner_of
 LOOK_SECONDS = 0.25
 FIRST_SECONDS = 1.0
 OTHERS_SECONDS = 20.0
+LEFT_QUEUE = "left the queue"
 
 Answer = TypeVar("Answer")
 
@@ -45,8 +46,8 @@ def wait_for(  # noqa: PLR0917 - as its callers have it
     """Return a grant as reserve() does, waiting in the queue for it if need be.
 
     `limit` is in seconds, None waits for ever. `say` is told the place in the queue
-    whenever it changes. Whoever is interrupted leaves the queue, and so does who finds
-    `stop` set by another thread.
+    whenever it changes. Whoever is interrupted leaves the queue and is told so; who
+    finds `stop` set by another thread leaves it too.
 
     Raises Refusal as reserve() does where waiting is no help, and past the limit;
     HelperError(LEFT) when stopped.
@@ -103,8 +104,10 @@ def _wait(  # noqa: PLR0917 - as its callers have it
     waiter = _Waiter(allocator, enqueue, end, say, ask, stop or threading.Event())
     try:
         return waiter.wait()
-    except BaseException:
+    except BaseException as error:
         waiter.leave()
+        if isinstance(error, KeyboardInterrupt):
+            say(LEFT_QUEUE)
         raise
 
 
@@ -134,7 +137,7 @@ class _Waiter(Generic[Answer]):
         born = None
         while True:
             if self._stop.is_set():
-                raise HelperError(Exit.LEFT, "whoever waited has left")
+                raise HelperError(Exit.LEFT, LEFT_QUEUE)
             seen = gpu_state.peek(self._paths)
             # Lost with the state file, the place is taken anew; taken away, it is not.
             if self._number is None or (seen and seen.born != born):

@@ -61,12 +61,44 @@ queue_has() { # <number of requests>
 @test "gpu-queue: Ctrl-C leaves the queue" {
     setup_gpus a100-40
     run -0 "${BIN}/container-create" first Debian --gpus 1
-    terminal_start "${BIN}/container-create" second Debian --gpus 1 --wait
+    terminal_start_and_stay "${BIN}/container-create" second Debian --gpus 1 --wait
+    wait_for 20 queue_has 1
+    local begun="${SECONDS}"
+    terminal_keys C-c
+    [[ "$(terminal_status)" == 130 ]]
+    # Not the ten seconds that mlc leaves docker to come to its end.
+    ((SECONDS - begun < 8))
+    queue_has 0
+    wait_for 5 terminal_shows 'info: left the queue'
+    run ! docker inspect "second._.${UID}"
+    # Started anew, a container waits without mlc.
+    run -0 "${BIN}/container-create" third Debian
+    terminal_stop
+    rm -- "${BATS_TEST_TMPDIR}/terminal-status"
+    terminal_start_and_stay "${BIN}/container-start" third --gpus 1 --wait
     wait_for 20 queue_has 1
     terminal_keys C-c
     [[ "$(terminal_status)" == 130 ]]
-    wait_for 5 queue_has 0
-    run ! docker inspect "second._.${UID}"
+    queue_has 0
+    wait_for 5 terminal_shows 'info: left the queue'
+}
+
+# bats test_tags=engine
+@test "gpu-queue: who is to end leaves the queue at once" {
+    setup_gpus a100-40
+    run -0 "${BIN}/container-create" first Debian --gpus 1
+    setsid "${BIN}/container-create" second Debian --gpus 1 --wait > "${BATS_TEST_TMPDIR}/out" 2>&1 &
+    WAITER=$!
+    local status=0 begun
+    wait_for 20 queue_has 1
+    begun="${SECONDS}"
+    kill -TERM -- "-${WAITER}"
+    wait "${WAITER}" || status=$?
+    WAITER=''
+    ((SECONDS - begun < 8))
+    [[ "${status}" -eq 143 ]]
+    queue_has 0
+    [[ "$(grep -c 'left the queue' "${BATS_TEST_TMPDIR}/out")" == 1 ]]
 }
 
 # bats test_tags=engine

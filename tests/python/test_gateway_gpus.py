@@ -227,25 +227,42 @@ def test_nobody_waits_for_a_reservation_whose_client_left() -> None:
     slow.go.set()
 
 
-def test_who_leaves_is_out_of_the_queue_at_once(tmp_path: Path) -> None:
+WAITS = {"Count": 1, "Capabilities": [["gpu"]], "Options": {"ds01.wait": ""}}
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_who_leaves_is_out_of_the_queue_at_once(tmp_path: Path, is_told: bool) -> None:
     world = World(make_paths(tmp_path), inventory=Inventory((gpu(0),)))
     world.run("a", 7, "1")
-    told = threading.Event()
-    made = GpuDesk(Caller(0, "root"), "/none", lambda *_: told.set())
+    told: list[str] = []
+    waiting = threading.Event()
+
+    def tell(_kind: str, text: str) -> None:
+        told.append(text)
+        waiting.set()
+
+    made = GpuDesk(Caller(0, "root"), "/none", tell)
     made._made = world.allocator()
-    wish = {"Count": 1, "Capabilities": [["gpu"]], "Options": {"ds01.wait": ""}}
 
     async def play() -> None:
-        create = {"HostConfig": {"DeviceRequests": [wish]}}
+        create = {"HostConfig": {"DeviceRequests": [WAITS]}}
         task = asyncio.ensure_future(made.reserve(create, "job"))
-        assert await asyncio.to_thread(told.wait, 20)
-        await leave(task)
+        assert await asyncio.to_thread(waiting.wait, 20)
+        if is_told:
+            made.leave_queue()
+            with pytest.raises(HelperError) as failed:
+                await asyncio.wait_for(task, 2)
+            assert failed.value.code is Exit.LEFT
+        else:
+            await leave(task)
         await made.close()
 
     asyncio.run(play())
     for thread in made._threads:
         thread.join(20)
     assert [line["reason"] for line in world.log("leave")] == ["left"]
+    # Who has hung up reads nothing.
+    assert told[1:] == (["left the queue"] if is_told else [])
     document = gpu_state.peek(world.paths)
     assert document is not None
     assert document.queue == ()
