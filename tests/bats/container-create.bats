@@ -188,7 +188,8 @@ END
     for delay in 0.2 0.5 0.7; do
         interruptible "${BIN}/container-create" c12 Debian
         sleep "${delay}"
-        kill -INT -- "-${started}"
+        # It may have come to its end.
+        kill -INT -- "-${started}" 2> /dev/null || true
         status=0
         wait "${started}" || status=$?
         [[ "${status}" -eq 130 || "${status}" -eq 0 ]]
