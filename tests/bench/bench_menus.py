@@ -42,7 +42,7 @@ SCREENS = {
     "container-keep": b"Which container?",
     "container-save": b"Which container?",
     "container-why": b"Which container?",
-    "gpu-explain": b"Which container?",
+    "gpu-explain": b"no container of yours has a GPU",
     "image-create": b"name",
     "image-update": b"you have no images",
     "project-init": b"A name for the project",
