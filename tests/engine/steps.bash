@@ -5,6 +5,8 @@
 steps_passed=0
 steps_failed=0
 steps_lines=()
+# What a suite is run by, see steps::on_own_terminals.
+steps_before=()
 
 # Add a suite's figures to the sum.
 steps::count() { # <suite> <passed> <failed> [<remark>]
@@ -119,8 +121,7 @@ steps::_lint() {
 }
 
 # The tests of the commands, by files, largest first, in two halves that run at once; beside them the dialogues, which
-# mostly wait for a terminal; and those that run lifecycle passes, which tell people on all their terminals, where other
-# tests look. Sets: bats_one, bats_two, bats_dialogues, bats_passes.
+# mostly wait for a terminal; and those that run lifecycle passes, which have terminals of their own. Sets: bats_one, bats_two, bats_dialogues, bats_passes.
 steps::find_bats() {
     local size file one=0 two=0
     bats_one=()
@@ -151,7 +152,7 @@ steps::run_bats() { # <name> <file>...
     mkdir -p -- "${bench_dir}/${name}"
     [[ -z "${fast}" ]] || words+=(--filter-tags '!engine')
     [[ -z "${filter}" ]] || words+=(--filter "${filter}")
-    bats "${words[@]}" "$@" < /dev/null 2>&1 | tee "${bench_dir}/${name}.log" || status=$?
+    "${steps_before[@]}" bats "${words[@]}" "$@" < /dev/null 2>&1 | tee "${bench_dir}/${name}.log" || status=$?
     printf '%s\n' "${status}" > "${bench_dir}/${name}.status"
 }
 
@@ -177,7 +178,7 @@ steps::run_pytest() { # <name> <marks>
     # bats takes a regular expression, pytest words: what only bats understands selects none of its tests.
     [[ -z "${filter}" ]] || words+=(-k "${filter//[^[:alnum:]_]/_}")
     printf '\n== %s ==\n' "$1"
-    python3 -m pytest "${words[@]}" < /dev/null || status=$?
+    "${steps_before[@]}" python3 -m pytest "${words[@]}" < /dev/null || status=$?
     printf '%s\n' "${status}" > "${report}.status"
 }
 
@@ -199,9 +200,22 @@ steps::count_pytest() { # <name>
 }
 
 # The tests of the helpers, those without an engine first.
-steps::both_pytest() {
+steps::all_pytest() {
     steps::run_pytest pytest 'not engine and not passes'
-    [[ -n "${fast}" ]] || steps::run_pytest pytest-engine 'engine and not passes'
+    [[ -z "${fast}" ]] || return 0
+    steps::run_pytest pytest-engine 'engine and not passes'
+    steps::on_own_terminals steps::run_pytest pytest-passes 'passes and not quiet'
+}
+
+# Run a suite where there are no terminals but its own: lifecycle passes write to all that a person has, and other tests
+# look at theirs.
+steps::on_own_terminals() { # <function> <word>...
+    # shellcheck disable=SC2016 # the inner shell expands it
+    local steps_before=(unshare --mount --propagation slave -- sh -ec
+        'mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts /dev/pts
+        mount --bind /dev/pts/ptmx /dev/ptmx
+        exec "$@"' sh)
+    "$@"
 }
 
 # Run a function with more in the environment.
@@ -218,7 +232,7 @@ steps::suites() {
     # With job control, because a background job without it would ignore Ctrl-C, and so would what the tests start.
     set -m
     if [[ -z "${filter}" ]]; then
-        steps::with bench_helpers steps::both_pytest > "${bench_dir}/pytest.out" 2>&1 &
+        steps::with bench_helpers steps::all_pytest > "${bench_dir}/pytest.out" 2>&1 &
         ids+=($!)
         steps::with bench_other steps::run_bats bats-two "${bats_two[@]}" > "${bench_dir}/bats-two.out" 2>&1 &
         ids+=($!)
@@ -231,18 +245,25 @@ steps::suites() {
     fi
     set +m
     steps::run_bats bats-one "${bats_one[@]}"
+    [[ -n "${fast}" ]] || steps::on_own_terminals steps::run_bats bats-passes "${bats_passes[@]}"
     if [[ -n "${filter}" ]]; then
         steps::run_bats bats-two "${bats_two[@]}"
         steps::run_bats bats-dialogues "${bats_dialogues[@]}"
-        steps::both_pytest
+        steps::all_pytest
     else
         wait "${ids[@]}" || true
         cat -- "${bench_dir}/bats-two.out"
         [[ -n "${fast}" ]] || cat -- "${bench_dir}/bats-dialogues.out"
         cat -- "${bench_dir}/pytest.out"
     fi
-    steps::run_bats bats-passes "${bats_passes[@]}"
-    steps::run_pytest pytest-passes "passes${fast:+ and not engine}"
+    if [[ -n "${fast}" ]]; then
+        # Who is not root cannot have terminals of their own, so these come last.
+        steps::run_bats bats-passes "${bats_passes[@]}"
+        steps::run_pytest pytest-passes 'passes and not engine'
+    else
+        # What counts on passes that come in time, once nothing else runs.
+        steps::run_pytest pytest-quiet quiet
+    fi
     steps::count_bats bats-one
     steps::count_bats bats-two
     steps::count_bats bats-passes
@@ -251,6 +272,7 @@ steps::suites() {
     [[ -n "${fast}" ]] || {
         steps::count_bats bats-dialogues
         steps::count_pytest pytest-engine
+        steps::count_pytest pytest-quiet
     }
 }
 

@@ -21,7 +21,7 @@ import pytest
 from fake_gpus import a100_40, topology
 from gpu_bench import FakeDriver
 
-pytestmark = [pytest.mark.engine, pytest.mark.passes]
+pytestmark = [pytest.mark.engine, pytest.mark.passes, pytest.mark.quiet]
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = """\
