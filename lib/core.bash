@@ -301,10 +301,12 @@ core::tell_line() {
 
 # Show what a helper prints anew every two seconds, until Ctrl-C.
 core::watch() { # <job> [<word>...]
-    local text
+    local text columns
     trap 'exit 130' INT
     while true; do
-        text="$(core::helper "$@")" || exit
+        # Of the terminal that it is for, which the helper does not see; 0 where there is none.
+        read -r _ columns < <(stty size <&1 2> /dev/null) || columns=0
+        text="$(DS01_COLUMNS="${columns}" core::helper "$@")" || exit
         # Home the cursor and clear what is below, only where there is a screen.
         [[ ! -t 1 ]] || printf '\e[H\e[J'
         printf '%s\n' "${text}"

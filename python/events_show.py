@@ -28,6 +28,7 @@ from _common import (
     program_name,
     run,
 )
+from _table import fold
 from _table import plain as printable
 from containers import SEPARATOR
 from event_follow import Follower
@@ -39,6 +40,8 @@ from policy import identify_user
 PROGRAM = "events_show"
 # How often a followed log is looked at.
 LOOK_SECONDS = 0.25
+# What has no room in a line goes on below the type, which stands behind the time.
+_INDENT = " " * 22
 
 Event = dict[str, Any]
 
@@ -228,7 +231,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if words.json:
             print_json(shown)
         else:
-            print(row(shown))
+            print(fold(row(shown), _INDENT))
         if words.follow:
             sys.stdout.flush()
     return Exit.OK

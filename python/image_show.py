@@ -98,13 +98,13 @@ def _history(engine: Engine, image: Image | None) -> list[dict[str, Any]]:
     ]
 
 
-def _history_table(history: Sequence[dict[str, Any]]) -> str:
+def _history_table(history: Sequence[dict[str, Any]], margin: int = 0) -> str:
     rows = [
         [size_text(each["size"]), each["by"][:100]]
         for each in history
         if each["size"] or not each["by"].startswith("/bin/sh -c #(nop) LABEL")
     ]
-    return render(["SIZE", "MADE BY"], rows)
+    return render(["SIZE", "MADE BY"], rows, margin)
 
 
 def _page(
@@ -142,7 +142,7 @@ def _page(
             pins = [*lock.apt_layers.get(name, ()), *lock.layers.get(name, ())]
             page += f"  {name}: {' '.join(pins) or 'none'}\n"
     if history:
-        page += "\nhistory:\n" + _indented(_history_table(history))
+        page += "\nhistory:\n" + _indented(_history_table(history, 2))
     return page
 
 

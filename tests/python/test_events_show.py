@@ -154,7 +154,9 @@ def test_others_in_a_conflict_are_counted_and_not_named() -> None:
 
 
 def test_lines_for_people(
-    write: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    write: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     figures = {"idle_seconds": 172800.0, "limit_seconds": 172800, "gpu_percent": 0.5}
     write(
@@ -168,6 +170,13 @@ def test_lines_for_people(
         "idle for 2d, limit 2d, gpu 0.5%"
     )
     assert second.endswith("evil ?[2J name")
+    # A terminal that is too narrow has the rest below the type.
+    monkeypatch.setenv("DS01_COLUMNS", "80")
+    assert events_show.main(["--type", "stopped"]) == Exit.OK
+    head, below, *more = capsys.readouterr().out.splitlines()
+    assert head.endswith("by rule: idle") and len(head) <= 80
+    assert below.startswith(" " * 22 + "(idle_timeout), ") and more == []
+    assert head.index("stopped") == 22
 
 
 @pytest.mark.parametrize("kind", sorted(event_words.WORDS))
