@@ -7,10 +7,10 @@
     "${MLC_DATA_DIR?set by lib}" "${MLC_HOME?set by lib}" "${MLC_IS_OURS?set by lib}" "${MLC_MODELS_DIR?set by lib}" \
     "${MLC_WORKSPACE_DIR?set by lib}" "${MENU_BACK?set by lib}"
 
-# What flags and menus fill.
+# What flags and menus fill; `otherwise` is the hint for a framework that is none.
 declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [gpus]='' [workspace]='' [data]=''
     [models]='' [dry_run]='' [yes]='' [gpu_mem]='' [waits]='' [wait]='' [gpu_request]='' [start_request]='' [json]=''
-    [asked_image]='' [asked_gpus]='')
+    [asked_image]='' [asked_gpus]='' [otherwise]='')
 CREATE_TAKEN=0
 # The image that a word which is none most likely meant.
 CREATE_CLOSE=''
@@ -159,7 +159,8 @@ create::container() {
     overlay="${CORE_TEMP}/mlc"
     json="$(core::helper catalog overlay "${overlay}" \
         ${CREATE[framework]:+--framework "${CREATE[framework]}"} ${CREATE[version]:+--version "${CREATE[version]}"} \
-        ${CREATE[image]:+--image "${CREATE[image]}"} ${CREATE[arch]:+--arch "${CREATE[arch]}"})" || exit
+        ${CREATE[image]:+--image "${CREATE[image]}"} ${CREATE[arch]:+--arch "${CREATE[arch]}"} \
+        ${CREATE[otherwise]:+--otherwise "${CREATE[otherwise]}"})" || exit
     core::member 'CREATE[framework]' "${json}" framework
     core::member 'CREATE[version]' "${json}" version
     core::member 'CREATE[arch]' "${json}" architecture

@@ -58,22 +58,27 @@ def newest_first(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def choose(
-    entries: Sequence[Entry], framework: str, version: str | None, architecture: str
+    entries: Sequence[Entry],
+    framework: str,
+    version: str | None,
+    architecture: str,
+    otherwise: str | None = None,
 ) -> Entry:
     """Return the entry of a framework (in any case), the newest where no version is
     given, that runs on the architecture.
 
-    Raises HelperError(NOT_FOUND), naming what is nearest.
+    Raises HelperError(NOT_FOUND), naming what is nearest; `otherwise` is the hint where
+    nothing is.
     """
     known = [e for e in entries if e.framework.casefold() == framework.casefold()]
     if not known:
         close = nearest(framework, [e.framework for e in entries])
-        names = sorted({e.framework for e in entries})
-        raise HelperError(
-            Exit.NOT_FOUND,
-            f"framework '{framework}' not found",
-            f"did you mean '{close}'?" if close else f"known are {', '.join(names)}",
-        )
+        names = "known are " + ", ".join(sorted({e.framework for e in entries}))
+        text = f"framework '{framework}' not found"
+        if not close and otherwise:
+            raise HelperError(Exit.NOT_FOUND, f"{text}; {names}", otherwise)
+        hint = f"did you mean '{close}'?" if close else names
+        raise HelperError(Exit.NOT_FOUND, text, hint)
     fitting = newest_first(usable(known, architecture))
     if not fitting:
         others = sorted({a for e in known for a in e.architectures})
@@ -273,7 +278,10 @@ def find_entry(
     customs = custom_images(visible(every))
     entries += customs
     if not words.image:
-        return entries, choose(entries, words.framework, words.version, architecture)
+        entry = choose(
+            entries, words.framework, words.version, architecture, words.otherwise
+        )
+        return entries, entry
     check_shared(words.image, every)
     entry = entry_of(words.image, customs, architecture)
     return entries + ([] if entry in customs else [entry]), entry
@@ -291,6 +299,16 @@ def add_image_words(parser: argparse.ArgumentParser, *, required: bool) -> None:
     which = parser.add_mutually_exclusive_group(required=required)
     which.add_argument("--framework")
     which.add_argument("--image")
+    parser.add_argument("--otherwise", metavar="HINT")
+
+
+def do_meant(words: argparse.Namespace) -> int:
+    """Print the framework that a word is, or most likely meant, null for none."""
+    settled = settings.read()
+    entries = merged(settled, settings.mlc_home(settled))
+    known = {CUSTOM, *(entry.framework for entry in entries)}
+    print_json({"framework": nearest(words.word, known)})
+    return Exit.OK
 
 
 def do_list(words: argparse.Namespace) -> int:
@@ -358,6 +376,7 @@ def build_parser() -> argparse.ArgumentParser:
     listing.add_argument("--arch")
     overlay = verbs.add_parser("overlay")
     overlay.add_argument("folder", type=Path)
+    verbs.add_parser("meant").add_argument("word")
     for verb in (overlay, verbs.add_parser("base")):
         add_image_words(verb, required=True)
     return parser
@@ -365,7 +384,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
-    verbs = {"list": do_list, "overlay": do_overlay, "base": do_base}
+    verbs = {
+        "list": do_list,
+        "overlay": do_overlay,
+        "base": do_base,
+        "meant": do_meant,
+    }
     return verbs[words.verb](words)
 
 

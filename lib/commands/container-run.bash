@@ -1,24 +1,29 @@
 # shellcheck shell=bash
 # container-run: make the container if it is missing, start it, open a shell or run a command in it.
-: "${CORE_QUIET?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}"
+# shellcheck disable=SC2154 # the keys of CREATE are no variables
+: "${COMMAND_NAME:?}" "${CORE_QUIET?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" \
+    "${EXIT_USAGE:?}"
 
 main() {
-    local words=() command=() engine_name
+    local words=() command=() engine_name typed=("$@") name_at=0
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
             --) shift && command=("$@") && break ;;
             -*)
                 create::option "$@"
-                ((CREATE_TAKEN > 0)) || core::unknown_option "$1"
+                ((CREATE_TAKEN > 0)) || container-run::_unknown_option "$1"
                 shift "${CREATE_TAKEN}"
                 ;;
-            *) words+=("$1") && shift ;;
+            *)
+                ((${#words[@]} > 0)) || name_at=$((${#typed[@]} - $# + 1))
+                words+=("$1") && shift
+                ;;
         esac
     done
-    ((${#words[@]} <= 3)) \
-        || core::usage_error "unexpected word '${words[3]}' (a command to run comes after '--')"
+    ((${#words[@]} <= 3)) || container-run::_no_dashes "unexpected word '${words[3]}'"
     create::take_words "${words[@]}"
+    ((${#command[@]} > 0)) || CREATE[otherwise]="run '$(container-run::_with_dashes)'"
     # shellcheck disable=SC2034 # for create::set_line
     CREATE_COMMAND=("${command[@]}")
 
@@ -35,6 +40,36 @@ main() {
     else
         session::open "${CREATE[name]}" "${engine_name}"
     fi
+}
+
+# The line as it was typed, with all after the name as a command. Prints: it.
+container-run::_with_dashes() {
+    core::print_words "${COMMAND_NAME}" "${typed[@]:0:name_at}" -- "${typed[@]:name_at}"
+}
+
+# Leave because of a word that was most likely meant for a command.
+container-run::_no_dashes() { # <text>
+    local text="$1 (a command to run comes after '--')"
+    [[ " ${typed[*]} " != *' -- '* ]] || core::usage_error "${text}"
+    core::die "${EXIT_USAGE}" "${text}" "run '$(container-run::_with_dashes)'"
+}
+
+# The same for an option that is none of ours, nor like one.
+container-run::_unknown_option() { # <option>
+    ((${#words[@]} >= 2)) && [[ -z "$(nearest::option "${1%%=*}")" ]] || core::unknown_option "$1"
+    container-run::_no_dashes "unknown option '$1'"
+}
+
+# A framework is of no use for a container that is there; a word that is none was meant as a command.
+container-run::_check_framework() { # <container-json>
+    local framework json
+    [[ -n "${CREATE[framework]}" && -n "${CREATE[otherwise]}" ]] || return 0
+    core::member framework "$1" framework
+    [[ "${framework,,}" != "${CREATE[framework],,}"-* ]] || return 0
+    json="$(core::helper catalog meant -- "${CREATE[framework]}")" || exit
+    core::member framework "${json}" framework
+    [[ -n "${framework}" ]] || core::die "${EXIT_USAGE}" \
+        "container '${CREATE[name]}' is there already, and '${CREATE[framework]}' is no framework" "${CREATE[otherwise]}"
 }
 
 # Choose one of the user's containers, or what a new one should be.
@@ -73,8 +108,8 @@ container-run::_step_new() {
 
 # Make the container unless it is there.
 container-run::_ensure() { # <engine-name>
-    local status=0
-    mlc::container_json "${CREATE[name]}" > /dev/null 2>&1 || status=$?
+    local status=0 json
+    json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || status=$?
     if ((status == EXIT_NOT_FOUND)) || container-run::_is_half_made "$1"; then
         create::ask_missing
         create::container
@@ -82,7 +117,8 @@ container-run::_ensure() { # <engine-name>
         return
     fi
     # Any other failure (no engine, say) is told by asking again with the message shown.
-    ((status == 0)) || mlc::container_json "${CREATE[name]}" > /dev/null || exit
+    ((status == 0)) || json="$(mlc::container_json "${CREATE[name]}")" || exit
+    container-run::_check_framework "${json}"
     [[ -z "${CREATE[dry_run]}" ]] || exit "${EXIT_OK}"
     [[ -z "${CREATE[framework]}${CREATE[image]}${CREATE[gpus]}${CREATE[workspace]}${CREATE[data]}${CREATE[models]}${CREATE[gpu_mem]}${CREATE[arch]}" ]] \
         || core::warn "container '${CREATE[name]}' is there already; the options for making it are not used"

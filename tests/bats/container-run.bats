@@ -137,6 +137,29 @@ END
 }
 
 # bats test_tags=engine
+@test "container-run: a command without '--' is no framework, and the line with it is told" {
+    local hint="container-run: hint: run 'container-run r10 -- python3 train.py"
+    run -3 --separate-stderr "${BIN}/container-run" r10 python3 train.py
+    [[ "${stderr_lines[0]}" == "container-run: error: framework 'python3' not found; known are Debian,"* ]]
+    [[ "${stderr_lines[1]}" == "${hint}'" ]]
+    run -3 --separate-stderr "${BIN}/container-run" r10 Debain
+    [[ "${stderr_lines[1]}" == "container-run: hint: did you mean 'Debian'?" ]]
+    run -0 "${BIN}/container-create" r10 Debian
+    run -2 --separate-stderr "${BIN}/container-run" r10 python3 train.py
+    [[ "${stderr_lines[0]}" == "container-run: error: container 'r10' is there already, and 'python3' is no framework" ]]
+    [[ "${stderr_lines[1]}" == "${hint}'" ]]
+    run -2 --separate-stderr "${BIN}/container-run" r10 python3 train.py --epochs 3
+    [[ "${stderr_lines[1]}" == "${hint} --epochs 3'" ]]
+    run -2 --separate-stderr "${BIN}/container-run" -q r10 python3 train.py one two
+    [[ "${stderr_lines[1]}" == "container-run: hint: run 'container-run -q r10 -- python3 train.py one two'" ]]
+    run -2 --separate-stderr "${BIN}/container-run" r10 Debian --gpsu 1
+    [[ "${stderr_lines[1]}" == "container-run: hint: did you mean '--gpus'?" ]]
+    # What made it may stand there again.
+    run -0 --separate-stderr "${BIN}/container-run" r10 Debian < /dev/null
+    [[ "${stderr}" == *"container 'r10' is there already; the options for making it are not used"* ]]
+}
+
+# bats test_tags=engine
 @test "container-run: opens a shell in a terminal, and stops the container when it ends" {
     terminal_start "${BIN}/container-run" r10 Debian
     wait_for 30 terminal_shows '[r10]'

@@ -43,6 +43,16 @@ def refused(*words: str | None) -> HelperError:
     return caught.value
 
 
+def test_another_hint_where_no_framework_is_near() -> None:
+    with pytest.raises(HelperError) as caught:
+        choose(ENTRIES, "python3", "a.py", "CPU", "run 'x -- python3 a.py'")
+    assert caught.value.message.startswith("framework 'python3' not found; known are ")
+    assert caught.value.hint == "run 'x -- python3 a.py'"
+    with pytest.raises(HelperError) as caught:
+        choose(ENTRIES, "Pytorhc", None, "CPU", "run 'x -- Pytorhc'")
+    assert caught.value.hint == "did you mean 'Pytorch'?"
+
+
 def test_the_newest_version_is_taken_numbers_as_numbers() -> None:
     assert choose(ENTRIES, "pytorch", None, "CUDA_ADA").version == "2.10.0"
     without = [e for e in ENTRIES if e.version != "2.10.0"]
