@@ -314,22 +314,25 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
     return Exit.OK
 
 
-def do_choices(words: argparse.Namespace, engine: Engine) -> int:
-    """Print the caller's containers for a menu; sizes, which take long, are not asked.
+def choices(engine: Engine, fits: Callable[[Container], bool]) -> list[dict[str, str]]:
+    """Return the rows of a menu: the caller's containers that fit.
 
-    One that is not called as mlc calls its own has no name to choose it by.
+    Sizes, which take long, are not asked. One that is not called as mlc calls its own
+    has no name to choose it by.
     """
-    found = select(engine.containers([MLC]), os.getuid())
     now = datetime.now(timezone.utc)
     outlooks, _ = _present(now)
-    rows = [
-        choice(item, outlooks, now)
-        for item in found
-        if item.name
-        and (words.only is None or item.state in STATES[words.only])
-        and (item.devices or not words.gpus)
-    ]
-    print_json({"containers": rows})
+    found = select(engine.containers([MLC]), os.getuid())
+    return [choice(item, outlooks, now) for item in found if item.name and fits(item)]
+
+
+def do_choices(words: argparse.Namespace, engine: Engine) -> int:
+    """Print the caller's containers for a menu, or those that are in some state."""
+
+    def fits(item: Container) -> bool:
+        return words.only is None or item.state in STATES[words.only]
+
+    print_json({"containers": choices(engine, fits)})
     return Exit.OK
 
 
@@ -456,7 +459,6 @@ def build_parser() -> argparse.ArgumentParser:
     listing.add_argument("--column", action="append", default=[])
     offered = verbs.add_parser("choices")
     offered.add_argument("--only", choices=sorted(STATES))
-    offered.add_argument("--gpus", action="store_true")
     show = verbs.add_parser("show")
     show.add_argument("name")
     verbs.add_parser("tell").add_argument("--image")

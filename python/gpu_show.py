@@ -1,6 +1,7 @@
 """Show the GPU queue, and explain grants, waits and requests, in words or as JSON.
 
 Verbs: `queue [--mine]`, `explain --container NAME | --request SPEC`,
+`offer` (the containers to explain something about, as rows of a menu),
 `cancel --container NAME`. Exit statuses: docs/exit-codes.md.
 """
 
@@ -17,7 +18,8 @@ import _table
 import gpu_report
 import settings
 from _common import Exit, HelperError, find_paths, print_json, program_name, run, say
-from containers import age
+from containers import age, choices
+from engine import Engine
 from gpu_allocator import Allocator
 from gpu_report import Place, name_of
 from gpu_request import parse_request
@@ -197,6 +199,20 @@ def explain(words: argparse.Namespace, allocator: Allocator) -> int:
     return Exit.OK
 
 
+def offer(_words: argparse.Namespace, allocator: Allocator) -> int:
+    """Print for a menu the caller's containers that have GPUs or wait for some."""
+    uid = os.getuid()
+    with Engine(settings.engine_address()) as engine:
+        rows = choices(engine, lambda item: bool(item.devices))
+    texts = {row["name"]: row["text"] for row in rows}
+    for place in gpu_report.places(allocator.desk):
+        if place.ticket.uid == uid:
+            texts[name_of(place.ticket.container)] = f"waits: {place.words}"
+    offered = [{"name": name, "text": text} for name, text in sorted(texts.items())]
+    print_json({"containers": offered})
+    return Exit.OK
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog=program_name(PROGRAM), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -208,6 +224,7 @@ def build_parser() -> argparse.ArgumentParser:
     which.add_argument("--container")
     which.add_argument("--request")
     told.add_argument("--json", action="store_true")
+    verbs.add_parser("offer")
     verbs.add_parser("cancel").add_argument("--container", required=True)
     return parser
 
@@ -215,7 +232,12 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
     allocator = Allocator(find_paths(), settings.engine_address())
-    verb = {"queue": show_queue, "explain": explain, "cancel": cancel}[words.verb]
+    verb = {
+        "queue": show_queue,
+        "explain": explain,
+        "offer": offer,
+        "cancel": cancel,
+    }[words.verb]
     return verb(words, allocator)
 
 

@@ -33,13 +33,9 @@ main() {
 
 # Ask for one of the user's containers that has GPUs or waits for some. Sets: words of main.
 gpu-explain::_ask() {
-    local made queue items=()
-    made="$(core::helper containers choices --gpus)" || exit
-    queue="$(core::helper gpu_show queue --mine --json)" || exit
-    mapfile -t items < <(jq -rn --argjson made "${made}" --argjson queue "${queue}" '
-        ($queue.queue | map({name: (.container | split("._.")[0]), text: "waits: \(.words)"})) as $waits
-        | ($made.containers | map(select(.name | IN($waits[].name) | not))) + $waits
-        | sort_by(.name)[] | .name, .text')
+    local json items=()
+    json="$(core::helper gpu_show offer)" || exit
+    mapfile -t items < <(jq -r '.containers[] | .name, .text' <<< "${json}")
     ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "no container of yours has a GPU or waits for one" \
         "run 'gpu-explain --request 1' to see what you would get"
     words[0]="$(menu::select Explain 'Which container?' "${items[@]}")" || menu::left
