@@ -111,33 +111,33 @@ choose::_ask_several() {
 
 # Ask what to do with one of the containers, the images or the devices of a table, and run that: the last step of the
 # tables' --interactive. Returns: only when the person goes back or leaves.
-choose::act() { # [--about <words>] <title> <name> <command>...
-    local about='' title name command items=() chosen summary
+choose::act() { # [--about <words>] <title> <name> <command> <what it does> [<command> <what it does>]...
+    local about='' title name words chosen
     if [[ "$1" == --about ]]; then
         about="$2"
         shift 2
     fi
     title="$1" name="$2"
     shift 2
-    for command in "$@"; do
-        core::summary summary "${command%% *}"
-        items+=("${command}" "${summary}")
-    done
-    chosen="$(menu::select "${title}" "What shall be done with ${about:-"'${name}'"}?" "${items[@]}")" || return
-    read -ra items <<< "${chosen}"
-    core::same_in_words "${items[@]}" "${name}"
-    exec "$(core::launcher "${items[0]}")" "${items[@]:1}" "${name}"
+    chosen="$(menu::select "${title}" "What shall be done with ${about:-"'${name}'"}?" "$@")" || return
+    read -ra words <<< "${chosen}"
+    core::same_in_words "${words[@]}" "${name}"
+    exec "$(core::launcher "${words[0]}")" "${words[@]:1}" "${name}"
 }
 
-# The commands that suit a container as it is. Sets: the array named.
+# The commands that suit a container as it is, each with what it does. Sets: the array named.
 choose::verbs() { # <array-name> <container-json>
     local -n choose_verbs="$1"
-    choose_verbs=(container-open)
+    local remove=(container-remove "remove it; the workspace stays")
+    choose_verbs=(container-open "open a shell in it")
     if [[ "$(jq -r .state <<< "$2")" == running ]]; then
-        choose_verbs+=(container-stop container-keep)
+        remove=("container-remove --force" "end what runs in it, and remove it")
+        choose_verbs+=(container-stop "stop it; its files stay" container-keep "keep it running though it idles")
     else
-        choose_verbs+=(container-start container-remove)
+        choose_verbs+=(container-start "start it")
     fi
-    choose_verbs+=(container-why container-export)
-    [[ "$(jq -r '.devices | length' <<< "$2")" == 0 ]] || choose_verbs+=(gpu-explain)
+    choose_verbs+=(container-save "put what you installed in it into an image" container-export "save it to one file")
+    choose_verbs+=("${remove[@]}" container-why "tell what was done to it and what comes next")
+    [[ "$(jq -r '.devices | length' <<< "$2")" == 0 ]] \
+        || choose_verbs+=(gpu-explain "explain why it has the GPUs that it has")
 }

@@ -1,7 +1,7 @@
 """What a user could ask of GPUs now: the kinds that they may have, for a menu.
 
 Prints one JSON object: `offers`, each with `request` (what --gpus takes) and `text`
-(how many are free, and what a wait would mean), and `default`, the text of what the
+(how many are free, and what a wait would mean), and `default`, the text of what an
 image gets without a word. Exit statuses: docs/exit-codes.md.
 """
 
@@ -87,7 +87,7 @@ def needs_none(words: argparse.Namespace) -> bool:
 
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog=program_name("gpu_offers"), description=__doc__)
-    catalog.add_image_words(parser, required=True)
+    catalog.add_image_words(parser, required=False)
     return parser
 
 
@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
     allocator = Allocator(find_paths(), settings.engine_address())
     found, default = offers(allocator.desk, identify_user(os.getuid()))
-    if found and needs_none(words):
+    if found and (words.image or words.framework) and needs_none(words):
         default = "no GPU: the image is one for CPU"
     print_json(
         {

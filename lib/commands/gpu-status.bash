@@ -46,7 +46,7 @@ gpu-status::_pick_row() {
 }
 
 gpu-status::_act() {
-    local device name container verbs=()
+    local device name container offers verbs=()
     device="$(jq -c --arg index "${index}" '.devices[] | select((.index // .uuid) == $index)' <<< "${json}")"
     name="$(jq -r --argjson uid "${UID}" '.grant | select(. != null and .uid == $uid) | .container' <<< "${device}")"
     name="${name%._.*}"
@@ -56,5 +56,10 @@ gpu-status::_act() {
         return
     fi
     name="$(jq -r .profile <<< "${device}")"
-    choose::act --about "a GPU of the kind '${name}'" GPUs "${name}" "gpu-explain --request" "container-create --gpus"
+    verbs=("gpu-explain --request" "tell what you would get, or why not")
+    # Only of a kind that the policy lets this user have.
+    offers="$(core::helper gpu_offers)" || exit
+    ! jq -e --arg kind "${name}" 'any(.offers[]; .request == $kind)' <<< "${offers}" > /dev/null \
+        || verbs+=("container-create --gpus" "make a container with one")
+    choose::act --about "a GPU of the kind '${name}'" GPUs "${name}" "${verbs[@]}"
 }

@@ -34,5 +34,6 @@ image-list::_pick_row() {
 }
 
 image-list::_act() {
-    choose::act Images "${name}" image-show image-update image-delete
+    choose::act Images "${name}" image-show "show what it is made of" image-update "change it and build it anew" \
+        image-delete "delete it; its source stays"
 }

@@ -213,8 +213,19 @@ walk_gpu-status-own() {
     asks gpu-status 'Which device?'
     pick 3
     asks gpu-status-own "What shall be done with 'trains'?"
-    pick 6
+    pick 8
     ends 0 'the same in one line: gpu-explain trains' 'container trains'
+}
+
+# A kind that the policy does not let this user have is explained, and no container is offered with it.
+walk_gpu-status-may-not() {
+    begins "${BIN}/gpu-status" --interactive
+    question_is_there 'Which device?'
+    pick 1
+    question_is_there "What shall be done with a GPU of the kind 'full'?"
+    ! terminal_shows container-create || false
+    terminal_keys Enter
+    ends 0 'the same in one line: gpu-explain --request full' 'allow_full_gpu'
 }
 
 # bats test_tags=engine
@@ -233,6 +244,9 @@ walk_gpu-status-own() {
     wait "${WAITER}" || WAITER=''
     hold_dialogue walk_gpu-status
     hold_dialogue walk_gpu-status-own
+    sed -i '/^  admin:/,$ s/^    allow_full_gpu: true$/    allow_full_gpu: false/' \
+        "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
+    hold_once walk_gpu-status-may-not
 }
 
 # Containers that run, as the engine alone makes them: quickly.
