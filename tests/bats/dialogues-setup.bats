@@ -95,6 +95,18 @@ walk_project-init() {
     hold_dialogue walk_project-init
 }
 
+walk_ds01-docker() {
+    begins "${BIN}/ds01-docker"
+    asks ds01-docker 'What do you want to see?'
+    pick 4
+    ends 0 'the same in one line: ds01-docker system df' RECLAIMABLE
+}
+
+# bats test_tags=engine
+@test "dialogues: ds01-docker" {
+    hold_dialogue walk_ds01-docker
+}
+
 # Answer a question that another walk looks at.
 answers() { # <text> <answer> [<word>...]
     question_is_there "$1"
