@@ -9,6 +9,11 @@ docker::require() {
             "run 'sudo apt-get install docker.io', or ask the administrator"
 }
 
+# Print as JSON how many CPUs and how many bytes of memory the engine's server has.
+docker::host_size() {
+    docker info --format '{"cpus":{{.NCPU}},"memory":{{.MemTotal}}}'
+}
+
 # Is an image on this server?
 docker::has_image() { # <image>
     docker image inspect --format '{{.Id}}' -- "$1" > /dev/null 2>&1

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # user-setup: look at what a new user needs, step by step, and put right what is missing.
 # Each step has two functions: _see_STEP says what is there (status 1: something is missing), _mend_STEP puts it right.
-: "${PROJECT_ROOT:?}" "${EXIT_LEFT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${GUIDE_ON?set by lib}" \
-    "${PROJECT_WORDS?set by lib}"
+: "${PROJECT_ROOT:?}" "${EXIT_LEFT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${EXIT_USAGE:?}" \
+    "${GUIDE_ON?set by lib}" "${PROJECT_WORDS?set by lib}"
 
 readonly SETUP_STEPS=(access workspace limits ssh git vscode project)
 # What is offered where something is missing.
@@ -27,7 +27,7 @@ SETUP_FOUND=''
 SETUP_SETTINGS=''
 
 main() {
-    local only=() skip=() step steps=() missing=() found='[]' next=container-run
+    local only=() skip=() step steps=() missing=() found='[]' next=container-run near
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -51,8 +51,10 @@ main() {
         esac
     done
     for step in "${only[@]}" "${skip[@]}"; do
-        [[ " ${SETUP_STEPS[*]} " == *" ${step} "* ]] \
-            || core::usage_error "'${step}' is not a step, known are $(core::join ', ' "${SETUP_STEPS[@]}")"
+        [[ " ${SETUP_STEPS[*]} " != *" ${step} "* ]] || continue
+        near="$(nearest::word "${step}" "${SETUP_STEPS[@]}")"
+        [[ -z "${near}" ]] || core::die "${EXIT_USAGE}" "'${step}' is not a step" "did you mean '${near}'?"
+        core::usage_error "'${step}' is not a step, known are $(core::join ', ' "${SETUP_STEPS[@]}")"
     done
     if [[ -z "${SETUP[yes]}${SETUP[check]}" ]]; then
         core::is_interactive || core::missing "'--check' or '--yes'"
@@ -199,20 +201,25 @@ user-setup::_mend_workspace() {
 }
 
 user-setup::_see_limits() {
-    local json
+    local json host
     guide::say limits || return
     json="$(core::helper get_resource_limits 2> /dev/null)" || {
         SETUP_FOUND="the policy cannot be read: run 'ds01-config check'"
         return 1
     }
-    SETUP_FOUND="$(jq -r 'def gib: if . == null then "unlimited" else "\(. / 1073741824 | floor) GiB" end;
-        def any: if . == null then "unlimited" else tostring end;
+    # No container gets more than the server has; where the engine does not say how much that is, the policy alone counts.
+    host="$( (mlc::load "${SETUP_SETTINGS}" && docker::host_size) 2> /dev/null)" || host=null
+    SETUP_FOUND="$(jq -r --argjson host "${host}" 'def lowest: map(select(. != null)) | min;
+        def any($word): "any number of \($word)s";
+        def many($word): if . == null then any($word) elif . == 1 then "1 \($word)" else "\(.) \($word)s" end;
+        def gib: if . == null then "any amount" else "\(. / 107374182.4 | floor / 10) GiB" end;
         def span: if . % 3600 == 0 then "\(. / 3600) h" else "\(. / 60 | floor) min" end;
         def idle: if . == null then "never stopped when idle" else "stopped when idle for \(span)" end;
-        def many($word): if . == 1 then "1 \($word)" else "\(any) \($word)s" end;
-        .limits | "\(.max_cpus | many("CPU")) and \(.memory | gib) of memory in a container, \(.max_gpus | many("GPU"))"
-        + " and \(.max_containers_per_user | many("container")) in all; \(.idle_timeout | idle)"
-        ' <<< "${json}")"
+        .limits | "\([.max_cpus, $host.cpus] | lowest | many("CPU"))"
+        + " and \([.memory, .memory_swap, $host.memory] | lowest | gib) of memory in a container, "
+        + if .max_gpus == null and .max_containers_per_user == null then "any number of GPUs and containers"
+          else "\(.max_gpus | many("GPU")) and \(.max_containers_per_user | many("container")) in all" end
+        + "; \(.idle_timeout | idle)"' <<< "${json}")"
     guide::say gpus || return
     guide::say idle || return
 }

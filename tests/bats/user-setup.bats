@@ -14,7 +14,11 @@ setup() {
     run -2 --separate-stderr "${BIN}/user-setup" --only ssh --json < /dev/null
     [[ "${stderr_lines[0]}" == "user-setup: error: missing '--check' or '--yes'" && -z "$(ls -A "${HOME}")" ]]
     run -2 --separate-stderr "${BIN}/user-setup" --only sssh
-    [[ "${stderr_lines[0]}" == *"'sssh' is not a step, known are access, workspace, limits, ssh, git, vscode, project" ]]
+    [[ "${stderr_lines[0]}" == *"'sssh' is not a step" && "${stderr_lines[1]}" == *"hint: did you mean 'ssh'?" ]]
+    run -2 --separate-stderr "${BIN}/user-setup" --yes --skip gti
+    [[ "${stderr_lines[1]}" == *"hint: did you mean 'git'?" ]]
+    run -2 --separate-stderr "${BIN}/user-setup" --only other
+    [[ "${stderr_lines[0]}" == *"'other' is not a step, known are access, workspace, limits, ssh, git, vscode, project" ]]
     run -2 --separate-stderr "${BIN}/user-setup" word
     [[ "${stderr_lines[0]}" == *"unexpected word 'word'" ]]
 }
@@ -60,6 +64,23 @@ setup() {
     } > "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
     run -0 --separate-stderr "${BIN}/user-setup" --check --only limits
     [[ "${stderr}" == *'limits: 1 CPU and 2 GiB of memory in a container, 1 GPU and 1 container in all; stopped when idle for 30 min'* ]]
+}
+
+# bats test_tags=engine
+@test "user-setup: the limits are those that a container gets here, and none is told well" {
+    local policy="${DS01_ROOT}/etc/ds01/resource-limits.yaml" size
+    size="$(docker info --format '{{.NCPU}} {{.MemTotal}}' | awk '{printf "%d CPU%s and %.4g GiB", $1, $1 == 1 ? "" : "s", int($2 / 2^30 * 10) / 10}')"
+    printf 'version: 1\ndefault_group: all\ngroups: {all: {}}\ndefaults: {max_cpus: 4000, memory: 4000g, memory_swap: 4000g}\n' > "${policy}"
+    run -0 --separate-stderr "${BIN}/user-setup" --check --only limits
+    [[ "${stderr}" == *"limits: ${size} of memory in a container, 1 GPU and 3 containers in all; stopped when idle for 48 h"* ]]
+    {
+        printf 'version: 1\ndefault_group: all\ngroups: {all: {}}\n'
+        printf 'defaults: {max_cpus: null, memory: null, memory_swap: null, max_gpus: null, max_containers_per_user: null, idle_timeout: null}\n'
+    } > "${policy}"
+    run -0 --separate-stderr "${BIN}/user-setup" --check --only limits
+    [[ "${stderr}" == *"limits: ${size} of memory in a container, any number of GPUs and containers; never stopped when idle"* ]]
+    run -0 --separate-stderr env DOCKER_HOST=unix:///nowhere/docker.sock "${BIN}/user-setup" --check --only limits
+    [[ "${stderr}" == *"limits: any number of CPUs and any amount of memory in a container, any number"* ]]
 }
 
 @test "user-setup: a broken policy is said as such" {
