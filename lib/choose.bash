@@ -57,7 +57,7 @@ choose::several() { # <array-name> <title> [running|stopped]
     choose::items items "${3:-}"
     ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "there is no ${3:+$3 }container to choose" \
         "run 'container-list' to see your containers"
-    choose::marked "$1" "$2" "Which containers? (space marks)" "${items[@]}"
+    choose::marked "$1" "$2" "Which containers?" "${items[@]}"
 }
 
 # A step of menu::walk: a check list of which at least one row must be marked; those that were before are. Sets: the

@@ -302,5 +302,5 @@ image::several() { # <array-name> <title>
     local items=()
     image::items items
     ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
-    choose::marked "$1" "$2" "Which images? (space marks)" "${items[@]}"
+    choose::marked "$1" "$2" "Which images?" "${items[@]}"
 }

@@ -80,7 +80,7 @@ image::_ask_base() {
 # A check list out of tiers or use cases. Prints: the chosen names, a line each.
 image::_choose_layers() { # <key> <text> <chosen>...
     local key="$1" text="$2" rows=() items=() i
-    mapfile -t rows < <(jq -r --arg key "${key}" '.[$key][] | .name, "\(.pip + .apt | join(" ")) - \(.title)"' \
+    mapfile -t rows < <(jq -r --arg key "${key}" '.[$key][] | .name, "\(.title): \(.pip + .apt | join(" "))"' \
         <<< "${IMAGE_TIERS_JSON}")
     ((${#rows[@]} > 1)) || return 2
     for ((i = 0; i < ${#rows[@]}; i += 2)); do
@@ -95,7 +95,7 @@ image::_ask_tiers() {
     image::_load_tiers
     mapfile -t names < <(jq -r '.tiers[].name' <<< "${IMAGE_TIERS_JSON}")
     [[ -n "${IMAGE[no_tiers]}" || ${#IMAGE_TIERS[@]} -gt 0 ]] || IMAGE_TIERS=("${names[@]}")
-    answer="$(image::_choose_layers tiers "Which tiers should it have? (space marks)" "${IMAGE_TIERS[@]}")" || return
+    answer="$(image::_choose_layers tiers "Which tiers should it have?" "${IMAGE_TIERS[@]}")" || return
     IMAGE_TIERS=() IMAGE[no_tiers]=''
     [[ -n "${answer}" ]] || IMAGE[no_tiers]=yes
     [[ -z "${answer}" ]] || mapfile -t IMAGE_TIERS <<< "${answer}"
@@ -103,7 +103,7 @@ image::_ask_tiers() {
 
 image::_ask_types() {
     local answer
-    answer="$(image::_choose_layers use_cases "Which field is it for? (space marks; any number)" "${IMAGE_TYPES[@]}")" || return
+    answer="$(image::_choose_layers use_cases "Which fields is it for, if any?" "${IMAGE_TYPES[@]}")" || return
     IMAGE_TYPES=()
     [[ -z "${answer}" ]] || mapfile -t IMAGE_TYPES <<< "${answer}"
 }

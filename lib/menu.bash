@@ -227,7 +227,7 @@ menu::checklist() { # <title> <text> <tag> <description> <on|off> [...]
 }
 
 menu::_checklist() { # <title> <text> <tag> <description> <on|off> [...]
-    local title="$1" text="$2" answer
+    local title="$1" text="$2 (space marks)" answer
     shift 2
     menu::_set_box "$(($# / 3))" "${text}"
     # The keys that other lists know beside the arrows, Home, End and letters, do nothing here.
@@ -256,11 +256,13 @@ menu::_checklist_plain() { # <title> <text> <tag> <description> <on|off> [...]
         menu::_read answer || return
         [[ "${answer}" != - ]] || return 1
         [[ -n "${answer// /}" ]] || break
+        # All of them or none.
         for word in ${answer//,/ }; do
-            if [[ ! "${word}" =~ ^[0-9]{1,6}$ ]] || ((10#${word} < 1 || 10#${word} > ${#tags[@]})); then
-                printf "'%s' is not one of the numbers\n" "${word}" >&2
-                continue
-            fi
+            [[ "${word}" =~ ^[0-9]{1,6}$ ]] && ((10#${word} >= 1 && 10#${word} <= ${#tags[@]})) && continue
+            printf "'%s' is not one of the numbers\n" "${word}" >&2
+            continue 2
+        done
+        for word in ${answer//,/ }; do
             i=$((10#${word} - 1))
             [[ "${marks[i]}" == on ]] && marks[i]=off || marks[i]=on
         done

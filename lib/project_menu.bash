@@ -43,7 +43,7 @@ project::_ask_type() {
 
 project::_ask_more() {
     local chosen
-    chosen="$(menu::checklist "New project" "What should it have? (space marks)" \
+    chosen="$(menu::checklist "New project" "What should it have?" \
         git "a git repository" "$(project::_mark git)" \
         image "an image with its own packages" "$(project::_mark image)" \
         container "a container from that image, ready to run" "$(project::_mark container)")" || return

@@ -43,7 +43,7 @@ walk_image-create() {
     pick 1
     asks image-create-tiers 'Which tiers should it have?'
     go_on
-    asks image-create-fields 'Which field is it for?'
+    asks image-create-fields 'Which fields is it for'
     mark 1
     asks image-create-python 'Python packages of your own'
     fill 'iniconfig rich>=10'
@@ -72,7 +72,7 @@ walk_image-create-other() {
     fill ds01/debian:bookworm
     passes 'Which tiers should it have?'
     mark 1
-    passes 'Which field is it for?'
+    passes 'Which fields is it for'
     go_on
     passes 'Python packages of your own'
     fill nosuchpackage-ds01

@@ -67,7 +67,7 @@ without_whiptail() {
     wait_for 10 terminal_shows 'Which one?'
     terminal_screen | grep -qF '<Cancel>'
     terminal_keys Down Enter
-    wait_for 10 terminal_shows 'Which ones?'
+    wait_for 10 terminal_shows 'Which ones? (space marks)'
     terminal_screen | grep -qF '<Back>'
     # Back: Tab leads to the buttons, over Ok to Back.
     terminal_keys Tab Tab Enter
@@ -395,6 +395,10 @@ came_out() { # <text>
     run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< $'9\n2\n2\n\nhello'
     [[ "${output}" == 'status=0 colour=blue fruits=apple+pear word=hello' ]]
     [[ "${stderr}" == *"'9' is not one of the numbers"* ]]
+    # Where one of several numbers is wrong, none is taken.
+    run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" fruits <<< $'1 2 9\n2,1\n'
+    [[ "${output}" == 'status=0 colour= fruits=pear '* && "${stderr}" == *"'9' is not one of the numbers"* ]]
+    [[ "${stderr}" != *space* ]]
     # An empty line goes back from a list, `-` from a check list and a line of text; the end of the input leaves.
     run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< $'1\n-\n2\n1\n'
     [[ "${output}" == 'status=255 colour=blue fruits= word=' ]]
