@@ -121,7 +121,11 @@ choose::act() { # [--about <words>] <title> <name> <command> <what it does> [<co
     shift 2
     chosen="$(menu::select "${title}" "What shall be done with ${about:-"'${name}'"}?" "$@")" || return
     read -ra words <<< "${chosen}"
-    core::same_in_words "${words[@]}" "${name}"
+    case "${words[0]}" in
+        # These ask in their turn, and tell the whole line then.
+        container-create | container-remove | container-save | container-stop | image-delete | image-update) ;;
+        *) core::same_in_words "${words[@]}" "${name}" ;;
+    esac
     exec "$(core::launcher "${words[0]}")" "${words[@]:1}" "${name}"
 }
 

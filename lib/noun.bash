@@ -2,13 +2,16 @@
 # What `container`, `image`, `gpu` and `ds01` do themselves when no command is named, or a wrong one. See lib/dispatch.
 : "${PROJECT_ROOT:?set by lib/run-command}" "${COMMAND_NAME:?set by lib/run-command}" "${EXIT_USAGE:?}"
 
+# These ask nothing. All others tell the line at the end, with the answers in it.
+readonly NOUN_ASK_NOTHING='container-list container-stats ds01-doctor ds01-events ds01-lifecycle ds01-report gpu-queue gpu-status image-base image-list'
+
 main() { # [<wrong-command>]
     local items=() status=0 chosen
     noun::_commands items
     (($# == 0)) || noun::_refuse "$1" "${items[@]}"
     chosen="$(menu::select "${COMMAND_NAME}" "What do you want to do?" "${items[@]}")" || status=$?
     ((status == 0)) || menu::left
-    core::same_in_words "${COMMAND_NAME}-${chosen}"
+    [[ " ${NOUN_ASK_NOTHING} " != *" ${COMMAND_NAME}-${chosen} "* ]] || core::same_in_words "${COMMAND_NAME}-${chosen}"
     exec "${PROJECT_ROOT}/bin/${COMMAND_NAME}-${chosen}"
 }
 
