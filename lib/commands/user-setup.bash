@@ -27,7 +27,7 @@ SETUP_FOUND=''
 SETUP_SETTINGS=''
 
 main() {
-    local only=() skip=() step steps=() missing=() found='[]' next=container-run near
+    local only=() skip=() step steps=() missing=() found='[]' next=container-run near fault=''
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -55,6 +55,10 @@ main() {
         near="$(nearest::word "${step}" "${SETUP_STEPS[@]}")"
         [[ -z "${near}" ]] || core::die "${EXIT_USAGE}" "'${step}' is not a step" "did you mean '${near}'?"
         core::usage_error "'${step}' is not a step, known are $(core::join ', ' "${SETUP_STEPS[@]}")"
+    done
+    for step in name email; do
+        [[ -z "${SETUP[git_${step}]}" ]] || fault+="$(user-setup::_git_fault "${step}" "${SETUP[git_${step}]}")"
+        [[ -z "${fault}" ]] || core::usage_error "${fault}"
     done
     if [[ -z "${SETUP[yes]}${SETUP[check]}" ]]; then
         core::is_interactive || core::missing "'--check' or '--yes'"
@@ -210,8 +214,8 @@ user-setup::_see_limits() {
     # No container gets more than the server has; where the engine does not say how much that is, the policy alone counts.
     host="$( (mlc::load "${SETUP_SETTINGS}" && docker::host_size) 2> /dev/null)" || host=null
     SETUP_FOUND="$(jq -r --argjson host "${host}" 'def lowest: map(select(. != null)) | min;
-        def any($word): "any number of \($word)s";
-        def many($word): if . == null then any($word) elif . == 1 then "1 \($word)" else "\(.) \($word)s" end;
+        def endless($word): "any number of \($word)s";
+        def many($word): if . == null then endless($word) elif . == 1 then "1 \($word)" else "\(.) \($word)s" end;
         def gib: if . == null then "any amount" else "\(. / 107374182.4 | floor / 10) GiB" end;
         def span: if . % 3600 == 0 then "\(. / 3600) h" else "\(. / 60 | floor) min" end;
         def idle: if . == null then "never stopped when idle" else "stopped when idle for \(span)" end;
@@ -267,12 +271,12 @@ user-setup::_mend_git() {
     local name email status=0
     type -P git > /dev/null || return 0
     if [[ -n "${SETUP[asks]}" ]]; then
-        name="${SETUP[git_name]:-$(getent passwd "${UID}" | cut -d: -f5 | cut -d, -f1)}" email="${SETUP[git_email]}"
+        name="${SETUP[git_name]}" email="${SETUP[git_email]}"
         menu::walk user-setup::_ask_git_name user-setup::_ask_git_email || status=$?
         ((status != 1)) || return "${SETUP_BACK}"
         ((status == 0)) || return "${status}"
-        [[ -n "${SETUP[git_name]}" || -z "${name}" ]] || SETUP_LINE+=(--git-name "${name}")
-        [[ -n "${SETUP[git_email]}" || -z "${email}" ]] || SETUP_LINE+=(--git-email "${email}")
+        [[ -n "${SETUP[git_name]}" ]] || SETUP_LINE+=(--git-name "${name}")
+        [[ -n "${SETUP[git_email]}" ]] || SETUP_LINE+=(--git-email "${email}")
         SETUP[git_name]="${name}" SETUP[git_email]="${email}"
     fi
     [[ -z "${SETUP[git_name]}" ]] || git config --global user.name "${SETUP[git_name]}"
@@ -280,19 +284,43 @@ user-setup::_mend_git() {
 }
 
 user-setup::_ask_git_name() {
-    local answer
+    local usual
     [[ -z "${SETUP[git_name]}" ]] || return 2
-    answer="$(menu::input "First steps: git" "Your name, as it shall stand in commits:" "${name}")" || return
-    name="${answer}"
+    usual="$(git config --global user.name || getent passwd "${UID}" | cut -d: -f5 | cut -d, -f1)"
+    user-setup::_ask_git name "${usual}" "Your name, as it shall stand in commits"
 }
 
 user-setup::_ask_git_email() {
-    local answer
     [[ -z "${SETUP[git_email]}" ]] || return 2
-    answer="$(menu::input "First steps: git" "Your e-mail address:" "${email}")" || return
-    email="${answer}"
+    user-setup::_ask_git email "$(git config --global user.email || true)" "Your e-mail address"
 }
 
+# Ask for a line until it is one that git takes. What is usual is not written into the field: whoever types adds to what
+# stands there. Sets: the variable named, whose value is that of the last time.
+user-setup::_ask_git() { # <name|email> <usual> <text>
+    local -n git_value="$1"
+    local answer="${git_value}" text fault
+    while true; do
+        text="$3:"
+        [[ -z "$2" || -n "${answer}" ]] || text="$3 (empty for '$2'):"
+        answer="$(menu::input "First steps: git" "${text}" "${answer}")" || return
+        answer="${answer:-$2}"
+        fault="$(user-setup::_git_fault "$1" "${answer}")"
+        [[ -n "${fault}" ]] || break
+        menu::message "First steps: git" "${fault}." || return
+    done
+    git_value="${answer}"
+}
+
+# What is wrong with a name or an address in git's commits. Prints: it; nothing where git takes it.
+user-setup::_git_fault() { # <name|email> <value>
+    if [[ "$1" == name ]]; then
+        # These git leaves out.
+        [[ -n "${2//[[:space:]<>.,:;\"\'\\]/}" ]] || printf "'%s' is not a name for git's commits\n" "$2"
+    else
+        [[ "$2" =~ ^[^[:space:]\<\>@]+@[^[:space:]\<\>@]+$ ]] || printf "'%s' is not an e-mail address\n" "$2"
+    fi
+}
 user-setup::_see_vscode() {
     SETUP_FOUND="in VS Code, 'Remote-SSH: Connect to Host' with '$(id -un)@$(uname -n)', then 'Attach to Running Container';\
  '${PROJECT_ROOT}/docs/users-guide.md' has the rest"

@@ -41,8 +41,14 @@ walk_user-setup() {
     asks user-setup-git 'Git does not know your name and address'
     pick 1
     asks user-setup-git-name 'Your name, as it shall stand'
+    fill '. .'
+    tells user-setup-git-no-name "'. .' is not a name for git's commits"
+    asks --again user-setup-git-name 'Your name, as it shall stand'
     fill 'New Person'
     asks user-setup-git-email 'Your e-mail address'
+    fill person.org
+    tells user-setup-git-no-email "'person.org' is not an e-mail address"
+    asks --again user-setup-git-email 'Your e-mail address'
     fill new@person.org
     # Back leads to what was skipped.
     DIALOGUE_LAST='You have no SSH key here' DIALOGUE_KEYS=(2 Enter)
@@ -64,6 +70,8 @@ walk_user-setup() {
 # bats test_tags=engine
 @test "dialogues: user-setup" {
     small_tiers
+    # Less than any server has.
+    sed -i -e 's/^  max_cpus: .*/  max_cpus: 1/' -e 's/^  memory: .*/  memory: 1g/' "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
     hold_dialogue walk_user-setup
 }
 

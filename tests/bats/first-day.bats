@@ -44,7 +44,7 @@ types() { # <line> <seconds> <text>
     wait_for 20 terminal_shows 'Git does not know your name'
     terminal_keys Enter
     wait_for 20 terminal_shows 'Your name, as it shall stand'
-    terminal_keys C-u 'Alice A.' Enter
+    terminal_keys 'Alice A.' Enter
     wait_for 20 terminal_shows 'Your e-mail address'
     terminal_keys alice@example.org Enter
     wait_for 20 terminal_shows 'There is no project in your workspace yet'

@@ -19,6 +19,10 @@ setup() {
     [[ "${stderr_lines[1]}" == *"hint: did you mean 'git'?" ]]
     run -2 --separate-stderr "${BIN}/user-setup" --only other
     [[ "${stderr_lines[0]}" == *"'other' is not a step, known are access, workspace, limits, ssh, git, vscode, project" ]]
+    run -2 --separate-stderr "${BIN}/user-setup" --yes --git-email a.b.org
+    [[ "${stderr_lines[0]}" == "user-setup: error: 'a.b.org' is not an e-mail address" ]]
+    run -2 --separate-stderr "${BIN}/user-setup" --yes --git-name ' ' --git-email a@b.org
+    [[ "${stderr_lines[0]}" == "user-setup: error: ' ' is not a name for git's commits" ]]
     run -2 --separate-stderr "${BIN}/user-setup" word
     [[ "${stderr_lines[0]}" == *"unexpected word 'word'" ]]
 }
