@@ -124,7 +124,14 @@ user-setup::_step() { # <step>
         status=0
         "user-setup::_see_$1" || status=$?
     fi
-    [[ "${SETUP_WORDS[$1]:-}" == "${SETUP_FOUND}" ]] || user-setup::_tell "$1" "${status}"
+    if [[ "${SETUP_WORDS[$1]:-}" != "${SETUP_FOUND}" ]]; then
+        user-setup::_tell "$1" "${status}"
+        # The next question would hide that line.
+        ((status == 0)) || [[ -z "${SETUP[asks]}" || "${SETUP_ANSWERS[$1]:-}" == skip ]] \
+            || menu::message "First steps: $1" "${SETUP_FOUND^}.
+
+This could not be put right now; the steps that follow can be taken all the same." || return
+    fi
     SETUP_WORDS["$1"]="${SETUP_FOUND}" SETUP_MISSING["$1"]=''
     ((status == 0)) || SETUP_MISSING["$1"]=yes
     return "${answered}"

@@ -143,6 +143,24 @@ guided_user-setup() {
         'the same in one line: user-setup --guided --skip vscode --yes --skip workspace --skip ssh --skip git --project thesis'
 }
 
+# What nobody can mend here is shown before the next question hides it, and once.
+not_to_be_mended() {
+    printf 'version: 7\n' > "${DS01_ROOT}/etc/ds01/resource-limits.yaml"
+    begins env DOCKER_HOST=unix:///nowhere/docker.sock "${BIN}/user-setup" --only access --only limits --only ssh --only git
+    tells user-setup-access 'The Docker engine does not run: ask the administrator.'
+    tells user-setup-limits 'The policy cannot be read'
+    answers 'You have no SSH key here' pick 2
+    answers 'Git does not know your name' back
+    answers 'You have no SSH key here' pick 2
+    answers 'Git does not know your name' pick 2
+    ends 7 'user-setup: warning: access: the Docker engine does not run' 'not in place: access, limits, ssh, git'
+}
+
+# bats test_tags=engine
+@test "dialogues: user-setup shows what cannot be put right" {
+    hold_once not_to_be_mended
+}
+
 # Back from the first that is missing: the steps before it are in place, and there is nothing to go back to.
 nothing_before() {
     begins "${BIN}/user-setup" --only workspace --only ssh
