@@ -312,10 +312,22 @@ create::summary() {
     core::helper containers tell ${CREATE[image]:+--image "${CREATE[image]}"} <<< "${CREATE_MADE}"
 }
 
+# Leave, because a file is not there or cannot be read; names the nearest exported one beside it.
+create::_refuse_file() { # <file>
+    local folder='' files=() near=''
+    if [[ ! -e "$1" ]]; then
+        [[ "$1" != */* ]] || folder="${1%/*}/"
+        mapfile -t files < <(cd -- "${folder:-.}" 2> /dev/null && compgen -G '*.tar')
+        near="$(nearest::word "${1##*/}" "${files[@]}")"
+    fi
+    [[ -z "${near}" ]] || core::die "${EXIT_NOT_FOUND}" "file '$1' cannot be read" "did you mean '${folder}${near}'?"
+    core::die "${EXIT_NOT_FOUND}" "file '$1' cannot be read" "check its name and rights"
+}
+
 # Make a container from an exported file. Sets: CREATE[name] to what it is called.
 create::import() { # <file> [<name>]
     local words
-    [[ "$1" == - || -r "$1" ]] || core::die "${EXIT_NOT_FOUND}" "file '$1' cannot be read" "check its name and rights"
+    [[ "$1" == - || -r "$1" ]] || create::_refuse_file "$1"
     CREATE[name]="$2"
     if [[ -z "${CREATE[name]}" ]]; then
         [[ "$1" != - ]] || core::missing "NAME, which must be given when the file comes from stdin"

@@ -8,6 +8,7 @@ Verbs: `queue [--mine]`, `explain --container NAME | --request SPEC`,
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,17 @@ from typing import Any
 import _table
 import gpu_report
 import settings
-from _common import Exit, HelperError, find_paths, print_json, program_name, run, say
-from containers import age, choices
+from _common import (
+    Exit,
+    HelperError,
+    find_paths,
+    nearest,
+    print_json,
+    program_name,
+    run,
+    say,
+)
+from containers import MLC, age, choices, select
 from engine import Engine
 from gpu_allocator import Allocator
 from gpu_report import Place, name_of
@@ -175,6 +185,16 @@ def container_lines(answer: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def near_container(name: str) -> str | None:
+    """Return the caller's container that a name most likely meant, None for none."""
+    with contextlib.suppress(HelperError):
+        with Engine(settings.engine_address()) as engine:
+            own = select(engine.containers([MLC]), os.getuid())
+        close = nearest(name, [item.name for item in own])
+        return None if close == name else close
+    return None
+
+
 def explain(words: argparse.Namespace, allocator: Allocator) -> int:
     """Print why a container has what it has, or what a request would get."""
     if words.request is not None:
@@ -185,10 +205,14 @@ def explain(words: argparse.Namespace, allocator: Allocator) -> int:
     else:
         answer = gpu_report.explain_container(allocator.desk, words.container)
         if not answer["found"]:
+            name = name_of(words.container)
+            close = near_container(name)
             raise HelperError(
                 Exit.NOT_FOUND,
-                f"nothing is known of GPUs for '{name_of(words.container)}'",
-                "run 'container-list' to see your containers",
+                f"nothing is known of GPUs for '{name}'",
+                f"did you mean '{close}'?"
+                if close
+                else "run 'container-list' to see your containers",
             )
         lines = container_lines
     if words.json:

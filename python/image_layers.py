@@ -7,10 +7,9 @@ from pathlib import Path
 
 import requirement_files
 import requirement_words as words
-from _common import Exit, HelperError
+from _common import Exit, HelperError, nearest
 from image_types import ADDED, OWN, Layer, LayerKind, Spec
 from packages import Packages, Tier
-from yaml_source import did_you_mean
 
 
 def layers(
@@ -50,10 +49,14 @@ def _chosen(names: Iterable[str], known: tuple[Tier, ...], what: str) -> list[Ti
     missing = sorted(wanted - {tier.name for tier in known})
     if missing:
         every = [tier.name for tier in known]
+        close = nearest(missing[0], every)
+        known_text = (
+            f"known are {', '.join(every)}" if every else "packages.yaml has none"
+        )
         raise HelperError(
             Exit.NOT_FOUND,
-            f"{what} '{missing[0]}' not found{did_you_mean(missing[0], every)}",
-            f"known are {', '.join(every)}" if every else "packages.yaml has none",
+            f"{what} '{missing[0]}' not found",
+            f"did you mean '{close}'?" if close else known_text,
         )
     return [tier for tier in known if tier.name in wanted]
 

@@ -26,7 +26,15 @@ import image_source as source
 import image_spec
 import render_dockerfile
 import settings
-from _common import Exit, HelperError, find_paths, print_json, program_name, run
+from _common import (
+    Exit,
+    HelperError,
+    find_paths,
+    nearest,
+    print_json,
+    program_name,
+    run,
+)
 from engine import Engine
 from helper_parser import Parser
 from image_base import Ground, look_up, settle
@@ -46,6 +54,7 @@ from image_stage import (
 from image_types import Base, Layer, Spec
 from image_versions import Asking, Outcome, work_out
 from image_workshop import opened
+from images import read_images
 from packages import load_packages
 from policy import effective_limits, identify_user, load_policy
 
@@ -227,10 +236,14 @@ class Planner:
                 f"image '{self.name}' has no source any more",
                 f"run 'image-delete {self.name}', then make it with 'image-create'",
             )
+        own = [image.name for image in read_images(self.engine) if image.mine]
+        close = nearest(self.name, own)
         return HelperError(
             Exit.NOT_FOUND,
             f"you have no image '{self.name}'",
-            "run 'image-list' to see yours, or 'image-create' to make one",
+            f"did you mean '{close}'?"
+            if close
+            else "run 'image-list' to see yours, or 'image-create' to make one",
         )
 
     # What becomes of it -----------------------------------------------------------

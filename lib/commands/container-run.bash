@@ -110,7 +110,10 @@ container-run::_step_new() {
 container-run::_ensure() { # <engine-name>
     local status=0 json
     json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || status=$?
-    if ((status == EXIT_NOT_FOUND)) || container-run::_is_half_made "$1"; then
+    if ((status == EXIT_NOT_FOUND)) && container-run::_meant_another; then
+        status=0
+        json="$(mlc::container_json "${CREATE[name]}")" || exit
+    elif ((status == EXIT_NOT_FOUND)) || container-run::_is_half_made "$1"; then
         create::ask_missing
         create::container
         [[ -n "${CORE_QUIET}" ]] || create::summary
@@ -122,6 +125,26 @@ container-run::_ensure() { # <engine-name>
     [[ -z "${CREATE[dry_run]}" ]] || exit "${EXIT_OK}"
     [[ -z "${CREATE[framework]}${CREATE[image]}${CREATE[gpus]}${CREATE[workspace]}${CREATE[data]}${CREATE[models]}${CREATE[gpu_mem]}${CREATE[arch]}" ]] \
         || core::warn "container '${CREATE[name]}' is there already; the options for making it are not used"
+}
+
+# Nothing says what a new container should be, and its name is nearly that of one that is there: a person is asked which
+# is meant, a script is told. Sets, if it is the one that is there: CREATE[name], engine_name of main. Returns: 1 if not.
+container-run::_meant_another() {
+    local names=() near answer
+    create::find_own_image
+    [[ -z "${CREATE[framework]}${CREATE[image]}" ]] || return 1
+    choose::names names
+    near="$(nearest::word "${CREATE[name]}" "${names[@]}")"
+    # The next of run1, run2 is no slip.
+    [[ -n "${near}" && "${near//[0-9]/}" != "${CREATE[name]//[0-9]/}" ]] || return 1
+    core::is_interactive || core::die "${EXIT_USAGE}" "missing FRAMEWORK (or '--image') for a new container '${CREATE[name]}'" \
+        "did you mean your container '${near}'?"
+    answer="$(menu::select Run "You have no container '${CREATE[name]}'. Which do you mean?" \
+        "${near}" "the container that you have" + "a new container '${CREATE[name]}'")" || menu::left
+    [[ "${answer}" != + ]] || return 1
+    CREATE[name]="${near}"
+    engine_name="$(create::engine_name "${near}")"
+    create::set_line
 }
 
 # Was this container left by a create that was interrupted?

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # ds01-config: check the configuration files, show what holds for a user and where it comes from.
-: "${EXIT_OK:?}"
+: "${EXIT_OK:?}" "${EXIT_USAGE:?}"
 
 main() {
-    local verb='' user='' words=()
+    local verb='' user='' words=() near
     while (($# > 0)); do
         case "$1" in
             -h | --help) core::help && exit "${EXIT_OK}" ;;
@@ -36,7 +36,11 @@ main() {
     case "${verb}" in
         check) core::helper check_config "${words[@]}" ;;
         show) core::helper show_config "${words[@]}" ${user:+-- "${user}"} ;;
-        *) core::usage_error "unknown verb '${verb}', it is check or show" ;;
+        *)
+            near="$(nearest::word "${verb}" check show)"
+            [[ -z "${near}" ]] || core::die "${EXIT_USAGE}" "unknown verb '${verb}'" "did you mean '${near}'?"
+            core::usage_error "unknown verb '${verb}', it is check or show"
+            ;;
     esac
 }
 

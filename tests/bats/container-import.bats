@@ -18,6 +18,19 @@ teardown() {
 }
 
 # bats test_tags=engine
+@test "container-import: names the nearest file in the folder" {
+    touch "${HOME}/other.tar" "${HOME}/thesis.tar"
+    run -3 --separate-stderr "${BIN}/container-import" "${HOME}/thesis.tr"
+    [[ "${stderr_lines[0]}" == "container-import: error: file '${HOME}/thesis.tr' cannot be read" ]]
+    [[ "${stderr_lines[1]}" == "container-import: hint: did you mean '${HOME}/thesis.tar'?" ]]
+    cd "${HOME}"
+    run -3 --separate-stderr "${BIN}/container-import" thesis
+    [[ "${stderr_lines[1]}" == "container-import: hint: did you mean 'thesis.tar'?" ]]
+    run -3 --separate-stderr "${BIN}/container-import" nothing/like-it
+    [[ "${stderr_lines[1]}" == "container-import: hint: check its name and rights" ]]
+}
+
+# bats test_tags=engine
 @test "container-import: brings files and settings back under a new name, with the limits of now" {
     run -0 "${BIN}/container-run" i1 Debian -- sh -c 'echo kept | sudo tee /opt/file'
     run -0 "${BIN}/container-export" i1 save.tar

@@ -137,6 +137,23 @@ END
 }
 
 # bats test_tags=engine
+@test "container-run: a name that is nearly that of a container may mean it" {
+    run -0 "${BIN}/container-create" thesis Debian
+    run -2 --separate-stderr "${BIN}/container-run" thesi -- true < /dev/null
+    [[ "${stderr_lines[0]}" == "container-run: error: missing FRAMEWORK (or '--image') for a new container 'thesi'" ]]
+    [[ "${stderr_lines[1]}" == "container-run: hint: did you mean your container 'thesis'?" ]]
+    terminal_start_and_stay "${BIN}/container-run" thesi -- echo here
+    wait_for 20 terminal_shows "You have no container 'thesi'"
+    terminal_keys Enter
+    wait_for 20 terminal_shows 'the same in one line: container-run thesis -- echo here'
+    [[ "$(terminal_status)" == 0 ]]
+    # The next of several is not taken for a slip.
+    run -0 "${BIN}/container-create" thesis1 Debian
+    run -2 --separate-stderr "${BIN}/container-run" thesis2 -- true < /dev/null
+    [[ "${stderr_lines[0]}" == "container-run: error: missing FRAMEWORK (or '--image')" ]]
+}
+
+# bats test_tags=engine
 @test "container-run: a command without '--' is no framework, and the line with it is told" {
     local hint="container-run: hint: run 'container-run r10 -- python3 train.py"
     run -3 --separate-stderr "${BIN}/container-run" r10 python3 train.py

@@ -140,6 +140,8 @@ setup() {
     [[ "${stderr_lines[0]}" == 'ds01-config: error: missing a verb: check or show' ]]
     run -2 --separate-stderr "${BIN}/ds01-config" tell
     [[ "${stderr_lines[0]}" == "ds01-config: error: unknown verb 'tell', it is check or show" ]]
+    run -2 --separate-stderr "${BIN}/ds01-config" shw
+    [[ "${stderr_lines[0]}" == *"unknown verb 'shw'" && "${stderr_lines[1]}" == *"hint: did you mean 'show'?" ]]
     run -2 --separate-stderr "${BIN}/ds01-config" check root
     [[ "${stderr_lines[0]}" == "ds01-config: error: unexpected word 'root'" ]]
     run -2 --separate-stderr "${BIN}/ds01-config" show a b

@@ -44,4 +44,6 @@ teardown() {
     [[ "${output}" == *'log '*' grant '* && "${output}" == *'log '*' commit '* ]]
     run -3 --separate-stderr "${BIN}/gpu-explain" nobody
     [[ "${stderr_lines[0]}" == *"nothing is known of GPUs for 'nobody'" ]]
+    run -3 --separate-stderr "${BIN}/gpu-explain" e11
+    [[ "${stderr_lines[1]}" == "gpu-explain: hint: did you mean 'e1'?" ]]
 }

@@ -116,7 +116,8 @@ teardown() {
     run -3 --separate-stderr "${BIN}/image-create" typo --framework Debain
     [[ "${stderr}" == *"framework 'Debain' not found"*"did you mean 'Debian'?"* ]]
     run -3 --separate-stderr "${BIN}/image-create" typo --framework Debian --type color
-    [[ "${stderr}" == *color*"did you mean 'colour'"* ]]
+    [[ "${stderr_lines[-2]}" == "image-create: error: use case 'color' not found" ]]
+    [[ "${stderr_lines[-1]}" == "image-create: hint: did you mean 'colour'?" ]]
     run -3 --separate-stderr "${BIN}/image-create" typo --framework Debian --no-tiers --packages nosuchpackage-ds01
     [[ "${stderr}" == *"nosuchpackage-ds01"* ]]
     run -2 --separate-stderr "${BIN}/image-create" typo --framework Debian --packages '--index-url=x'

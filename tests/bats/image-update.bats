@@ -77,7 +77,7 @@ teardown() {
     run -3 --separate-stderr "${BIN}/image-update" demo --remove inicomfig
     [[ "${stderr}" == *"'inicomfig' is not among the packages of image 'demo'"*"iniconfig"* ]]
     run -3 --separate-stderr "${BIN}/image-update" dmo --add toolz
-    [[ "${stderr_lines[-1]}" == 'image-update: hint: '* ]]
+    [[ "${stderr_lines[-1]}" == "image-update: hint: did you mean 'demo'?" ]]
     run -3 --separate-stderr "${BIN}/image-update" demo --base nonsense
     [[ "$(cat "${HOME}/ds01/images/demo/"*)" == "${before}" ]]
     [[ "$(image_id demo)" == "$(docker image inspect --format '{{.Id}}' ds01t-kept/demo)" ]]
