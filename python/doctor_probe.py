@@ -31,7 +31,8 @@ import state
 from _common import PROJECT_ROOT, HelperError, Paths
 from doctor_facts import Answer, Facts, Unknown
 from doctor_host import typed
-from engine import DEFAULT_SOCKET, Engine, engine_address
+from engine import Engine
+from engine_socket import DEFAULT_SOCKET, engine_address
 from process_owner import user_name
 
 # The catalog's form is mlc's own.

@@ -10,7 +10,7 @@ from typing import Any
 import gpu_report
 import gpu_state
 from _common import Exit, HelperError, find_paths, print_json, program_name, say
-from engine import engine_address
+from engine_socket import engine_address
 from gpu_allocator import Allocator
 from gpu_report import refusal_json
 from gpu_request import parse_request

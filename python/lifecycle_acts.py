@@ -7,6 +7,7 @@ Nothing is ever killed by its number; the engine alone ends containers.
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,7 @@ import lifecycle_view
 import state
 import terminals
 from _common import Exit, HelperError, Paths, say
-from engine import BAD_REQUEST, NOT_FOUND, Engine, reason
+from engine import Engine, reason
 from gpu_reconcile import CREATED_TIMEOUT, RESERVATION
 from lifecycle_memory import Entry
 from lifecycle_types import Act, Subject
@@ -94,7 +95,7 @@ def _stop(paths: Paths, address: str, task: Task, policy: Lifecycle) -> Done:
         status, answer = engine.call(
             "POST", f"/containers/{subject.id}/stop", {"t": str(grace)}
         )
-    if status >= BAD_REQUEST:
+    if status >= http.client.BAD_REQUEST:
         raise HelperError(Exit.BUG, f"the engine says: {reason(answer)}")
     return Done(task)
 
@@ -177,7 +178,7 @@ def _remove(
                 _drop(file)
                 return Done(task, changed)
         status, answer = engine.call("DELETE", f"/containers/{subject.id}")
-        if status >= BAD_REQUEST:
+        if status >= http.client.BAD_REQUEST:
             raise HelperError(Exit.BUG, f"the engine says: {reason(answer)}")
         _remove_image(
             engine, str((details.get("Config") or {}).get("Image", "")), subject
@@ -205,7 +206,7 @@ def _remove_image(engine: Engine, image: str, subject: Subject) -> None:
     if image.rpartition(":")[2] != subject.container:
         return
     status, answer = engine.call("DELETE", f"/images/{quote(image, ':/')}")
-    if status >= BAD_REQUEST and status != NOT_FOUND:
+    if status >= http.client.BAD_REQUEST and status != http.client.NOT_FOUND:
         say("warning", f"the image '{image}' stays: {reason(answer)}", PROGRAM)
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import engine
+import engine_socket
 from _common import (
     PROJECT_ROOT,
     Exit,
@@ -117,7 +117,9 @@ def read() -> Settings:
 
 def engine_address() -> str:
     """Return the engine's address; the file is read only without DOCKER_HOST."""
-    return os.environ.get("DOCKER_HOST") or engine.engine_address(read().engine_socket)
+    return os.environ.get("DOCKER_HOST") or engine_socket.engine_address(
+        read().engine_socket
+    )
 
 
 def mlc_home(settings: Settings) -> Path:
@@ -168,7 +170,7 @@ def show() -> dict[str, object]:
     return {
         "mlc_home": str(home),
         "mlc_is_ours": home.resolve() == OUR_MLC.resolve(),
-        "engine": engine.engine_address(settings.engine_socket),
+        "engine": engine_socket.engine_address(settings.engine_socket),
         "config_dir": str(paths.etc),
         "state_dir": str(paths.state),
         "log_dir": str(paths.log),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import engine
+import engine_socket
 from _common import Exit, HelperError
 
 
@@ -23,10 +24,10 @@ def test_address_comes_from_the_environment_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///a")
-    assert engine.engine_address("unix:///b") == "unix:///a"
+    assert engine_socket.engine_address("unix:///b") == "unix:///a"
     monkeypatch.delenv("DOCKER_HOST")
-    assert engine.engine_address("unix:///b") == "unix:///b"
-    assert engine.engine_address(None) == engine.DEFAULT_SOCKET
+    assert engine_socket.engine_address("unix:///b") == "unix:///b"
+    assert engine_socket.engine_address(None) == engine_socket.DEFAULT_SOCKET
 
 
 def test_only_unix_sockets_are_taken() -> None:
