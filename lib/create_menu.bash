@@ -21,6 +21,7 @@ create::ask_missing() {
     if [[ -z "${CREATE[name]}" ]]; then
         create::ask_all
     else
+        create::_check_room
         menu::walk create::_step_image || menu::left
         create::set_line
     fi
@@ -34,7 +35,13 @@ create::ask_all() {
 
 # The steps to a new container; may be a step itself.
 create::walk() {
+    create::_check_room
     menu::walk create::_step_name create::_step_image create::_step_gpus create::_step_ready
+}
+
+# What must fail at the end, by a broken policy or for the number of containers, is told before anything is asked.
+create::_check_room() {
+    core::helper get_resource_limits --room "${CREATE[name]:+$(create::engine_name "${CREATE[name]}")}" || exit
 }
 
 # Say what could have been typed instead of the answers.
@@ -80,7 +87,7 @@ create::_step_image() {
     known="${CREATE[asked_image]}"
     choice="$(menu::select ${known:+--default "${known}"} "New container" \
         "Which framework or image should '${CREATE[name]}' have?
-Those of the catalog are for ${IMAGE_ARCHITECTURE}, the newest first." "${items[@]}")" || return
+The catalog's are for the architecture ${IMAGE_ARCHITECTURE}, the newest first." "${items[@]}")" || return
     CREATE[asked_image]="${choice}" CREATE[framework]='' CREATE[version]='' CREATE[image]=''
     # A framework's entry has its version behind a blank, which no image's name has.
     if [[ "${choice}" == *' '* ]]; then
@@ -139,7 +146,8 @@ create::_step_ready() {
         text="$(core::print_words "${CREATE_LINE[@]}")"
         choice="$(menu::select --default create "New container" "This will run:
 ${text}" create "make '${CREATE[name]}'" workspace "/workspace is ${CREATE[workspace]}" \
-            data "/data is ${CREATE[data]:-nothing}" models "/models is ${CREATE[models]:-nothing}")" || return
+            data "${CREATE[data]:+/data is }${CREATE[data]:-no folder as /data}" \
+            models "${CREATE[models]:+/models is }${CREATE[models]:-no folder as /models}")" || return
         [[ "${choice}" != create ]] || return 0
         key="${choice}" folder="${CREATE[${choice}]}"
         [[ -d "${folder}" ]] || folder="${HOME}"

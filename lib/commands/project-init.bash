@@ -37,6 +37,7 @@ main() {
     PROJECT[name]="${words[0]:-}"
 
     if [[ -z "${PROJECT[name]}" ]]; then
+        [[ -z "${PROJECT[yes]}" ]] || core::missing NAME
         core::is_interactive || core::missing NAME
         PROJECT_ASKED=yes
         project::walk || menu::left

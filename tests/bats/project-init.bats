@@ -17,6 +17,9 @@ teardown() {
 @test "project-init: names the missing word where nobody can be asked" {
     run -2 --separate-stderr "${BIN}/project-init" < /dev/null
     [[ "${stderr_lines[0]}" == 'project-init: error: missing NAME' ]]
+    # On a terminal too, where it shall ask nothing.
+    run -2 script -qec "${BIN@Q}/project-init --yes" /dev/null < /dev/null
+    [[ "${output}" == *'missing NAME'* ]]
     run -2 --separate-stderr "${BIN}/project-init" a b
     [[ "${stderr_lines[0]}" == *"unexpected word 'b'" ]]
     run -2 --separate-stderr "${BIN}/project-init" ../x
