@@ -9,6 +9,7 @@ real file.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -166,15 +167,24 @@ def main(arguments: Sequence[str]) -> int:
     return run(verb, words, Path(started_by).parent)
 
 
+def tell(error: MlcError) -> None:
+    """Say why this run failed: on stderr, or in the file of who may know it better."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(KeyError, OSError):
+            file = open(os.environ["MLC_FAILURE"], "w", encoding="utf-8")  # noqa: PTH123, SIM115
+            stack.enter_context(contextlib.redirect_stderr(stack.enter_context(file)))
+        say("error", error.message)
+        if error.hint:
+            say("hint", error.hint)
+
+
 def _main() -> int:
     catch_signals()
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except MlcError as error:
-        say("error", error.message)
-        if error.hint:
-            say("hint", error.hint)
+        tell(error)
         return error.status
     except Interrupted as error:
         return 128 + error.number

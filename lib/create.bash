@@ -249,6 +249,7 @@ create::guarded() { # <word>...
     else
         mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
     fi
+    mlc::tell_failure "${CORE_TEMP}/refusal"
     ((status < 128)) || exit "${status}"
     json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || create::_explain "${status}"
     CREATE_MADE="${json}"

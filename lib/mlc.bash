@@ -72,9 +72,15 @@ mlc::exported_name() { # <file>
     tar --extract --to-stdout --occurrence=1 --file "$1" metadata.json 2> /dev/null | jq -er .name
 }
 
-# Run a command with the gateway between it and the engine; a refusal is written to the file.
+# Run a command with the gateway between it and the engine; a refusal is written to the file, and what our mlc says of
+# its failure is held back in FILE.mlc.
 mlc::governed() { # <report-file> <word>...
-    mlc::_quietly core::helper docker_gateway run --report "$1" -- "${@:2}"
+    MLC_FAILURE="$1.mlc" mlc::_quietly core::helper docker_gateway run --report "$1" -- "${@:2}"
+}
+
+# Say what was held back, unless the refusal says it.
+mlc::tell_failure() { # <report-file>
+    [[ -s "$1" || ! -s "$1.mlc" ]] || cat -- "$1.mlc" >&2
 }
 
 # Print what the engine knows of one of the user's containers, as JSON. Returns: 3 where there is none.

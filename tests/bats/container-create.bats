@@ -117,6 +117,7 @@ teardown() {
     [[ "${stderr_lines[0]}" == *"'a b' is not an image name" ]]
     run --separate-stderr "${BIN}/container-create" c8 --image 127.0.0.1:1/no/such
     [[ "${status}" -ne 0 && "${status}" -ne 2 ]]
+    [[ "${stderr}" == *"mlc create: error: cannot fetch the image "* ]]
     [[ "${stderr}" == *"container-create: error: container 'c8' was not made"* ]]
     run ! inspect "c8._.${UID}" '{{.Id}}'
     # Nothing is in the way of a second try.
@@ -323,5 +324,7 @@ END
     run -4 --separate-stderr "${BIN}/container-create" c19 Debian -w /etc
     [[ "${stderr}" == *"container-create: error: '/etc' cannot be mounted: '/etc' belongs to the server"* ]]
     [[ "${stderr_lines[-1]}" == 'container-create: hint: mount a folder of your own' ]]
+    # Once: not by mlc too.
+    [[ "$(grep -c 'error: ' <<< "${stderr}")" == 1 ]]
     run ! docker inspect "c19._.${UID}"
 }
