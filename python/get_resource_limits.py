@@ -9,7 +9,9 @@ caller by default. stdout is one JSON object: user, uid, group, and
 --origin prints user, group and a list of rows instead: key, value, origin, place.
 --usage adds `usage` to the JSON: what the user's containers use now of each limit.
 --docker-args prints one line of flags for `docker create`, quoted for a shell.
-Exit statuses: 0 done, 3 no such user, 4 no group takes the user, 6 policy broken.
+--room CONTAINER prints nothing: it fails where the user may make no other container.
+Exit statuses: 0 done, 3 no such user, 4 no group takes the user, or no room, 6 policy
+broken, 7 no engine answers (--room, --usage).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import policy
 import units
 from _common import Exit, find_paths, print_json, program_name, run
 from helper_parser import Parser
-from policy import Effective, Limits
+from policy import Effective, Limits, User
 
 
 def docker_args(limits: Limits) -> list[str]:
@@ -86,12 +88,28 @@ def as_rows(effective: Effective) -> dict[str, object]:
     }
 
 
+def check_room(user: User, limits: Limits, name: str) -> None:
+    """Raise HelperError where the user may have no container more, a container of that
+    name not counted, or where no engine answers."""
+    import settings  # noqa: PLC0415 - asks the engine, only here
+    from engine import Engine  # noqa: PLC0415
+    from gpu_engine_view import container_of  # noqa: PLC0415
+    from gpu_rules import check_room as check  # noqa: PLC0415
+
+    with Engine(settings.engine_address()) as engine:
+        found = [
+            container_of(c, ()) for c in engine.containers([f"ds01.uid={user.uid}"])
+        ]
+    check(limits, sum(container.name != name for container in found))
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog=program_name("get_resource_limits"))
     parser.add_argument("user", nargs="?", metavar="USER")
     forms = parser.add_mutually_exclusive_group()
     for form in ("json", "docker-args", "origin", "usage"):
         forms.add_argument(f"--{form}", dest="form", action="store_const", const=form)
+    forms.add_argument("--room", metavar="CONTAINER")
     return parser
 
 
@@ -100,7 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     user = policy.identify_user(os.getuid() if words.user is None else words.user)
     loaded = policy.load_policy(find_paths().policy)
     effective = policy.effective_limits(loaded, user, datetime.now(timezone.utc))
-    if words.form == "docker-args":
+    if words.room is not None:
+        check_room(user, effective.limits, words.room)
+    elif words.form == "docker-args":
         print(shlex.join(docker_args(effective.limits)))
     elif words.form == "origin":
         print_json(as_rows(effective))

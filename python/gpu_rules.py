@@ -29,7 +29,15 @@ from gpu_types import FULL, Device, Inventory
 from policy import Limits
 from units import counted
 
-__all__ = ["Allowed", "GrantedDevice", "Holding", "Refusal", "check", "none_free"]
+__all__ = [
+    "Allowed",
+    "GrantedDevice",
+    "Holding",
+    "Refusal",
+    "check",
+    "check_room",
+    "none_free",
+]
 
 
 def check(
@@ -52,18 +60,8 @@ def check(
     On a host without any GPU every request is a container without, and so is the
     default request of a user whose limits allow no GPU.
     """
-    most = limits.max_containers_per_user
-    if containers is not None and most is not None and containers >= most:
-        raise Refusal(
-            "quota-containers",
-            f"you have {counted(containers, 'container')}, "
-            f"and {most} {'is' if most == 1 else 'are'} allowed",
-            rule="max_containers_per_user",
-            have=containers,
-            asked=1,
-            limit=most,
-            hint="run 'container-list', and remove one that you do not need any more",
-        )
+    if containers is not None:
+        check_room(limits, containers)
     if request.kind == "none":
         return Allowed(0)
     if request.kind == "default" and 0 in (
@@ -91,6 +89,22 @@ def check(
         free,
     )
     return _JUDGES[request.kind](case)
+
+
+def check_room(limits: Limits, containers: int) -> None:
+    """Raise Refusal where so many containers leave no room for one more."""
+    most = limits.max_containers_per_user
+    if most is not None and containers >= most:
+        raise Refusal(
+            "quota-containers",
+            f"you have {counted(containers, 'container')}, "
+            f"and {most} {'is' if most == 1 else 'are'} allowed",
+            rule="max_containers_per_user",
+            have=containers,
+            asked=1,
+            limit=most,
+            hint="run 'container-list', and remove one that you do not need any more",
+        )
 
 
 _NOT_YOURS = "your limits allow no GPU: the container runs without"

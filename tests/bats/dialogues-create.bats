@@ -251,6 +251,30 @@ walk_container-create-base() {
     hold_dialogue walk_container-create-base
 }
 
+# What must fail is told before the first question.
+# bats test_tags=engine
+@test "dialogues: container-create and -run ask nothing where there is no room, or the policy is broken" {
+    local policy="${DS01_ROOT}/etc/ds01/resource-limits.yaml" command DIALOGUE_MODE=whiptail DIALOGUE_PATH="${PATH}"
+    "${BIN}/container-create" first Debian --quiet
+    sed -i '/^  admin:/,$ s/^    max_containers_per_user: null$/    max_containers_per_user: 1/' "${policy}"
+    for command in container-create 'container-create second' 'container-run second'; do
+        # shellcheck disable=SC2086 # a command and its words
+        begins "${BIN}"/${command}
+        [[ "$(terminal_status)" == 4 ]]
+        terminal_shows 'you have 1 container, and 1 is allowed'
+        ! terminal_shows 'New container' || false
+    done
+    # A container that is there is used all the same.
+    begins "${BIN}/container-run" -- true
+    question_is_there 'Which container?'
+    pick 1
+    ends 0 'the same in one line: container-run first -- true'
+    printf 'defaults: {max_cpus: [}\n' > "${policy}"
+    begins "${BIN}/container-create"
+    [[ "$(terminal_status)" == 6 ]]
+    ! terminal_shows 'New container' || false
+}
+
 # Esc at a message leaves, too.
 # bats test_tags=engine
 @test "dialogues: container-create can be left at what it says of a wrong answer" {

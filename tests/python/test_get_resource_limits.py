@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 import get_resource_limits
 import policy
+from _common import HelperError
 from policy import Aggregate, Limits
 
 HELPER = Path(__file__).resolve().parents[2] / "python/get_resource_limits.py"
@@ -155,3 +157,32 @@ def test_missing_policy_is_exit_6(ds01_root: Path) -> None:
 
 def test_two_forms_at_once_are_exit_2() -> None:
     assert helper("root", "--json", "--origin").returncode == 2
+
+
+class OneContainer:
+    """An engine that has one container of root's."""
+
+    def __init__(self, address: str) -> None:
+        del address
+
+    def __enter__(self) -> OneContainer:
+        return self
+
+    def __exit__(self, *caught: object) -> None:
+        pass
+
+    def containers(self, labels: list[str]) -> list[dict[str, Any]]:
+        assert labels == ["ds01.uid=0"]
+        return [{"Id": "1", "Names": ["/a._.0"], "Labels": {"ds01.uid": "0"}}]
+
+
+def test_room_counts_all_containers_but_the_one_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.Engine", OneContainer)
+    user = policy.User("root", 0)
+    one = dataclasses.replace(UNLIMITED, max_containers_per_user=1)
+    with pytest.raises(HelperError, match="you have 1 container, and 1 is allowed"):
+        get_resource_limits.check_room(user, one, "b._.0")
+    get_resource_limits.check_room(user, one, "a._.0")
+    get_resource_limits.check_room(user, UNLIMITED, "")
