@@ -36,13 +36,7 @@ create::ask_all() {
 # The steps to a new container; may be a step itself.
 create::walk() {
     create::_check_room
-    create::_check_room
     menu::walk create::_step_name create::_step_image create::_step_gpus create::_step_ready
-}
-
-# What must fail at the end, by a broken policy or for the number of containers, is told before anything is asked.
-create::_check_room() {
-    core::helper get_resource_limits --room "${CREATE[name]:+$(create::engine_name "${CREATE[name]}")}" || exit
 }
 
 # What must fail at the end, by a broken policy or for the number of containers, is told before anything is asked.
