@@ -120,14 +120,15 @@ def test_the_own_layer_has_what_the_files_ask_for() -> None:
 
 
 def test_what_does_not_exist_is_refused() -> None:
-    for spec, what in (
-        (Spec("x", tiers=("sytem",)), "tier 'sytem' not found, did you mean 'system'"),
-        (Spec("x", use_cases=("cvv",)), "use case 'cvv' not found, did you mean 'cv'"),
-        (Spec("x", requirements=("no.txt",)), "no.txt' does not exist"),
+    for spec, what, hint in (
+        (Spec("x", tiers=("sytem",)), "tier 'sytem' not found", "mean 'system'?"),
+        (Spec("x", use_cases=("cvv",)), "use case 'cvv' not found", "mean 'cv'?"),
+        (Spec("x", requirements=("no.txt",)), "no.txt' does not exist", ""),
     ):
         with pytest.raises(HelperError, match=re.escape(what)) as caught:
             image_layers.layers(spec, PACKAGES, GOLDEN)
         assert caught.value.code == Exit.NOT_FOUND
+        assert hint in str(caught.value.hint)
 
 
 def test_context_files_hold_the_pins() -> None:
