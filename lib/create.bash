@@ -316,13 +316,13 @@ create::summary() {
 # Leave, because a file is not there or cannot be read; names the nearest exported one beside it.
 create::_refuse_file() { # <file>
     local folder='' files=() near=''
+    [[ "$1" != */* ]] || folder="${1%/*}/"
     if [[ ! -e "$1" ]]; then
-        [[ "$1" != */* ]] || folder="${1%/*}/"
         mapfile -t files < <(cd -- "${folder:-.}" 2> /dev/null && compgen -G '*.tar')
         near="$(nearest::word "${1##*/}" "${files[@]}")"
     fi
     [[ -z "${near}" ]] || core::die "${EXIT_NOT_FOUND}" "file '$1' cannot be read" "did you mean '${folder}${near}'?"
-    core::die "${EXIT_NOT_FOUND}" "file '$1' cannot be read" "check its name and rights"
+    core::die "${EXIT_NOT_FOUND}" "file '$1' cannot be read" "run '$(core::print_words ls -l "${folder:-.}")' to see what is there"
 }
 
 # Make a container from an exported file. Sets: CREATE[name] to what it is called.
@@ -334,7 +334,7 @@ create::import() { # <file> [<name>]
         [[ "$1" != - ]] || core::missing "NAME, which must be given when the file comes from stdin"
         # A file that is not what it should be is refused by the import itself; here only the name is wanted.
         CREATE[name]="$(mlc::exported_name "$1")" \
-            || core::die "${EXIT_REFUSED}" "file '$1' is not an exported container" "check that it is complete"
+            || core::die "${EXIT_REFUSED}" "file '$1' is not an exported container"                 "run '$(core::print_words tar -tf "$1")' to see what is in it"
     fi
     create::check_name "${CREATE[name]}"
     create::_check_policy

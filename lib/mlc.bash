@@ -98,6 +98,6 @@ mlc::start() { # <name> <engine-name>
     ! core::is_true "${json}" running || return 0
     docker::start "$2" || {
         [[ -z "${words}" ]] || printf '%s\n' "${words}" >&2
-        core::die "${EXIT_BUG}" "container '$1' does not start" "look at the lines above for the reason"
+        core::die "${EXIT_BUG}" "container '$1' does not start" "run 'container-why $1' to see what happened"
     }
 }

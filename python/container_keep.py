@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
@@ -43,6 +44,7 @@ from units import format_duration, format_time, parse_duration, utc_stamp
 
 PROGRAM = "container_keep"
 _USUAL_SECONDS = 86400
+_SAFE_SECONDS = 4 * 3600
 
 
 def find(engine: Engine, name: str, uid: int) -> Container:
@@ -69,19 +71,20 @@ def find(engine: Engine, name: str, uid: int) -> Container:
     )
 
 
-def seconds_for(text: str | None, most: int | None) -> int:
+def seconds_for(text: str | None, most: int | None, name: str | None = None) -> int:
     """Return how long to keep a container: what was asked for, within the policy.
 
-    Raises HelperError(USAGE) or HelperError(REFUSED).
+    With the container's name the hint is a line that will do. Raises
+    HelperError(USAGE) or HelperError(REFUSED).
     """
     if text is None:
         return _USUAL_SECONDS if most is None else most
     try:
         seconds = parse_duration(text)
     except ValueError as error:
-        raise HelperError(
-            Exit.USAGE, str(error), "write for example 4h, 90m or 1d"
-        ) from error
+        usual = format_duration(min(_SAFE_SECONDS, most or _SAFE_SECONDS))
+        hint = f"run 'container-keep {shlex.quote(name)} {usual}'" if name else None
+        raise HelperError(Exit.USAGE, str(error), hint) from error
     if seconds == 0:
         raise HelperError(
             Exit.USAGE, f"'{text}' is no time at all", "use '--off' to keep it no more"
@@ -91,7 +94,9 @@ def seconds_for(text: str | None, most: int | None) -> int:
             Exit.REFUSED,
             f"'{text}' is longer than {format_duration(most)}, the policy's "
             "keep_alive_max",
-            f"ask for {format_duration(most)} at most, and again later",
+            f"run 'container-keep {shlex.quote(name)} {format_duration(most)}'"
+            if name
+            else f"ask for {format_duration(most)} at most, and again later",
         )
     return seconds
 
@@ -100,7 +105,7 @@ def do_keep(words: argparse.Namespace, engine: Engine) -> int:
     """Keep a container; print until when."""
     paths = find_paths()
     most = load_policy(paths.policy).lifecycle.keep_alive_max
-    seconds = seconds_for(words.duration, most)
+    seconds = seconds_for(words.duration, most, words.name)
     item = find(engine, words.name, os.getuid())
     now = datetime.now(timezone.utc)
     until = utc_stamp(now + timedelta(seconds=seconds))

@@ -199,7 +199,13 @@ def explain(words: argparse.Namespace, allocator: Allocator) -> int:
     """Print why a container has what it has, or what a request would get."""
     if words.request is not None:
         user = identify_user(os.getuid())
-        request = parse_request(words.request)
+        try:
+            request = parse_request(words.request)
+        except HelperError as error:
+            # What is written for container-create, as gpu-explain has it.
+            hint = (error.hint or "").replace("--gpu-mem ", "--request mem=")
+            error.hint = hint.replace("--gpus ", "--request ")
+            raise
         answer = gpu_report.explain_request(allocator.desk, user, request)
         lines = request_lines
     else:

@@ -27,7 +27,7 @@ teardown() {
     run -3 --separate-stderr "${BIN}/container-import" thesis
     [[ "${stderr_lines[1]}" == "container-import: hint: did you mean 'thesis.tar'?" ]]
     run -3 --separate-stderr "${BIN}/container-import" nothing/like-it
-    [[ "${stderr_lines[1]}" == "container-import: hint: check its name and rights" ]]
+    [[ "${stderr_lines[1]}" == "container-import: hint: run 'ls -l nothing/' to see what is there" ]]
 }
 
 # bats test_tags=engine

@@ -41,9 +41,11 @@ teardown() {
 @test "container-keep: no longer than the policy allows, no container of others, and none that is not there" {
     run -0 "${BIN}/container-create" project Debian
     run -4 --separate-stderr "${BIN}/container-keep" project 2d
-    [[ "${stderr}" == *"'2d' is longer than 1d, the policy's keep_alive_max"*hint:* ]]
+    [[ "${stderr}" == *"'2d' is longer than 1d, the policy's keep_alive_max"* ]]
+    [[ "${stderr_lines[1]}" == "container-keep: hint: run 'container-keep project 1d'" ]]
     run -2 --separate-stderr "${BIN}/container-keep" project 4
     [[ "${stderr}" == *"'4' has no unit, write 4h"* ]]
+    [[ "${stderr_lines[1]}" == "container-keep: hint: run 'container-keep project 4h'" ]]
     run -3 --separate-stderr "${BIN}/container-keep" projct
     [[ "${stderr}" == *"container 'projct' not found"*"did you mean 'project'?" ]]
     open_ds01

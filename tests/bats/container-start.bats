@@ -45,5 +45,6 @@ teardown() {
     : > "${HOME}/gone"
     run -1 --separate-stderr "${BIN}/container-start" s4
     [[ "${stderr}" == *"container-start: error: container 's4' does not start"* ]]
+    [[ "${stderr_lines[-1]}" == "container-start: hint: run 'container-why s4' to see what happened" ]]
     [[ "${stderr}" == *gone* ]]
 }

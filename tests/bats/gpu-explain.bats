@@ -19,7 +19,11 @@ teardown() {
     run -2 --separate-stderr "${BIN}/gpu-explain" x --request 1
     [[ "${stderr_lines[0]}" == *'not both' ]]
     run -2 --separate-stderr "${BIN}/gpu-explain" --request 3g.20g
-    [[ "${stderr_lines[1]}" == *"use '--gpus 3g.20gb'" ]]
+    [[ "${stderr_lines[1]}" == *"use '--request 3g.20gb'" ]]
+    run -2 --separate-stderr "${BIN}/gpu-explain" --request 7g
+    [[ "${stderr_lines[1]}" == *"use '--request mem=7g'" ]]
+    run -2 --separate-stderr "${BIN}/gpu-explain" --request fulll
+    [[ "${stderr_lines[1]}" == *"use '--request full'" ]]
 }
 
 # bats test_tags=engine
