@@ -334,7 +334,8 @@ create::import() { # <file> [<name>]
         [[ "$1" != - ]] || core::missing "NAME, which must be given when the file comes from stdin"
         # A file that is not what it should be is refused by the import itself; here only the name is wanted.
         CREATE[name]="$(mlc::exported_name "$1")" \
-            || core::die "${EXIT_REFUSED}" "file '$1' is not an exported container"                 "run '$(core::print_words tar -tf "$1")' to see what is in it"
+            || core::die "${EXIT_REFUSED}" "file '$1' is not an exported container" \
+                "run '$(core::print_words tar -tf "$1")' to see what is in it"
     fi
     create::check_name "${CREATE[name]}"
     create::_check_policy
