@@ -181,13 +181,15 @@ bench::open() {
 
 # End what a run that was killed left on this machine.
 bench::sweep() {
-    local folder
+    local folder engine
     [[ -z "${fast}" ]] || return 0
     for folder in /var/tmp/ds01t.*/; do
         # Only full runs have engines, and this run holds their lock: the owner is dead.
         [[ -e "${folder}engine" && ! -e "${folder}kept" ]] || continue
         bench::say "ending what an earlier run left in '${folder%/}'"
-        [[ ! -e "${folder}engine/ds01-engine" ]] || "${root}/tests/engine/stop" "${folder}engine" || true
+        for engine in "${folder}"engine*; do
+            [[ ! -e "${engine}/ds01-engine" ]] || "${root}/tests/engine/stop" "${engine}" || true
+        done
         rm -rf --one-file-system -- "${folder%/}"
     done
 }
