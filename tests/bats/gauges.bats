@@ -89,6 +89,9 @@ look_on() { # [<name of the screen> <regex>]...
         ((SECONDS < end)) || { terminal_screen && return 1; }
         percent='' text=''
         screen="$(terminal_screen)"
+        # One that is being drawn shows half of a number.
+        sleep 0.05
+        [[ "$(terminal_screen)" == "${screen}" ]] || continue
         while IFS= read -r line; do
             [[ ! "${line}" =~ ' '([0-9]+)%' ' ]] || percent="${BASH_REMATCH[1]}"
             [[ -n "${text}" || ! "${line}" =~ ^' '*'│ '([^│]*[^│ ])' '*'│' ]] || text="${BASH_REMATCH[1]}"
@@ -102,7 +105,7 @@ look_on() { # [<name of the screen> <regex>]...
             ! is_kept "${screens[i]}" "$(gauge_text <<< "${screen}")" > "${BATS_TEST_TMPDIR}/difference" \
                 || kept+=" ${screens[i]} "
         done
-        sleep 0.1
+        sleep 0.05
     done
     cat -- "${BATS_TEST_TMPDIR}/shown"
     for ((i = 0; i < ${#screens[@]}; i += 2)); do
