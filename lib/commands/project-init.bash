@@ -37,8 +37,9 @@ main() {
     PROJECT[name]="${words[0]:-}"
 
     if [[ -z "${PROJECT[name]}" ]]; then
-        [[ -z "${PROJECT[yes]}" ]] || core::missing NAME
-        core::is_interactive || core::missing NAME
+        if [[ -n "${PROJECT[yes]}" ]] || ! core::is_interactive; then
+            core::missing NAME
+        fi
         PROJECT_ASKED=yes
         project::walk || menu::left
     elif [[ -n "${PROJECT[image]}" && -z "${PROJECT[framework]}${PROJECT[yes]}" ]] && core::is_interactive \

@@ -328,6 +328,7 @@ user-setup::_git_fault() { # <name|email> <value>
         [[ "$2" =~ ^[^[:space:]\<\>@]+@[^[:space:]\<\>@]+$ ]] || printf "'%s' is not an e-mail address\n" "$2"
     fi
 }
+
 user-setup::_see_vscode() {
     SETUP_FOUND="in VS Code, 'Remote-SSH: Connect to Host' with '$(id -un)@$(uname -n)', then 'Attach to Running Container';\
  '${PROJECT_ROOT}/docs/users-guide.md' has the rest"
