@@ -15,6 +15,8 @@ CORE_HOOKS_RAN=
 CORE_HELPER_WORDS=()
 # The words that the command was typed with, and those that the answers to its questions stand for.
 CORE_GIVEN=() CORE_ANSWERS=()
+# The line that was read, and the pieces of the next one.
+CORE_LINE='' CORE_PIECES=''
 
 core::_say() { # <kind> <colour> <text>
     local name="${COMMAND_NAME}" text="${3//[[:cntrl:]]/?}"
@@ -130,6 +132,16 @@ core::join() { # <separator> <word>...
         joined+="${separator}${word}"
     done
     printf '%s\n' "${joined}"
+}
+
+# Wait some seconds for the next line from stdin; of a line that comes in pieces, what has come is kept for the next call.
+# Sets: CORE_LINE. Returns: 0 with a line, over 128 if none is whole yet, 1 at the end.
+core::read_within() { # <seconds>
+    local piece='' status=0
+    IFS= read -r -t "$1" piece || status=$?
+    CORE_PIECES+="${piece}"
+    ((status > 128)) || CORE_LINE="${CORE_PIECES}" CORE_PIECES=''
+    return "${status}"
 }
 
 # Is there a person to ask? Dialogues need the keyboard and a screen.

@@ -3,7 +3,7 @@
 # image-create, image-update and container-save. What is in an image is decided by python/image_plan.py.
 # shellcheck disable=SC2034 # IMAGE_BUILT is for the commands
 : "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_QUIET?set by lib}" "${CORE_TEMP?set by lib}" "${EXIT_BUG:?}" \
-    "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${MENU_BACK?set by lib}"
+    "${CORE_LINE?set by lib}" "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${MENU_BACK?set by lib}"
 
 # What image_plan and image_build said, as JSON, and the folder between them.
 IMAGE_PLAN=''
@@ -142,16 +142,16 @@ image::_gauge_lines() {
 
 # Show the steps of a build as they come: one line that changes on a terminal, a line each otherwise.
 image::_progress() {
-    local line='' step='' began="${SECONDS}" status columns text
+    local line step='' began="${SECONDS}" status columns text
     # Ctrl-C ends the build, and then this.
     trap '' INT
     while true; do
         status=0
-        IFS= read -r -t 1 line || status=$?
+        core::read_within 1 || status=$?
         ((status == 0 || status > 128)) || break
         if ((status == 0)); then
-            [[ "${line}" == 'step '*/*' '* ]] || continue
-            line="${line#step }"
+            [[ "${CORE_LINE}" == 'step '*/*' '* ]] || continue
+            line="${CORE_LINE#step }"
             step="step ${line/\// of }"
             began="${SECONDS}"
             # In a log only what takes its time: the builder's own small steps are in capitals.

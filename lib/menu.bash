@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Questions to a person: the only file that names whiptail. Every question returns its answer on stdout and the status
 # 0 (chosen), 1 (Cancel: go back) or 255 (Esc: leave). Without whiptail the same questions are plain numbered prompts.
-: "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_QUIET?}" "${CORE_TEMP?}" "${EXIT_LEFT:?}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_LINE?}" "${CORE_QUIET?}" "${CORE_TEMP?}" "${EXIT_LEFT:?}"
 
 # What `menu::walk` sets: the word on the button that goes back; that a person was asked, here or by the command that
 # runs this one.
@@ -398,12 +398,12 @@ menu::_gauge() { # <title>
 }
 
 menu::_gauge_words() {
-    local line='' percent=0 text='' began="${SECONDS}" status
+    local percent=0 text='' began="${SECONDS}" status
     while true; do
         status=0
-        IFS= read -r -t 0.5 line || status=$?
+        core::read_within 0.5 || status=$?
         ((status == 0 || status > 128)) || break
-        ((status != 0)) || percent="${line%% *}" text="${line#* }"
+        ((status != 0)) || percent="${CORE_LINE%% *}" text="${CORE_LINE#* }"
         # Whiptail keeps all keys from the terminal, though a gauge looks at none: Ctrl-C is given back.
         stty isig intr ^C 2> /dev/null < /dev/tty || true
         printf 'XXX\n%s\n%s\n \n%s s. Ctrl-C ends it cleanly.\nXXX\n' "${percent}" "${text:0:MENU_BOX[1]-6}" \

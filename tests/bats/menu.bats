@@ -375,6 +375,17 @@ came_out() { # <text>
     [[ "$(answer)" == 'status=0 '* ]]
 }
 
+@test "menu: a line that comes in pieces is one line in a gauge, however long a piece waits" {
+    local PROJECT_ROOT="${ROOT}" COMMAND_NAME=ask
+    source "${ROOT}/lib/core.bash"
+    source "${ROOT}/lib/menu.bash"
+    MENU_BOX=(10 76)
+    run -0 menu::_gauge_words < <(printf '3' && sleep 0.8 && printf '0 of the' && sleep 0.8 && printf ' first part\n40 last\n')
+    [[ "${output}" == *$'XXX\n30\nof the first part\n'*$'XXX\n40\nlast\n'* ]]
+    [[ "$(grep -A 1 -x XXX <<< "${output}" | grep -xE '[0-9]+' | sort -u)" == $'0\n30\n40' ]]
+    ! grep -xE 'first part|0 of the|of the' <<< "${output}" || return 1
+}
+
 @test "menu: Ctrl-C ends the work behind a gauge, and leaves the terminal as it was" {
     export OUT="${BATS_TEST_TMPDIR}/out"
     terminal_start_and_stay bash -c 'stty -g > "$0.before"; "$0" "$@" > "${OUT}"; stty -g > "$0.after"' \

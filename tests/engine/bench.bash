@@ -4,7 +4,7 @@
 
 # What Debian calls the programs that the tests run; `bench::package_of` knows the exceptions.
 readonly BENCH_PROGRAMS=(dockerd docker docker-compose docker-registry mmdebstrap whiptail jq tmux git sudo dash bats ip pgrep gcc zsh fish mandoc man promtool logrotate cron)
-readonly BENCH_FAST_PROGRAMS=(jq git dash bats pgrep gcc promtool)
+readonly BENCH_FAST_PROGRAMS=(whiptail jq tmux git dash bats pgrep gcc promtool)
 
 bench_dir=
 bench_engine=

@@ -176,6 +176,7 @@ class OneContainer:
         return [{"Id": "1", "Names": ["/a._.0"], "Labels": {"ds01.uid": "0"}}]
 
 
+@pytest.mark.usefixtures("ds01_root")
 def test_room_counts_all_containers_but_the_one_that_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

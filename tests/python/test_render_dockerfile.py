@@ -33,6 +33,7 @@ from image_spec import Added, Base, Layer, Spec
 from packages import load_packages, parse_apt
 
 GOLDEN = PROJECT_ROOT / "tests/fixtures/dockerfiles"
+PROGRAM = PROJECT_ROOT / "python/render_dockerfile.py"
 PACKAGES = load_packages(GOLDEN / "packages.yaml")
 UV = "ds01/uv:0.9.0"
 HOW: dict[str, dict[str, Any]] = {
@@ -337,9 +338,8 @@ def test_a_pin_is_never_a_redirection() -> None:
 
 
 def cli(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    program = PROJECT_ROOT / "python/render_dockerfile.py"
     return subprocess.run(
-        [sys.executable, "-sE", str(program), *map(str, words)],
+        [sys.executable, "-sE", str(PROGRAM), *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
@@ -382,17 +382,23 @@ def test_added_layer_is_not_in_the_managed_part() -> None:
     assert "added" not in text
 
 
+def cpu_of(*words: str | Path) -> float:
+    """Return the CPU seconds of a program."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-sE", *words], capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def test_rendering_is_quick() -> None:
-    """CPU time, so that a busy machine does not matter; the bench has the clock."""
-    times = [1.0]
-    while len(times) < 20 and min(times) >= 0.150:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cli(GOLDEN / "plain/image.yaml", "--packages", GOLDEN / "packages.yaml")
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(
-            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        )
-    assert min(times) < 0.150
+    """Most of it is the start of the libraries; the bench has the clock."""
+    words = (GOLDEN / "plain/image.yaml", "--packages", GOLDEN / "packages.yaml")
+    took, known = [99.0], [1.0]
+    # The least of each, since a busy machine takes its share of single runs.
+    while len(known) < 20 and min(took) >= 3 * min(known):
+        known.append(cpu_of("-c", "import jinja2, yaml"))
+        took.append(cpu_of(PROGRAM, *words))
+    assert min(took) < 3 * min(known)
 
 
 @given(st.lists(REQUIREMENTS, max_size=5))
