@@ -34,6 +34,16 @@ def folder_inside(pid: int, proc: Path = PROC) -> Iterator[int | None]:
     None where it has none of its own: no /dev/pts, or the host's. Raises OSError where
     that cannot be seen.
     """
+    with _folder_of(pid, proc) as folder:
+        if folder is None or os.fstat(folder).st_dev in _terminal_devices(pid, proc):
+            yield folder
+        else:
+            yield None
+
+
+@contextlib.contextmanager
+def _folder_of(pid: int, proc: Path) -> Iterator[int | None]:
+    """Yield the open /dev/pts that a process sees, None where it sees none."""
     opened: list[int] = []
     try:
         try:
@@ -45,8 +55,7 @@ def folder_inside(pid: int, proc: Path = PROC) -> Iterator[int | None]:
                 raise
             yield None
             return
-        device = os.fstat(opened[-1]).st_dev
-        yield opened[-1] if device in _terminal_devices(pid, proc) else None
+        yield opened[-1]
     finally:
         for number in reversed(opened):
             os.close(number)
@@ -201,6 +210,14 @@ def _number(path: Path) -> int | None:
     return (minor & 0xFF) | (major << 8) | ((minor & ~0xFF) << 12)
 
 
+def _is_on_host(pid: int, proc: Path) -> bool:
+    """Are a process's terminals the host's? A container's have the same numbers."""
+    with _folder_of(pid, proc) as folder:
+        if folder is None:
+            return False
+        return os.fstat(folder).st_dev == (DEV / "pts").stat().st_dev
+
+
 def _in_front(numbers: set[int], proc: Path = PROC) -> dict[int, dict[str, str]]:
     """Return the names and words of the programs in front of terminals, by number."""
     found: dict[int, dict[str, str]] = {}
@@ -212,7 +229,7 @@ def _in_front(numbers: set[int], proc: Path = PROC) -> dict[int, dict[str, str]]
             name = text[text.index("(") + 1 : text.rindex(")")]
             fields = text[text.rindex(")") + 2 :].split()
             group, number, front = int(fields[2]), int(fields[4]), int(fields[5])
-            if number in numbers and group == front:
+            if number in numbers and group == front and _is_on_host(int(pid), proc):
                 words = (proc / pid / "cmdline").read_text("utf-8", "replace")
                 found.setdefault(number, {})[name] = words
     return found

@@ -97,6 +97,24 @@ def test_who_divides_a_terminal_and_who_shows_a_container() -> None:
     assert not terminals.Terminal(Path("/x"), {"bash": "bash"}).is_divided
 
 
+def test_what_is_in_front_in_a_container_is_not_in_front_on_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dev/pts").mkdir(parents=True)
+    (tmp_path / "elsewhere/dev").mkdir(parents=True)
+    (tmp_path / "elsewhere/dev/pts").symlink_to(tmp_path / "dev/pts")
+    monkeypatch.setattr(terminals, "DEV", tmp_path / "dev")
+    roots = {"bash": tmp_path, "tmux": Path("/"), "screen": tmp_path / "elsewhere"}
+    for pid, (name, root) in enumerate(roots.items(), 10):
+        folder = tmp_path / "proc" / str(pid)
+        folder.mkdir(parents=True)
+        (folder / "root").symlink_to(root)
+        (folder / "stat").write_text(f"{pid} ({name}) S 1 {pid} {pid} 34816 {pid} 0 0")
+        (folder / "cmdline").write_text(name)
+    found = terminals._in_front({34816}, tmp_path / "proc")
+    assert found == {34816: {"bash": "bash"}}
+
+
 def test_logins_are_read_from_utmp(tmp_path: Path) -> None:
     def entry(kind: int, line: str, user: str) -> bytes:
         packed = struct.pack(
