@@ -179,8 +179,8 @@ def tell(error: MlcError) -> None:
 
 
 def _main() -> int:
-    catch_signals()
     try:
+        catch_signals()
         status = main(sys.argv[1:])
         sys.stdout.flush()
     except MlcError as error:

@@ -61,7 +61,10 @@ def say(kind: str, message: str) -> None:
 
 
 def catch_signals() -> None:
-    """Turn SIGINT, SIGTERM and SIGHUP into Interrupted, so that clean-up runs."""
+    """Turn SIGINT, SIGTERM and SIGHUP into Interrupted, so that clean-up runs.
+
+    A SIGINT that came before, where who started this held it back, comes now.
+    """
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         raise Interrupted(number)
@@ -69,6 +72,7 @@ def catch_signals() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 @contextlib.contextmanager

@@ -149,12 +149,13 @@ core::is_interactive() {
     [[ -t 0 && -t 2 && "${TERM:-dumb}" != dumb ]]
 }
 
-# The words that run a Python helper in isolation from the caller's Python settings. Sets: CORE_HELPER_WORDS.
+# The words that run a Python helper in isolation from the caller's Python settings. Ctrl-C waits until it has loaded:
+# Python itself, while it starts, makes a crash of it. Sets: CORE_HELPER_WORDS.
 core::_set_helper_words() { # <job> [<word>...]
     local job="$1" python=python3
     shift
     [[ ! -x "${PROJECT_ROOT}/venv/bin/python3" ]] || python="${PROJECT_ROOT}/venv/bin/python3"
-    CORE_HELPER_WORDS=("${python}" -sE "${PROJECT_ROOT}/python/${job}.py" "$@")
+    CORE_HELPER_WORDS=(env --block-signal=INT "${python}" -sE "${PROJECT_ROOT}/python/${job}.py" "$@")
 }
 
 # Run a Python helper. Prints: its JSON.
@@ -198,8 +199,7 @@ core::governed_helper() { # <report-file> <job> [<word>...]
     local report="$1"
     shift
     core::_set_helper_words "$@"
-    # Ctrl-C waits until the helper has loaded and can end in good order.
-    core::helper docker_gateway run --report "${report}" -- env --block-signal=INT "${CORE_HELPER_WORDS[@]}"
+    core::helper docker_gateway run --report "${report}" -- "${CORE_HELPER_WORDS[@]}"
 }
 
 # A folder for this run, removed when the command ends; those of runs that were killed go too. Sets: CORE_TEMP.

@@ -217,7 +217,7 @@ create::offer_base_of() { # <yes, or empty to ask> <--framework or --image, its 
 
 # Run one mlc command that makes the container CREATE[name], so that an interruption at any moment, even kill -9, leaves
 # nothing that a second try trips over: the record of state.py says who is making it, and what is proven to be the
-# remains of a dead try is removed first.
+# remains of a dead try is removed first. Afterwards Ctrl-C is ignored, until the caller has told what was made.
 create::guarded() { # <word>...
     local engine_name previous status=0 json
     engine_name="$(create::engine_name "${CREATE[name]}")"
@@ -256,8 +256,10 @@ create::guarded() { # <word>...
     ((status == 0)) || core::warn "mlc ended with status ${status}, but the container is there"
     core::helper state finish "${engine_name}" --json "${json}" \
         --pick 'id name image framework gpus workspace limits=applied' > /dev/null || exit
+    # From here on Ctrl-C comes too late, and 130 would mean that nothing was done.
+    trap '' INT
     CREATE_PENDING=''
-    trap - INT TERM HUP
+    trap - TERM HUP
 }
 
 create::_refuse_second() {

@@ -75,7 +75,8 @@ menu::_ask() { # <function> [<word>...]
 # Run one dialogue; the answer comes on stdout because whiptail draws on the terminal's stdout and answers on stderr.
 # Returns: MENU_CUT if the terminal became smaller than MENU_BOX meanwhile, which whiptail does not see by itself.
 menu::_whiptail() ( # --title <title> <whiptail-words>...
-    settings=() status=0 cut='' resized=yes
+    settings=() status=0 cut='' resized=yes keys=': arrows and Tab move, Enter takes, Esc leaves'
+    [[ "$3" != --gauge ]] || keys=''
     [[ -z "${NO_COLOR:-}" ]] || settings+=(NEWT_MONO=1)
     [[ -n "${NEWT_COLORS:-}${NEWT_COLORS_FILE:-}" ]] || settings+=("NEWT_COLORS=${MENU_COLOURS}")
     # In another character set it draws rubbish for the letters outside ASCII.
@@ -85,7 +86,7 @@ menu::_whiptail() ( # --title <title> <whiptail-words>...
     # Its frame and the signs around it take 6.
     menu::_cut title "$2" "$((MENU_BOX[1] - 6))"
     # Beside this shell, which would learn of the terminal's new size only at the end.
-    env "${settings[@]}" whiptail --backtitle DS01 --title "${title}" "${@:3}" 0<&0 3>&1 1>&2 2>&3 &
+    env "${settings[@]}" whiptail --backtitle "DS01${keys}" --title "${title}" "${@:3}" 0<&0 3>&1 1>&2 2>&3 &
     pid=$!
     trap 'kill "${pid}" 2> /dev/null' EXIT
     trap 'resized=yes; [[ -z "${tty}" ]] || menu::_fits || { cut=yes && kill "${pid}"; }' WINCH
@@ -191,20 +192,24 @@ menu::_read() { # <variable>
     return 255
 }
 
-# What was answered before has a mark.
+# The row of the default has a mark, and an empty line takes it.
 menu::_select_plain() { # <default> <title> <text> <tag> <description>...
-    local answer index mark default="$1" tags=()
+    local answer index mark default="$1" empty='empty or -' tags=()
     printf '%s\n%s\n' "$2" "$3" >&2
     shift 3
     while (($# > 1)); do
         tags+=("$1") mark=' '
-        [[ "$1" != "${default}" ]] || mark='*'
+        [[ "$1" != "${default}" ]] || mark='*' empty='Enter for *, -'
         printf '%s %d) %s  %s\n' "${mark}" "${#tags[@]}" "$1" "$2" >&2
         shift 2
     done
     while true; do
-        printf 'Number (empty or - to go back): ' >&2
+        printf 'Number (%s to go back): ' "${empty}" >&2
         menu::_read answer || return
+        if [[ -z "${answer}" && "${empty}" == *'*'* ]]; then
+            printf '%s\n' "${default}"
+            return 0
+        fi
         [[ -n "${answer}" && "${answer}" != - ]] || return 1
         if [[ "${answer}" =~ ^[0-9]{1,6}$ ]]; then
             index=$((10#${answer}))
@@ -398,13 +403,15 @@ menu::_gauge() { # <title>
 }
 
 menu::_gauge_words() {
-    local percent=0 text='' began="${SECONDS}" status
-    while true; do
+    local percent=0 text='' began="${SECONDS}" status round wait
+    for ((round = 0; ; round++)); do
+        # Whiptail takes all keys from the terminal when it begins, though a gauge looks at none: Ctrl-C is given back,
+        # soon where one may hurry.
+        ((round < 10)) && wait=0.1 || wait=0.5
         status=0
-        core::read_within 0.5 || status=$?
+        core::read_within "${wait}" || status=$?
         ((status == 0 || status > 128)) || break
         ((status != 0)) || percent="${CORE_LINE%% *}" text="${CORE_LINE#* }"
-        # Whiptail keeps all keys from the terminal, though a gauge looks at none: Ctrl-C is given back.
         stty isig intr ^C 2> /dev/null < /dev/tty || true
         printf 'XXX\n%s\n%s\n \n%s s. Ctrl-C ends it cleanly.\nXXX\n' "${percent}" "${text:0:MENU_BOX[1]-6}" \
             "$((SECONDS - began))"

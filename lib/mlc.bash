@@ -6,6 +6,8 @@
 
 # Set by mlc::load.
 MLC_HOME='' MLC_IS_OURS='' MLC_STATE_DIR='' MLC_WORKSPACE_DIR='' MLC_DATA_DIR='' MLC_MODELS_DIR=''
+# What mlc is started by, also set by mlc::load: with ours, Ctrl-C waits until it has loaded.
+MLC_BEFORE=()
 # Set by mlc::start: the container as it was seen then, as JSON.
 MLC_STARTED=''
 
@@ -25,7 +27,11 @@ mlc::load() { # [<settings-json>]
     core::member MLC_DATA_DIR "${json}" data_dir
     core::member MLC_MODELS_DIR "${json}" models_dir
     docker::require
-    [[ "${MLC_IS_OURS}" == true ]] || mlc::_check_foreign
+    if [[ "${MLC_IS_OURS}" == true ]]; then
+        MLC_BEFORE=(env --block-signal=INT)
+    else
+        mlc::_check_foreign
+    fi
 }
 
 # AIME's own mlc asks for the login name of the terminal as soon as it is loaded and fails where there is none.
@@ -59,12 +65,12 @@ mlc::act() { # <verb> [<word>...]
 
 # Run mlc with words, from its own folder.
 mlc::run() { # <verb> [<word>...]
-    python3 "${MLC_HOME}/mlc.py" "$@"
+    "${MLC_BEFORE[@]}" python3 "${MLC_HOME}/mlc.py" "$@"
 }
 
 # Run the embedded mlc, for what AIME's cannot do.
 mlc::run_ours() { # <verb> [<word>...]
-    python3 "${PROJECT_ROOT}/aime-ml-containers/mlc.py" "$@"
+    env --block-signal=INT python3 "${PROJECT_ROOT}/aime-ml-containers/mlc.py" "$@"
 }
 
 # Print the name that an exported container had. It is not checked against the file's checksum.
@@ -75,7 +81,7 @@ mlc::exported_name() { # <file>
 # Run a command with the gateway between it and the engine; a refusal is written to the file, and what our mlc says of
 # its failure is held back in FILE.mlc.
 mlc::governed() { # <report-file> <word>...
-    MLC_FAILURE="$1.mlc" mlc::_quietly core::helper docker_gateway run --report "$1" -- "${@:2}"
+    MLC_FAILURE="$1.mlc" mlc::_quietly core::helper docker_gateway run --report "$1" -- "${MLC_BEFORE[@]}" "${@:2}"
 }
 
 # Say what was held back, unless the refusal says it.

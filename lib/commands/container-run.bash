@@ -117,6 +117,7 @@ container-run::_ensure() { # <engine-name>
         create::ask_missing
         create::container
         [[ -n "${CORE_QUIET}" ]] || create::summary
+        trap - INT
         return
     fi
     # Any other failure (no engine, say) is told by asking again with the message shown.

@@ -186,15 +186,17 @@ END
 # bats test_tags=engine
 @test "container-create: Ctrl-C leaves nothing and gives 130" {
     local delay status
-    for delay in 0.2 0.5 0.7; do
+    for delay in 0.2 0.5 0.7 1.1; do
         interruptible "${BIN}/container-create" c12 Debian
         sleep "${delay}"
         # It may have come to its end.
         kill -INT -- "-${started}" 2> /dev/null || true
         status=0
         wait "${started}" || status=$?
-        [[ "${status}" -eq 130 || "${status}" -eq 0 ]]
-        if [[ "${status}" -eq 130 ]]; then
+        [[ "${status}" -eq 130 || "${status}" -eq 0 ]] || { cat -- "${BATS_TEST_TMPDIR}/out" && return 1; }
+        if [[ "${status}" -eq 0 ]]; then
+            grep -q '^next  *container-open c12' "${BATS_TEST_TMPDIR}/out"
+        else
             run ! docker inspect "c12._.${UID}"
             run -0 "${BIN}/container-create" c12 Debian
         fi

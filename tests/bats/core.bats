@@ -8,6 +8,23 @@ setup() {
     source "${ROOT}/lib/core.bash"
 }
 
+@test "core: Ctrl-C while a helper starts ends it with 130, and Python has nothing to say" {
+    local delay status ended=0
+    setup_ds01
+    for delay in $(seq 0 0.003 0.1); do
+        interruptible bash -c 'PROJECT_ROOT=$1 COMMAND_NAME=core && source "$1/lib/core.bash" && core::helper settings show' \
+            x "${ROOT}"
+        sleep "${delay}"
+        kill -INT -- "-${started}" 2> /dev/null || true
+        status=0
+        wait "${started}" || status=$?
+        [[ "${status}" -eq 130 || "${status}" -eq 0 ]]
+        ! grep -qE 'Python|Traceback|KeyboardInterrupt' "${BATS_TEST_TMPDIR}/out" || return 1
+        ((status == 0)) || ended=$((ended + 1))
+    done
+    ((ended > 5))
+}
+
 @test "core: a member of an object is read as jq reads it, whatever else is in the object" {
     local json value name
     json="$(python3 -c 'import json, sys

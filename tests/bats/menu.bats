@@ -406,6 +406,12 @@ came_out() { # <text>
     run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< $'9\n2\n2\n\nhello'
     [[ "${output}" == 'status=0 colour=blue fruits=apple+pear word=hello' ]]
     [[ "${stderr}" == *"'9' is not one of the numbers"* ]]
+    # An empty line takes the row that was chosen before; where none was, it goes back.
+    run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< $'2\n-\n\n2\n\nhello'
+    [[ "${output}" == 'status=0 colour=blue fruits=apple+pear word=hello' ]]
+    [[ "${stderr}" == *'Number (empty or - to go back): '*$'\n* 2) blue '*'Number (Enter for *, - to go back): '* ]]
+    run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< ''
+    [[ "${output}" == 'status=1 '* ]]
     # Where one of several numbers is wrong, none is taken.
     run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" fruits <<< $'1 2 9\n2,1\n'
     [[ "${output}" == 'status=0 colour= fruits=pear '* && "${stderr}" == *"'9' is not one of the numbers"* ]]
