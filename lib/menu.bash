@@ -76,7 +76,8 @@ menu::_ask() { # <function> [<word>...]
 # Returns: MENU_CUT if the terminal became smaller than MENU_BOX meanwhile, which whiptail does not see by itself.
 menu::_whiptail() ( # --title <title> <whiptail-words>...
     settings=() status=0 cut='' resized=yes keys=': arrows and Tab move, Enter takes, Esc leaves'
-    [[ "$3" != --gauge ]] || keys=''
+    # A narrow terminal would cut the line.
+    [[ "$3" != --gauge ]] && ((MENU_BOX[1] >= 48)) || keys=''
     [[ -z "${NO_COLOR:-}" ]] || settings+=(NEWT_MONO=1)
     [[ -n "${NEWT_COLORS:-}${NEWT_COLORS_FILE:-}" ]] || settings+=("NEWT_COLORS=${MENU_COLOURS}")
     # In another character set it draws rubbish for the letters outside ASCII.
