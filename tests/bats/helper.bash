@@ -117,7 +117,7 @@ terminal_screen() {
 }
 
 terminal_shows() { # <text>
-    terminal_screen | grep -qF -- "$1"
+    [[ "$(terminal_screen)" == *"$1"* ]]
 }
 
 # Is the screen the one that is kept in tests/screens?
