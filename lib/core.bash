@@ -144,6 +144,16 @@ core::read_within() { # <seconds>
     return "${status}"
 }
 
+# A path with the person's own home in place of a `~`, as the shell does it where no option is before. Sets: the variable
+# named.
+core::expand_home() { # <variable> <path>
+    local -n core_path="$1"
+    # shellcheck disable=SC2034 # the caller's variable, by reference
+    core_path="$2"
+    # shellcheck disable=SC2088 # it is looked for
+    [[ "$2" != '~' && "$2" != '~/'* ]] || core_path="${HOME}${2#\~}"
+}
+
 # Is there a person to ask? Dialogues need the keyboard and a screen.
 core::is_interactive() {
     [[ -t 0 && -t 2 && "${TERM:-dumb}" != dumb ]]

@@ -108,7 +108,7 @@ create::_folders() {
     [[ -n "${CREATE[models]}" ]] || CREATE[models]="${MLC_MODELS_DIR}"
     for key in workspace data models; do
         [[ -n "${CREATE[${key}]}" ]] || continue
-        [[ "${CREATE[${key}]}" != '~'* ]] || CREATE["${key}"]="${HOME}${CREATE[${key}]#\~}"
+        core::expand_home "CREATE[${key}]" "${CREATE[${key}]}"
         if [[ ! -d "${CREATE[${key}]}" ]]; then
             if [[ "${key}" == workspace && "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR}" ]]; then
                 CREATE[workspace]="$(realpath -m -- "${CREATE[workspace]}")"
@@ -117,7 +117,10 @@ create::_folders() {
                     "run 'mkdir -p ${CREATE[${key}]@Q}'"
             fi
         fi
-        [[ ! -d "${CREATE[${key}]}" ]] || CREATE["${key}"]="$(cd -- "${CREATE[${key}]}" && pwd -P)"
+        [[ -d "${CREATE[${key}]}" ]] || continue
+        [[ -x "${CREATE[${key}]}" ]] || core::die "${EXIT_REFUSED}" "you may not enter the ${key} folder '${CREATE[${key}]}'" \
+            "run '$(core::print_words ls -ld "${CREATE[${key}]}")' to see whose it is"
+        CREATE["${key}"]="$(cd -- "${CREATE[${key}]}" && pwd -P)"
     done
 }
 

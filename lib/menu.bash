@@ -280,12 +280,16 @@ menu::_checklist_plain() { # <title> <text> <tag> <description> <on|off> [...]
 
 # Ask for a line of text. Prints: the line.
 menu::input() { # <title> <text> [<default>]
-    local answer
+    local answer keys='- to go back'
     if ! menu::_has_whiptail; then
-        printf '%s\n%s%s (- to go back): ' "$1" "${2%:}" "${3:+ [$3]}" >&2
+        # An empty line takes what is there already, so another one has to clear it.
+        [[ -z "${3:-}" || "$2" != *'(empty'* ]] || keys="a blank clears it, ${keys}"
+        printf '%s\n%s%s (%s): ' "$1" "${2%:}" "${3:+ [$3]}" "${keys}" >&2
         menu::_read answer || return
         [[ "${answer}" != - ]] || return 1
-        printf '%s\n' "${answer:-${3:-}}"
+        [[ -n "${answer}" ]] || answer="${3:-}"
+        [[ "${answer}" == *[![:blank:]]* ]] || answer=''
+        printf '%s\n' "${answer}"
         return
     fi
     menu::_ask menu::_input "$@"

@@ -17,7 +17,8 @@ menu::_browse() { # <folder|file> <title> <folder or file> [<ending>]
     local kind="$1" title="$2" here path items answer status marked='' typed=''
     here="$3"
     [[ ! -f "${here}" ]] || { marked="${here##*/}" && here="$(dirname -- "${here}")"; }
-    here="$(cd -- "${here}" && pwd -P)" || return
+    # One that the person may not enter is no place to begin at.
+    here="$(cd -- "${here}" 2> /dev/null && pwd -P)" || here=/
     while true; do
         items=()
         [[ "${kind}" == file ]] || items+=(. "take this folder")
@@ -48,7 +49,7 @@ menu::_browse() { # <folder|file> <title> <folder or file> [<ending>]
                 ((status != 255)) || return 255
                 ((status == 0)) || continue
                 typed="${answer}"
-                [[ "${answer}" != '~'* ]] || answer="${HOME}${answer#\~}"
+                core::expand_home answer "${answer}"
                 if [[ -d "${answer}" && -x "${answer}" ]]; then
                     here="$(cd -- "${answer}" && pwd -P)" marked='' typed=''
                 elif [[ "${kind}" == file && -f "${answer}" && -r "${answer}" ]]; then

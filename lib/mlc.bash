@@ -45,7 +45,7 @@ mlc::_check_foreign() {
             "log in with 'ssh -t', or set 'mlc_home: null' in ds01.yaml for the embedded mlc, which needs none"
     fi
     core::die "${EXIT_PREREQUISITE}" "the mlc in '${MLC_HOME}' does not start" \
-        "run 'python3 ${MLC_HOME}/mlc.py -v' to see why"
+        "run '$(core::print_words python3 "${MLC_HOME}/mlc.py" -v)' to see why"
 }
 
 # Run a command of mlc's whose result is read from the engine. Ours ends with a line that names the next mlc command, of

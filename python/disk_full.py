@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 from pathlib import Path
 
 from _common import Exit, HelperError, find_paths
@@ -16,7 +17,7 @@ def no_space(error: OSError) -> HelperError:
     if error.errno == errno.EDQUOT:
         message, command = "your share of the disk is used up", "quota -s"
     else:
-        message, command = "no space left on device", f"df -h {where}"
+        message, command = "no space left on device", f"df -h {shlex.quote(str(where))}"
     return HelperError(
         Exit.PREREQUISITE, f"{message}: '{where}'", f"free some; '{command}' tells more"
     )

@@ -35,7 +35,7 @@ def place(name: str, project: str | None) -> Path:
     if project is None:
         return shelf() / name
     given = Path(project).expanduser()
-    if given.parts and len(given.parts) == 1 and project not in {".", ".."}:
+    if "/" not in project and project not in {"", ".", ".."} and project[0] != "~":
         workspace = settings.read().workspace_dir or "~/workspace"
         given = Path(workspace).expanduser() / given
     # Not resolved: a link stays the place that the user knows.

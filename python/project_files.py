@@ -142,14 +142,20 @@ def write_missing(folder: Path, files: Mapping[PurePosixPath, str]) -> list[str]
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("x", encoding="utf-8") as file:
                 file.write(text)
-        except FileExistsError:
+        except FileExistsError as error:
+            if not target.parent.is_dir():
+                raise HelperError(
+                    Exit.REFUSED,
+                    f"'{target.parent}' is no folder, and '{path}' belongs in it",
+                    "choose another folder with '--dir'",
+                ) from error
             continue
         except OSError as error:
             is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
             raise HelperError(
                 Exit.PREREQUISITE if is_full else Exit.REFUSED,
                 f"cannot write '{target}': {(error.strerror or str(error)).lower()}",
-                f"'df -h {folder}' shows how much room there is"
+                f"'df -h {shlex.quote(str(folder))}' shows how much room there is"
                 if is_full
                 else "choose another folder with '--dir'",
             ) from error

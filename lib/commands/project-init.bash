@@ -55,7 +55,7 @@ main() {
     [[ -n "${PROJECT[dry_run]}" || -z "${PROJECT[image]}" ]] || project-init::_base
     json="$(project-init::_files)" || exit
     if [[ -z "${PROJECT[dry_run]}" ]]; then
-        [[ -z "${PROJECT[git]}" ]] || project-init::_git
+        [[ -z "${PROJECT[git]}" ]] || project-init::_git "${json}"
         project-init::_tell "${json}"
         [[ -z "${PROJECT[image]}" ]] || project-init::_image
         [[ -z "${PROJECT[container]}" ]] || project-init::_container
@@ -74,7 +74,9 @@ project-init::_check() {
     local workspace="${MLC_WORKSPACE_DIR}"
     [[ -n "${PROJECT[type]}" ]] || PROJECT[type]=general
     [[ -n "${PROJECT[dir]}" ]] || PROJECT[dir]="${workspace}/${PROJECT[name]}"
-    [[ "${PROJECT[dir]}" != '~'* ]] || PROJECT[dir]="${HOME}${PROJECT[dir]#\~}"
+    core::expand_home 'PROJECT[dir]' "${PROJECT[dir]}"
+    # Other commands take a bare word for a folder of the workspace. Not resolved: a link stays what the person knows.
+    PROJECT[dir]="$(realpath -ms -- "${PROJECT[dir]}")"
     PROJECT[workspace]="${workspace}"
     [[ -z "${PROJECT[git]}" ]] || type -P git > /dev/null \
         || core::die "${EXIT_PREREQUISITE}" "'git' is not installed" "run it again with '--no-git'"
@@ -94,13 +96,26 @@ project-init::_files() {
         --workspace "${PROJECT[workspace]}" ${PROJECT[dry_run]:+--dry-run}
 }
 
-# A repository with a first commit where git knows who commits; one that is there already stays as it is.
-project-init::_git() {
-    git -C "${PROJECT[dir]}" rev-parse --git-dir > /dev/null 2>&1 && return 0
-    git -C "${PROJECT[dir]}" init --quiet || core::die "${EXIT_PREREQUISITE}" "git cannot make a repository in '${PROJECT[dir]}'"
-    git -C "${PROJECT[dir]}" add --all
-    git -C "${PROJECT[dir]}" commit --quiet --message "Begin ${PROJECT[name]}" 2> /dev/null \
-        || core::info "nothing is committed yet: git does not know your name ('user-setup --only git' sets it)"
+# A repository with a first commit of what was written, where git knows who commits; one that is there already stays as
+# it is, and what else is in the folder is the person's to add: it may be large, or secret.
+project-init::_git() { # <json>
+    local written git=(git -C "${PROJECT[dir]}")
+    "${git[@]}" rev-parse --git-dir > /dev/null 2>&1 && return 0
+    "${git[@]}" init --quiet || core::die "${EXIT_PREREQUISITE}" "git cannot make a repository in '${PROJECT[dir]}'" \
+        "run 'project-init $(core::print_words "${PROJECT[name]}" --dir "${PROJECT[dir]}") --no-git' to do without"
+    mapfile -t written < <(jq -r '.written[]' <<< "$1")
+    ((${#written[@]} > 0)) || return 0
+    if ! "${git[@]}" var GIT_COMMITTER_IDENT > /dev/null 2>&1; then
+        core::info "nothing is committed yet: git does not know your name ('user-setup --only git' sets it)"
+        return 0
+    fi
+    # What a .gitignore that was there leaves out stays out.
+    if ! "${git[@]}" ls-files -z --others --exclude-standard -- "${written[@]}" | xargs -0r "${git[@]}" add -- \
+        || ! "${git[@]}" commit --quiet --message "Begin ${PROJECT[name]}"; then
+        core::warn "git did not commit what was made in '${PROJECT[dir]}'"
+    fi
+    [[ -z "$("${git[@]}" ls-files --others --exclude-standard --directory 2> /dev/null)" ]] \
+        || core::info "what else is in '${PROJECT[dir]}' is not in git: '$(core::print_words "${git[@]}" status)' shows it"
 }
 
 project-init::_tell() { # <json>

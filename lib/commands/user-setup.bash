@@ -253,9 +253,25 @@ user-setup::_mend_ssh() {
         return 1
     }
     # Its rights matter to ssh, whatever the umask is.
-    [[ -d "${HOME}/.ssh" ]] || mkdir -m 700 -- "${HOME}/.ssh"
-    ssh-keygen -q -t ed25519 -N '' -C "$(id -un)@$(uname -n)" -f "${HOME}/.ssh/id_ed25519" < /dev/null > /dev/null
-    core::info "give this line to your git server: $(< "${HOME}/.ssh/id_ed25519.pub")"
+    local file="${HOME}/.ssh/id_ed25519" line
+    [[ -d "${HOME}/.ssh" ]] || mkdir -m 700 -- "${HOME}/.ssh" || return 1
+    if [[ -e "${file}" ]]; then
+        # Of a key that is there only the public half is missing. One with a passphrase would ask for it.
+        line="$(ssh-keygen -y -P '' -f "${file}" 2> /dev/null < /dev/null)" || {
+            core::error "the key in '${file}' has no public half beside it"
+            core::hint "run 'ssh-keygen -y -f ~/.ssh/id_ed25519 > ~/.ssh/id_ed25519.pub'"
+            return 1
+        }
+        printf '%s\n' "${line}" > "${file}.pub" || return 1
+        core::info "give this line to your git server: ${line}"
+        return 0
+    fi
+    ssh-keygen -q -t ed25519 -N '' -C "$(id -un)@$(uname -n)" -f "${file}" < /dev/null > /dev/null || {
+        core::error "no key could be made in '${HOME}/.ssh'"
+        core::hint "run 'ls -la ~/.ssh' to see why"
+        return 1
+    }
+    core::info "give this line to your git server: $(< "${file}.pub")"
     core::info "'ssh-keygen -p -f ~/.ssh/id_ed25519' adds a passphrase"
 }
 

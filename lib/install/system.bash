@@ -24,6 +24,10 @@ system::find_missing() {
     for program in jq git; do
         type -P "${program}" > /dev/null || INSTALL_MISSING+=("${program}")
     done
+    # That of Ubuntu 25.10 does not; which coreutils a system has is not for an installer to change.
+    env --block-signal=INT bash -c : 2> /dev/null \
+        || core::die "${EXIT_PREREQUISITE}" "this system's 'env' does not know the option '--block-signal'" \
+            "run 'sudo apt-get install coreutils-from-gnu' for one that does"
     python="$(system::python)"
     if [[ -z "${python}" ]]; then
         INSTALL_MISSING+=(python3 python3-venv)

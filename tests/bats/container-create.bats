@@ -239,6 +239,9 @@ END
     [[ "$(inspect "mine._.${uid}" '{{.Config.User}}')" == "${uid}:"* ]]
     run -0 as_user alice "${BIN}/container-list"
     [[ "${output}" == *mine* ]]
+    run -4 --separate-stderr as_user alice "${BIN}/container-create" other Debian --workspace /root
+    [[ "${stderr_lines[0]}" == "container-create: error: you may not enter the workspace folder '/root'" ]]
+    [[ "${stderr_lines[1]}" == "container-create: hint: run 'ls -ld /root' to see whose it is" ]]
     # Nobody else sees or removes it by that name.
     run -3 as_user bob "${BIN}/container-remove" mine --yes
     run -0 as_user bob "${BIN}/container-list" --all-users

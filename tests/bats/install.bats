@@ -205,6 +205,11 @@ make_copy() {
     run -7 --separate-stderr env "PATH=${BATS_TEST_TMPDIR}/tools" "${ROOT}/install.sh" "${into[@]}"
     [[ "${stderr}" == *"missing Debian packages: jq git docker"* ]]
     [[ "${stderr}" == *"hint: run 'sudo apt-get install jq git docker"* ]]
+    rm "${BATS_TEST_TMPDIR}/tools/env"
+    printf '#!/bin/sh\nexit 125\n' > "${BATS_TEST_TMPDIR}/tools/env"
+    chmod +x "${BATS_TEST_TMPDIR}/tools/env"
+    run -7 --separate-stderr env "PATH=${BATS_TEST_TMPDIR}/tools" "${ROOT}/install.sh" "${into[@]}"
+    [[ "${stderr}" == *"install.sh: error: this system's 'env' does not know the option '--block-signal'"* ]]
     [[ -z "$(ls -A "${place}")" ]]
 }
 

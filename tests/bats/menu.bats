@@ -18,6 +18,7 @@ colour() { colour="$(menu::select --default "${colour}" Colour "Which one?" red 
 nothing() { return 2; }
 fruits() { fruits="$(menu::checklist Fruits "Which ones?" apple "round" on pear "not round" off)"; }
 word() { word="$(menu::input Word "A word:" "${word:-none}")"; }
+words() { word="$(menu::input Words "Some words (empty for none):" 'old ones')"; }
 sure() { menu::confirm Sure "$(printf 'Really so? %.0s' {1..150})"; }
 told() { menu::message Told "$(printf 'It is so. %.0s' {1..60})"; }
 many() { colour="$(menu::select Many "Which one?" $(for i in $(seq 400); do printf 'entry-%s text-%s ' "$i" "$i"; done))"; }
@@ -406,6 +407,11 @@ came_out() { # <text>
     run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< $'9\n2\n2\n\nhello'
     [[ "${output}" == 'status=0 colour=blue fruits=apple+pear word=hello' ]]
     [[ "${stderr}" == *"'9' is not one of the numbers"* ]]
+    # So has a blank where nothing is an answer too.
+    run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" words <<< ' '
+    [[ "${output}" == *' word=' && "${stderr}" == *' [old ones] (a blank clears it, - to go back):'* ]]
+    run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" words <<< ''
+    [[ "${output}" == *' word=old ones' ]]
     # An empty line takes the row that was chosen before; where none was, it goes back.
     run -0 --separate-stderr env "PATH=${path}" bash "${BATS_TEST_TMPDIR}/ask" "${ROOT}" <<< $'2\n-\n\n2\n\nhello'
     [[ "${output}" == 'status=0 colour=blue fruits=apple+pear word=hello' ]]

@@ -51,6 +51,31 @@ teardown() {
     [[ -z "${output}" && -s "${HOME}/a b/c/README.md" && ! -e "${HOME}/a b/c/.git" ]]
 }
 
+@test "project-init: a folder that is there keeps its files out of git, and a relative one is meant from here" {
+    mkdir "${HOME}/old one"
+    cd -- "${HOME}"
+    printf 'secret\n' > 'old one/token.txt'
+    printf 'models/\n' > 'old one/.gitignore'
+    run -0 --separate-stderr "${BIN}/project-init" thesis --dir 'old one'
+    [[ "${stderr}" == *"what else is in '${PWD}/old one' is not in git: 'git -C "*" status' shows it"* ]]
+    [[ "$(git -C 'old one' log --format=%s)" == 'Begin thesis' ]]
+    [[ "$(git -C 'old one' ls-files)" == *README.md* && "$(git -C 'old one' ls-files)" != *@(token|models)* ]]
+    [[ "$(git -C 'old one' status --porcelain)" == *'?? .gitignore'*'?? token.txt' ]]
+    # What builds its image finds the same folder.
+    [[ "${stderr}" == *"image-create thesis --project "*"/old\\ one "* ]]
+    # shellcheck disable=SC2088 # as a menu or `--dir=~/…` has it
+    run -0 --separate-stderr "${BIN}/project-init" other --dir '~/other'
+    [[ -s "${HOME}/other/README.md" && "${stderr}" != *'what else is in'* ]]
+}
+
+@test "project-init: a file where a folder belongs is told, and stays" {
+    mkdir -p "${HOME}/workspace/thesis"
+    printf 'mine\n' > "${HOME}/workspace/thesis/src"
+    run -4 --separate-stderr "${BIN}/project-init" thesis
+    [[ "${stderr}" == *"'${HOME}/workspace/thesis/src' is no folder, and 'src/"*"' belongs in it"* ]]
+    [[ "$(< "${HOME}/workspace/thesis/src")" == mine ]]
+}
+
 @test "project-init: without git's name the folder is made all the same, and it is said" {
     rm "${HOME}/.gitconfig"
     run -0 --separate-stderr env GIT_CONFIG_SYSTEM=/dev/null EMAIL='' "${BIN}/project-init" thesis

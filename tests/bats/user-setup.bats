@@ -52,6 +52,16 @@ setup() {
     run -0 --separate-stderr "${BIN}/user-setup" --yes --skip access --quiet
     [[ -z "${output}${stderr}" ]]
     [[ "$(< "${HOME}/.ssh/id_ed25519.pub")" == "${key}" ]]
+    # Without its public half the key is not made anew.
+    rm "${HOME}/.ssh/id_ed25519.pub"
+    run -0 --separate-stderr "${BIN}/user-setup" --yes --only ssh
+    [[ "${stderr}" == *"give this line to your git server: ${key% *}"* ]]
+    [[ "$(< "${HOME}/.ssh/id_ed25519.pub")" == "${key% *}"* ]]
+    rm "${HOME}/.ssh/id_ed25519.pub"
+    ssh-keygen -q -p -P '' -N secret -f "${HOME}/.ssh/id_ed25519" > /dev/null
+    run -7 --separate-stderr "${BIN}/user-setup" --yes --only ssh
+    [[ "${stderr}" == *"hint: run 'ssh-keygen -y -f ~/.ssh/id_ed25519 > ~/.ssh/id_ed25519.pub'"* ]]
+    [[ ! -e "${HOME}/.ssh/id_ed25519.pub" && "${stderr}" != *'give this line'* ]]
 }
 
 @test "user-setup: the workspace is the one that the settings name, with or without a look at the engine" {

@@ -24,6 +24,20 @@ def test_a_place_that_cannot_be_written_is_told_before_a_build(
         image_source.place("x", str(tmp_path / "file"))
 
 
+def test_a_bare_word_is_a_folder_of_the_workspace_and_no_path_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ds01_root: Path
+) -> None:
+    assert ds01_root.is_dir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    workspace = tmp_path / "workspace"
+    assert image_source.place("x", "thesis") == workspace / "thesis"
+    assert image_source.place("x", "./thesis") == tmp_path / "thesis"
+    assert image_source.place("x", "~/thesis") == tmp_path / "thesis"
+    assert image_source.place("x", ".") == tmp_path
+    assert image_source.place("x", "~") == tmp_path
+
+
 def test_what_cannot_be_removed_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
