@@ -3,7 +3,8 @@
 
 Usage: tests/bench/bench_menus.py [--rounds N]
 
-Needs an engine at DOCKER_HOST with `ds01/debian:bookworm`, and whiptail. Makes
+Needs an engine at DOCKER_HOST with `ds01/debian:bookworm`, a configuration (installed,
+or at DS01_ROOT), and whiptail. Makes
 containers named bench-* of its own (bench_completion.py has them) and removes them.
 Prints a line for each command: the median and the longest time from its start until its
 first dialogue is drawn on a terminal of 80 by 24, and the target.
@@ -53,7 +54,7 @@ SCREENS = {
 def first_screen(command: str, word: bytes) -> float:
     """Return the seconds from the start to a screen with the word.
 
-    Raises SystemExit if none came within ten seconds.
+    Raises SystemExit if none came within ten seconds, or before the command's end.
     """
     begun = time.perf_counter()
     child, terminal = pty.fork()
@@ -67,7 +68,10 @@ def first_screen(command: str, word: bytes) -> float:
             ready, _, _ = select.select([terminal], [], [], 10)
             if not ready:
                 sys.exit(f"{command}: no screen; instead {seen[-300:]!r}")
-            seen += os.read(terminal, 65536)
+            try:
+                seen += os.read(terminal, 65536)
+            except OSError:  # the command has ended
+                sys.exit(f"{command}: no screen; instead {seen[-300:]!r}")
         return time.perf_counter() - begun
     finally:
         os.kill(child, signal.SIGKILL)
