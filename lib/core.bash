@@ -13,6 +13,9 @@ CORE_ON_EXIT=
 CORE_HOOK_JSON=
 CORE_HOOKS_RAN=
 CORE_HELPER_WORDS=()
+# What our Python programs are started by: Ctrl-C waits until they have loaded and take it again. Python itself, while it
+# starts, makes a crash of it.
+readonly CORE_HOLD=(env --block-signal=INT)
 # The words that the command was typed with, and those that the answers to its questions stand for.
 CORE_GIVEN=() CORE_ANSWERS=()
 # The line that was read, and the pieces of the next one.
@@ -159,13 +162,12 @@ core::is_interactive() {
     [[ -t 0 && -t 2 && "${TERM:-dumb}" != dumb ]]
 }
 
-# The words that run a Python helper in isolation from the caller's Python settings. Ctrl-C waits until it has loaded:
-# Python itself, while it starts, makes a crash of it. Sets: CORE_HELPER_WORDS.
+# The words that run a Python helper in isolation from the caller's Python settings. Sets: CORE_HELPER_WORDS.
 core::_set_helper_words() { # <job> [<word>...]
     local job="$1" python=python3
     shift
     [[ ! -x "${PROJECT_ROOT}/venv/bin/python3" ]] || python="${PROJECT_ROOT}/venv/bin/python3"
-    CORE_HELPER_WORDS=(env --block-signal=INT "${python}" -sE "${PROJECT_ROOT}/python/${job}.py" "$@")
+    CORE_HELPER_WORDS=("${CORE_HOLD[@]}" "${python}" -sE "${PROJECT_ROOT}/python/${job}.py" "$@")
 }
 
 # Run a Python helper. Prints: its JSON.

@@ -110,14 +110,12 @@ create::_folders() {
         [[ -n "${CREATE[${key}]}" ]] || continue
         core::expand_home "CREATE[${key}]" "${CREATE[${key}]}"
         if [[ ! -d "${CREATE[${key}]}" ]]; then
-            if [[ "${key}" == workspace && "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR}" ]]; then
-                CREATE[workspace]="$(realpath -m -- "${CREATE[workspace]}")"
-            else
-                core::die "${EXIT_NOT_FOUND}" "the ${key} folder '${CREATE[${key}]}' does not exist" \
+            [[ "${key}" == workspace && "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR}" ]] \
+                || core::die "${EXIT_NOT_FOUND}" "the ${key} folder '${CREATE[${key}]}' does not exist" \
                     "run 'mkdir -p ${CREATE[${key}]@Q}'"
-            fi
+            CREATE[workspace]="$(realpath -m -- "${CREATE[workspace]}")"
+            continue
         fi
-        [[ -d "${CREATE[${key}]}" ]] || continue
         [[ -x "${CREATE[${key}]}" ]] || core::die "${EXIT_REFUSED}" "you may not enter the ${key} folder '${CREATE[${key}]}'" \
             "run '$(core::print_words ls -ld "${CREATE[${key}]}")' to see whose it is"
         CREATE["${key}"]="$(cd -- "${CREATE[${key}]}" && pwd -P)"

@@ -195,23 +195,20 @@ menu::_read() { # <variable>
 
 # The row of the default has a mark, and an empty line takes it.
 menu::_select_plain() { # <default> <title> <text> <tag> <description>...
-    local answer index mark default="$1" empty='empty or -' tags=()
+    local answer index mark default="$1" marked=- keys='empty or -' tags=()
     printf '%s\n%s\n' "$2" "$3" >&2
     shift 3
     while (($# > 1)); do
         tags+=("$1") mark=' '
-        [[ "$1" != "${default}" ]] || mark='*' empty='Enter for *, -'
+        [[ "$1" != "${default}" ]] || mark='*' marked="${#tags[@]}" keys='Enter for *, -'
         printf '%s %d) %s  %s\n' "${mark}" "${#tags[@]}" "$1" "$2" >&2
         shift 2
     done
     while true; do
-        printf 'Number (%s to go back): ' "${empty}" >&2
+        printf 'Number (%s to go back): ' "${keys}" >&2
         menu::_read answer || return
-        if [[ -z "${answer}" && "${empty}" == *'*'* ]]; then
-            printf '%s\n' "${default}"
-            return 0
-        fi
-        [[ -n "${answer}" && "${answer}" != - ]] || return 1
+        answer="${answer:-${marked}}"
+        [[ "${answer}" != - ]] || return 1
         if [[ "${answer}" =~ ^[0-9]{1,6}$ ]]; then
             index=$((10#${answer}))
             if ((index >= 1 && index <= ${#tags[@]})); then
@@ -408,11 +405,11 @@ menu::_gauge() { # <title>
 }
 
 menu::_gauge_words() {
-    local percent=0 text='' began="${SECONDS}" status round wait
-    for ((round = 0; ; round++)); do
+    local percent=0 text='' began="${SECONDS}" status wait
+    while true; do
         # Whiptail takes all keys from the terminal when it begins, though a gauge looks at none: Ctrl-C is given back,
-        # soon where one may hurry.
-        ((round < 10)) && wait=0.1 || wait=0.5
+        # at first after less than a person would notice.
+        ((SECONDS == began)) && wait=0.1 || wait=0.5
         status=0
         core::read_within "${wait}" || status=$?
         ((status == 0 || status > 128)) || break

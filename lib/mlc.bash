@@ -2,11 +2,11 @@
 # Which mlc is used, the overlay folder from which it is started, and all calls to it. mlc stays unmodified: only its
 # public words, names and labels are relied on (aime-ml-containers/README.md), and what it did is read from the engine.
 # shellcheck disable=SC2034 # the folders are for create.bash and session.bash
-: "${PROJECT_ROOT:?set by lib/run-command}" "${EXIT_BUG:?}" "${EXIT_PREREQUISITE:?}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_HOLD:?}" "${EXIT_BUG:?}" "${EXIT_PREREQUISITE:?}"
 
 # Set by mlc::load.
 MLC_HOME='' MLC_IS_OURS='' MLC_STATE_DIR='' MLC_WORKSPACE_DIR='' MLC_DATA_DIR='' MLC_MODELS_DIR=''
-# What mlc is started by, also set by mlc::load: with ours, Ctrl-C waits until it has loaded.
+# What mlc is started by, also set by mlc::load: CORE_HOLD for ours, of which AIME's knows nothing.
 MLC_BEFORE=()
 # Set by mlc::start: the container as it was seen then, as JSON.
 MLC_STARTED=''
@@ -28,7 +28,7 @@ mlc::load() { # [<settings-json>]
     core::member MLC_MODELS_DIR "${json}" models_dir
     docker::require
     if [[ "${MLC_IS_OURS}" == true ]]; then
-        MLC_BEFORE=(env --block-signal=INT)
+        MLC_BEFORE=("${CORE_HOLD[@]}")
     else
         mlc::_check_foreign
     fi
@@ -70,7 +70,7 @@ mlc::run() { # <verb> [<word>...]
 
 # Run the embedded mlc, for what AIME's cannot do.
 mlc::run_ours() { # <verb> [<word>...]
-    env --block-signal=INT python3 "${PROJECT_ROOT}/aime-ml-containers/mlc.py" "$@"
+    "${CORE_HOLD[@]}" python3 "${PROJECT_ROOT}/aime-ml-containers/mlc.py" "$@"
 }
 
 # Print the name that an exported container had. It is not checked against the file's checksum.

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Debian packages and the Docker engine: what is missing, how it gets there.
-: "${EXIT_PREREQUISITE:?}" "${INSTALL_SYSTEM?set by lib}" "${INSTALL_USER?set by lib}" "${INSTALL_DRY_RUN?set by lib}" \
+: "${CORE_HOLD:?}" "${EXIT_PREREQUISITE:?}" "${INSTALL_SYSTEM?set by lib}" "${INSTALL_USER?set by lib}" "${INSTALL_DRY_RUN?set by lib}" \
     "${CORE_TEMP?set by lib}"
 
 # An engine that the installer starts itself, where there is no systemd.
@@ -25,7 +25,7 @@ system::find_missing() {
         type -P "${program}" > /dev/null || INSTALL_MISSING+=("${program}")
     done
     # That of Ubuntu 25.10 does not; which coreutils a system has is not for an installer to change.
-    env --block-signal=INT bash -c : 2> /dev/null \
+    "${CORE_HOLD[@]}" bash -c : 2> /dev/null \
         || core::die "${EXIT_PREREQUISITE}" "this system's 'env' does not know the option '--block-signal'" \
             "run 'sudo apt-get install coreutils-from-gnu' for one that does"
     python="$(system::python)"

@@ -4,10 +4,10 @@
 Usage: tests/bench/bench_menus.py [--rounds N]
 
 Needs an engine at DOCKER_HOST with `ds01/debian:bookworm`, a configuration (installed,
-or at DS01_ROOT), and whiptail. Makes
-containers named bench-* of its own (bench_completion.py has them) and removes them.
-Prints a line for each command: the median and the longest time from its start until its
-first dialogue is drawn on a terminal of 80 by 24, and the target.
+or at DS01_ROOT), and whiptail. Makes containers named bench-* of its own
+(bench_completion.py has them) and removes them. Prints a line for each command: the
+median and the longest time from its start until its first dialogue is drawn on a
+terminal of 80 by 24, and the target.
 """
 
 from __future__ import annotations
