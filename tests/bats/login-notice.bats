@@ -145,12 +145,13 @@ login() { # <shell>
     [[ "${output}" == 'status=0' ]]
 }
 
-# 50 ms were asked for; since machines differ by half and more, it is measured against the start of jq, 20 to 30 ms.
-@test "login notice: takes at most three times the start of jq among two hundred containers, and half of it with none of one's own" {
+# On a machine that is slow for that, two and a half times the start of jq: it is 1.5 to 2. Where jq is not needed, less
+# than half of it.
+@test "login notice: takes less than 50 ms, among two hundred containers" {
     local what
     remember_three 60
-    for what in 'own containers:3' 'no own container:0.5'; do
-        run -0 python3 - "${program}/lib/login-notice" "${what%:*}" "${what#*:}" << 'PYTHON'
+    for what in 'own containers:0.05:2.5' 'no own container:0:0.5'; do
+        run -0 python3 - "${program}/lib/login-notice" "${what}" << 'PYTHON'
 import resource, subprocess, sys, time
 
 def run(*words):
@@ -161,13 +162,14 @@ def run(*words):
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return busy, whole - busy
 
+name, least, factor = sys.argv[2].split(":")
 notice, known = [], []
 while len(notice) < 6 or (len(notice) < 30 and (min(notice)[0] > most or min(beside) > 0.05)):
     known.append(run("jq", "-n", "1")[0])
     notice.append(run("dash", "-c", '(. "$1")', "x", sys.argv[1]))
     beside = [wait for _, wait in notice]
-    most = min(known) * float(sys.argv[3])
-print(f"login notice, {sys.argv[2]}: {min(notice)[0] * 1000:.0f} ms of {most * 1000:.0f}, {min(beside) * 1000:.0f} beside")
+    most = max(float(least), min(known) * float(factor))
+print(f"login notice, {name}: {min(notice)[0] * 1000:.0f} ms of {most * 1000:.0f}, {min(beside) * 1000:.0f} beside")
 sys.exit(min(notice)[0] > most or min(beside) > 0.5)
 PYTHON
         printf '# %s\n' "${output}" >&3

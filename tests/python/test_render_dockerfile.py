@@ -391,14 +391,18 @@ def cpu_of(*words: str | Path) -> float:
 
 
 def test_rendering_is_quick() -> None:
-    """Most of it is the start of the libraries; the bench has the clock."""
+    """CPU time, so that a busy machine does not matter; the bench has the clock.
+
+    On a machine that is slow for that, twice the import of the libraries.
+    """
     words = (GOLDEN / "plain/image.yaml", "--packages", GOLDEN / "packages.yaml")
-    took, known = [99.0], [1.0]
-    # The least of each, since a busy machine takes its share of single runs.
-    while len(known) < 20 and min(took) >= 3 * min(known):
+    times, known = [1.0], [1.0]
+    bound = 0.150
+    while len(times) < 20 and min(times) >= bound:
         known.append(cpu_of("-c", "import jinja2, yaml"))
-        took.append(cpu_of(PROGRAM, *words))
-    assert min(took) < 3 * min(known)
+        times.append(cpu_of(PROGRAM, *words))
+        bound = max(0.150, 2 * min(known))
+    assert min(times) < bound
 
 
 @given(st.lists(REQUIREMENTS, max_size=5))

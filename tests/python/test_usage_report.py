@@ -269,7 +269,7 @@ def test_a_time_that_has_not_come_is_refused(paths: Paths) -> None:
         report_show.main(["--since", "2999-01-01"])
 
 
-def test_figures_of_two_hundred_thousand_lines_take_little_more_than_their_json(
+def test_figures_of_two_hundred_thousand_lines_in_five_seconds(
     paths: Paths, record_property: Callable[[str, object], None]
 ) -> None:
     begin, end = NOW - timedelta(days=29), NOW - timedelta(days=4)
@@ -284,9 +284,8 @@ def test_figures_of_two_hundred_thousand_lines_take_little_more_than_their_json(
     report = make(paths, NOW - timedelta(days=60), NOW)
     took = time.process_time() - started
     record_property("seconds", round(took, 2))
-    # Five seconds were asked for; since machines differ by half and more, a ratio.
-    # It is 4 to 6.
-    assert took < 12 * known
+    # On a machine that is slow for that, thrice as long as their JSON takes: it is 1.7.
+    assert took < max(5, 3 * known)
     found = {row.uid: row.granted for row in report.users}
     # The stamps have milliseconds, and so does each grant's length.
     assert found == pytest.approx(truth.granted, rel=1e-6)
