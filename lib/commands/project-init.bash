@@ -111,7 +111,7 @@ project-init::_git() { # <json>
     fi
     # What a .gitignore that was there leaves out stays out.
     if ! "${git[@]}" ls-files -z --others --exclude-standard -- "${written[@]}" | xargs -0r "${git[@]}" add -- \
-        || ! "${git[@]}" commit --quiet --message "Begin ${PROJECT[name]}"; then
+        || ! "${git[@]}" commit --quiet --message "Begin ${PROJECT[name]}" >&2; then
         core::warn "git did not commit what was made in '${PROJECT[dir]}'"
     fi
     [[ -z "$("${git[@]}" ls-files --others --exclude-standard --directory 2> /dev/null)" ]] \

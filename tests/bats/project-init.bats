@@ -68,6 +68,14 @@ teardown() {
     [[ -s "${HOME}/other/README.md" && "${stderr}" != *'what else is in'* ]]
 }
 
+@test "project-init: where all is ignored git has nothing to commit, and the JSON stands alone" {
+    mkdir "${HOME}/old"
+    printf '*\n' > "${HOME}/old/.gitignore"
+    run -0 --separate-stderr "${BIN}/project-init" thesis --dir "${HOME}/old" --json
+    [[ "$(jq -c '.written | length > 3' <<< "${output}")" == true ]]
+    [[ "${stderr}" == *"warning: git did not commit what was made in '${HOME}/old'"* ]]
+}
+
 @test "project-init: a file where a folder belongs is told, and stays" {
     mkdir -p "${HOME}/workspace/thesis"
     printf 'mine\n' > "${HOME}/workspace/thesis/src"
