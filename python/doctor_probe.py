@@ -32,7 +32,6 @@ from _common import PROJECT_ROOT, HelperError, Paths
 from doctor_facts import Answer, Facts, Unknown
 from doctor_host import typed
 from engine import Engine
-from engine_socket import DEFAULT_SOCKET, engine_address
 from process_owner import user_name
 
 # The catalog's form is mlc's own.
@@ -50,7 +49,7 @@ def gather(paths: Paths) -> Facts:
         settled = settings.load_settings(paths.settings)
     except HelperError:
         settled = settings.Settings()
-    address = engine_address(settled.engine_socket or DEFAULT_SOCKET)
+    address = settings.engine_address(settled)
     engine = host.read_engine(address)
     loaded = _policy(paths)
     system = paths.etc.parent.name == "etc"

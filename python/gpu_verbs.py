@@ -10,7 +10,6 @@ from typing import Any
 import gpu_report
 import gpu_state
 from _common import Exit, HelperError, find_paths, print_json, program_name, say
-from engine_socket import engine_address
 from gpu_allocator import Allocator
 from gpu_report import refusal_json
 from gpu_request import parse_request
@@ -157,7 +156,7 @@ def _explain(words: argparse.Namespace, allocator: Allocator) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
     paths = find_paths()
-    allocator = Allocator(paths, engine_address(_configured()))
+    allocator = Allocator(paths, _engine_address())
     try:
         print_json(_act(words, allocator))
     except Refusal as refusal:
@@ -166,9 +165,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(Exit.OK)
 
 
-def _configured() -> str | None:
-    """Return the engine's address as ds01.yaml has it; None where there is none."""
+def _engine_address() -> str:
+    """Return where the engine is; ds01.yaml may be missing."""
     import settings  # noqa: PLC0415 - YAML takes its time to load
 
-    path = find_paths().settings
-    return settings.load_settings(path).engine_socket if path.exists() else None
+    if find_paths().settings.exists():
+        return settings.engine_address()
+    return settings.engine_address(settings.Settings())

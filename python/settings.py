@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import engine_socket
 from _common import (
     PROJECT_ROOT,
     Exit,
@@ -42,6 +41,7 @@ KEYS = (
     "metrics_dir",
 )
 AUTO = "auto"
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 # Where Debian's prometheus-node-exporter looks for text files.
 _NODE_EXPORTER = Path("/var/lib/prometheus/node-exporter")
 _CGROUP = re.compile(r"[a-z0-9_]+", re.ASCII)
@@ -115,11 +115,13 @@ def read() -> Settings:
     return load_settings(find_paths().settings)
 
 
-def engine_address() -> str:
-    """Return the engine's address; the file is read only without DOCKER_HOST."""
-    return os.environ.get("DOCKER_HOST") or engine_socket.engine_address(
-        read().engine_socket
-    )
+def engine_address(settings: Settings | None = None) -> str:
+    """Return the engine's address: DOCKER_HOST, else the setting, else the default.
+
+    Without settings the file is read, but only where DOCKER_HOST says nothing.
+    """
+    named = os.environ.get("DOCKER_HOST")
+    return named or (settings or read()).engine_socket or DEFAULT_SOCKET
 
 
 def mlc_home(settings: Settings) -> Path:
@@ -170,7 +172,7 @@ def show() -> dict[str, object]:
     return {
         "mlc_home": str(home),
         "mlc_is_ours": home.resolve() == OUR_MLC.resolve(),
-        "engine": engine_socket.engine_address(settings.engine_socket),
+        "engine": engine_address(settings),
         "config_dir": str(paths.etc),
         "state_dir": str(paths.state),
         "log_dir": str(paths.log),

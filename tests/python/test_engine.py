@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import engine
-import engine_socket
+import settings
 from _common import Exit, HelperError
 
 
@@ -24,10 +24,11 @@ def test_address_comes_from_the_environment_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///a")
-    assert engine_socket.engine_address("unix:///b") == "unix:///a"
+    configured = settings.Settings(engine_socket="unix:///b")
+    assert settings.engine_address(configured) == "unix:///a"
     monkeypatch.delenv("DOCKER_HOST")
-    assert engine_socket.engine_address("unix:///b") == "unix:///b"
-    assert engine_socket.engine_address(None) == engine_socket.DEFAULT_SOCKET
+    assert settings.engine_address(configured) == "unix:///b"
+    assert settings.engine_address(settings.Settings()) == settings.DEFAULT_SOCKET
 
 
 def test_only_unix_sockets_are_taken() -> None:
