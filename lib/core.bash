@@ -3,7 +3,7 @@
 # shellcheck disable=SC2034 # the exit codes are for the other files
 : "${PROJECT_ROOT:?set by lib/run-command}" "${COMMAND_NAME:?set by lib/run-command}"
 
-# The table of docs/exit-codes.md; the same numbers stand in python/_common.py.
+# The table of docs/exit-codes.md; the same numbers stand in python/ds01/core/errors.py.
 readonly EXIT_OK=0 EXIT_BUG=1 EXIT_USAGE=2 EXIT_NOT_FOUND=3 EXIT_REFUSED=4
 readonly EXIT_NO_GPU=5 EXIT_CONFIG=6 EXIT_PREREQUISITE=7 EXIT_LEFT=130
 

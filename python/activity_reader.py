@@ -18,9 +18,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import gpu_dcgm
-import gpu_processes
 import terminals
 from activity import GpuUse, Sample
+from ds01.core import processes
 from gpu_types import Device, Inventory
 
 PROC = Path("/proc")
@@ -98,7 +98,7 @@ class Watcher:
     def __init__(self, inventory: Inventory, proc: Path = PROC) -> None:
         self._proc = proc
         self._cgroups = read_cgroups(proc)
-        self._own = gpu_processes.read_own(proc)
+        self._own = processes.read_own(proc)
         self._devices = {device.uuid: device for device in inventory.devices}
         self._nvml_answers = inventory.error is None
 
@@ -106,7 +106,7 @@ class Watcher:
         """Return what a container did so far, without its keep-alive file."""
         gpus = self._gpus(target)
         text = _read(self._proc / str(target.pid) / "cgroup")
-        if gpu_processes.container_of(text, self._own) != target.id:
+        if processes.container_of(text, self._own) != target.id:
             # It ended meanwhile, and the number may be another process's.
             return Sample(at, inputs=None, gpus=gpus)
         waits, files = self._processes(text)

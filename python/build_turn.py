@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 
 def state_folder() -> Path:

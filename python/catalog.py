@@ -18,10 +18,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import settings
-from _common import Exit, HelperError, nearest, print_json, program_name, run
-from engine import Engine, reason
-from helper_parser import Parser
+from ds01.core import settings
+from ds01.core.engine import Engine, reason
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.program import print_json, program_name, run
+from ds01.core.text import nearest
 from image_names import IMAGE, check_image
 from images import Image, read_images, visible
 

@@ -16,11 +16,13 @@ from pathlib import Path
 
 import packages
 import policy
-import settings
-from _common import Exit, HelperError, Paths, find_paths, print_json, program_name, run
-from _common import say as say_line
-from helper_parser import Parser
-from yaml_source import ConfigError, read_text
+from ds01.core import settings
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.paths import Paths, find_paths
+from ds01.core.program import print_json, program_name, run
+from ds01.core.program import say as say_line
+from ds01.core.yaml_source import ConfigError, read_text
 
 # The catalog's form is mlc's own.
 sys.path.append(str(settings.OUR_MLC))

@@ -14,9 +14,10 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
-import settings
-from _common import HelperError, find_paths
-from engine import Engine
+from ds01.core import settings
+from ds01.core.engine import Engine
+from ds01.core.errors import HelperError
+from ds01.core.paths import find_paths
 
 Candidate = tuple[str, str]
 Given = Mapping[str, Sequence[str]]
@@ -48,7 +49,8 @@ def _ask(path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
 def containers(command: str, given: Given) -> Iterator[Candidate]:
     """Yield the user's containers; for stop and start those that can be."""
     # Here: of all kinds only this one needs it, and it takes its time to load.
-    from containers import MLC, select  # noqa: PLC0415
+    from containers import select  # noqa: PLC0415
+    from ds01.core.labels import MLC  # noqa: PLC0415
 
     verb = command.rpartition("-")[2]
     query = {"all": "1", "filters": f'{{"label":["{MLC}"]}}'}

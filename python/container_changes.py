@@ -26,12 +26,14 @@ from email.parser import HeaderParser
 from typing import Any
 from urllib.parse import quote
 
-import settings
 import state
-from _common import Exit, HelperError, find_paths, print_json, program_name, run
 from containers import Container, find_own
-from engine import Engine, reason
-from helper_parser import Parser
+from ds01.core import settings
+from ds01.core.engine import Engine, reason
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run
 from requirement_words import normal_name
 
 Change = tuple[str, int]  # path, kind: one entry of the engine's list

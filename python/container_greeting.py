@@ -14,13 +14,15 @@ from datetime import datetime, timezone
 from typing import Any
 
 import lifecycle_memory
-import settings
-from _common import Exit, HelperError, find_paths, program_name, run
 from containers import applied_limits, find_own, limits_line
-from engine import Engine
-from helper_parser import Parser
+from ds01.core import settings
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import program_name, run
+from ds01.core.units import format_duration
 from policy import Limits, effective_limits, identify_user, load_policy
-from units import format_duration
 
 
 def greeting_lines(

@@ -17,30 +17,21 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import _table
 import lifecycle_view
-import settings
 import state
-from _common import (
-    Exit,
-    HelperError,
-    find_paths,
-    nearest,
-    print_json,
-    program_name,
-    report,
-    run,
-    say,
-)
 from containers import Container, select
-from engine import Engine
+from ds01.core import settings, table
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.labels import MANAGED
+from ds01.core.owner import user_name
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, report, run, say
+from ds01.core.text import nearest, span
+from ds01.core.units import format_duration, format_time, parse_duration, utc_stamp
 from event_log import append_event
-from gpu_engine_view import MANAGED
-from helper_parser import Parser
-from lifecycle_memory import span
 from policy import load_policy
-from process_owner import user_name
-from units import format_duration, format_time, parse_duration, utc_stamp
 
 PROGRAM = "container_keep"
 _USUAL_SECONDS = 86400
@@ -214,7 +205,7 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
         for item, until, by in found
     ]
     header = ["CONTAINER", "USER", "KEPT UNTIL", "FOR", "BY"]
-    sys.stdout.write(_table.render(header, rows))
+    sys.stdout.write(table.render(header, rows))
     return Exit.OK
 
 

@@ -14,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import _table
-import settings
-from _common import Exit, print_json, program_name, run, say
-from containers import MLC, Container, select, size_text
-from engine import Engine
-from helper_parser import Parser
+from containers import Container, select
+from ds01.core import settings, table
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit
+from ds01.core.labels import MLC
+from ds01.core.parser import Parser
+from ds01.core.program import print_json, program_name, run, say
+from ds01.core.text import size_text
 
 
 def cpu_percent(sample: Mapping[str, Any]) -> float | None:
@@ -124,7 +126,7 @@ def show_stats(engine: Engine, words: argparse.Namespace) -> int:
         )
         say("info", whose, "container_stats")
         return Exit.OK
-    sys.stdout.write(_table.render(*stats_rows(usages, words.all_users)))
+    sys.stdout.write(table.render(*stats_rows(usages, words.all_users)))
     return Exit.OK
 
 

@@ -16,27 +16,20 @@ from datetime import datetime, timezone
 from typing import Any
 
 import gpu_state
-import settings
 import state
-from _common import (
-    Exit,
-    HelperError,
-    Paths,
-    find_paths,
-    nearest,
-    print_json,
-    program_name,
-    run,
-    say,
-)
-from _table import plain as printable
 from container_lives import Life, current, lives
 from container_telling import Known, Story, as_object, lines_of
-from containers import SEPARATOR, as_json, from_summary
-from engine import Engine
+from containers import as_json, from_summary
+from ds01.core import settings
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.paths import Paths, find_paths
+from ds01.core.program import print_json, program_name, run, say
+from ds01.core.table import plain as printable
+from ds01.core.text import SEPARATOR, nearest
 from event_reader import LOGS, log_path, read_lines
 from events_show import Wanted, hide_others, hints, may_show_names, merged
-from helper_parser import Parser
 from lifecycle_memory import outlooks, pass_info
 
 PROGRAM = "container_story"

@@ -9,12 +9,12 @@ from typing import Any
 
 import gpu_state
 from container_lives import Life, Teller
-from containers import SEPARATOR
+from ds01.core.text import SEPARATOR, span
+from ds01.core.units import utc_stamp
 from event_words import clock, image_of, joined, kinds, limits
 from event_words import say as say_event
 from gpu_state import Grant
-from lifecycle_memory import Outlook, span
-from units import utc_stamp
+from lifecycle_memory import Outlook
 
 
 @dataclass(frozen=True)

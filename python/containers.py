@@ -16,27 +16,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import _table
-import settings
-from _common import (
-    Exit,
-    HelperError,
-    find_paths,
-    nearest,
-    print_json,
-    program_name,
-    run,
-    say,
-)
-from engine import Engine
-from helper_parser import Parser
-from units import counted, utc_stamp
+from ds01.core import settings, table
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.labels import MLC
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run, say
+from ds01.core.text import SEPARATOR, age, nearest, size_text
+from ds01.core.units import counted, utc_stamp
 
 if TYPE_CHECKING:
     from lifecycle_memory import Outlook
-
-MLC = "aime.mlc"
-SEPARATOR = "._."
 LIMITS = ("cpus", "memory", "memory-swap", "shm", "pids")
 # What a container's state must be for a menu that offers some of them.
 STATES = {"running": {"running"}, "stopped": {"created", "exited"}}
@@ -148,25 +139,6 @@ def select(entries: Iterable[Mapping[str, Any]], uid: int | None) -> list[Contai
     )
 
 
-def age(seconds: float) -> str:
-    """Return a duration as people say it: `5s`, `12m`, `3h`, `4d`."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{max(0, int(seconds))}s"
-
-
-def size_text(size: float | None) -> str:
-    """Return bytes as `12M`, in powers of 1024; `-` where not known."""
-    if size is None:
-        return "-"
-    for unit in ("B", "K", "M", "G", "T"):
-        if size < 1024 or unit == "T":
-            return f"{size:.0f}{unit}" if unit in "BK" else f"{size:.1f}{unit}"
-        size /= 1024
-    raise AssertionError("not reached")
-
-
 def foreseen(item: Container, outlooks: Mapping[str, Outlook]) -> Outlook | None:
     """Return a container's outlook; None where it was stopped or started since the last
     lifecycle pass."""
@@ -182,7 +154,7 @@ def coming(
     brief: bool = False,
 ) -> tuple[str, str]:
     """Return for how long a container has been idle, and what comes next, in words."""
-    from lifecycle_memory import span  # noqa: PLC0415 - see _present
+    from ds01.core.text import span  # noqa: PLC0415 - see _present
 
     known = foreseen(item, outlooks)
     if known is None:
@@ -199,7 +171,7 @@ def choice(
     idle, after = coming(item, outlooks, now, brief=True)
     gpus = "" if item.gpus in {"", "none"} else f"GPU {item.gpus}"
     facts = (item.framework, item.state, gpus, idle and f"idle {idle}", after)
-    text = _table.plain(", ".join(filter(None, facts)))
+    text = table.plain(", ".join(filter(None, facts)))
     return {"name": item.name, "state": item.state, "text": text}
 
 
@@ -308,7 +280,7 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
         for c in ("user", "arch", "workspace", "data", "models", "size")
         if c in words.column
     ]
-    sys.stdout.write(_table.render(*list_rows(found, now, columns, outlooks)))
+    sys.stdout.write(table.render(*list_rows(found, now, columns, outlooks)))
     if trouble is not None:
         say("warning", trouble, "containers")
     return Exit.OK

@@ -30,8 +30,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from _common import Exit, HelperError, program_name, run, say
-from helper_parser import Parser
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.program import program_name, run, say
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -272,7 +273,7 @@ def serve_command(
 def run_command(command: Sequence[str], engine: str, report: Path | None = None) -> int:
     """Run COMMAND behind a gateway of its own; return its status."""
     if not os.access(engine, os.R_OK | os.W_OK):
-        from engine import no_engine  # noqa: PLC0415 - for its words only
+        from ds01.core.engine import no_engine  # noqa: PLC0415 - for its words only
 
         is_there = Path(engine).exists()
         reason = PermissionError() if is_there else FileNotFoundError()

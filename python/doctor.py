@@ -13,13 +13,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import _table
 import doctor_checks as checks
 import doctor_upkeep as upkeep
-from _common import Exit, find_paths, print_json, program_name, run
 from doctor_checks import Finding
 from doctor_facts import Facts
-from helper_parser import Parser
+from ds01.core import table
+from ds01.core.errors import Exit
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run
 
 _JOB = "doctor"
 
@@ -120,7 +122,7 @@ def exit_status(findings: Sequence[Finding]) -> Exit:
 
 def report(found: Sequence[tuple[Check, Finding]], colour: bool) -> str:
     """Return the findings as lines for people, what mends one below it."""
-    wide = max(_table.width(check.name) for check, _ in found)
+    wide = max(table.width(check.name) for check, _ in found)
     lines = []
     for check, finding in found:
         level = f"{finding.level:<7}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from doctor_facts import DriverFacts, Facts, Unknown
-from units import counted
+from ds01.core.units import counted
 
 Level = Literal["ok", "warning", "error", "unknown"]
 

@@ -12,7 +12,7 @@ from typing import TypeVar, Union
 
 from check_config import Verdict
 from gpu_device_states import DeviceState
-from lifecycle_memory import PassInfo
+from lifecycle_entries import PassInfo
 
 T = TypeVar("T")
 

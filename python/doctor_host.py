@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import doctor_facts as facts
-from _common import HelperError, Paths
 from doctor_facts import Answer, Unknown
-from engine import Engine
+from ds01.core.engine import Engine
+from ds01.core.errors import HelperError
+from ds01.core.paths import Paths
 
 HOOK = "nvidia-container-runtime-hook"
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

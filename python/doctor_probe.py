@@ -26,13 +26,14 @@ import image_workshop
 import lifecycle_memory
 import metrics
 import policy
-import settings
 import state
-from _common import PROJECT_ROOT, HelperError, Paths
 from doctor_facts import Answer, Facts, Unknown
 from doctor_host import typed
-from engine import Engine
-from process_owner import user_name
+from ds01.core import settings
+from ds01.core.engine import Engine
+from ds01.core.errors import HelperError
+from ds01.core.owner import user_name
+from ds01.core.paths import PROJECT_ROOT, Paths
 
 # The catalog's form is mlc's own.
 sys.path.append(str(settings.OUR_MLC))

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from doctor_checks import Finding, not_known, ok
 from doctor_facts import Facts, FolderFacts, Unknown
-from units import format_size
+from ds01.core.units import format_size
 
 # The crontab calls a pass every five minutes at most.
 LATE = timedelta(minutes=15)

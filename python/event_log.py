@@ -12,10 +12,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from _common import Exit, HelperError, Paths, find_paths, program_name
-from locked_files import LOCK_SECONDS, append_line, locked
-from process_owner import user_name
-from units import utc_stamp
+from ds01.core.errors import Exit, HelperError
+from ds01.core.files import LOCK_SECONDS, append_line, locked
+from ds01.core.owner import user_name
+from ds01.core.paths import Paths, find_paths
+from ds01.core.program import program_name
+from ds01.core.units import utc_stamp
 
 Line = dict[str, Any]
 

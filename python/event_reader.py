@@ -19,9 +19,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from _common import Paths
-from locked_files import explain
-from units import utc_stamp
+from ds01.core.files import explain
+from ds01.core.paths import Paths
+from ds01.core.units import utc_stamp
 
 Line = dict[str, Any]
 

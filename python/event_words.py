@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from _table import plain as printable
-from containers import SEPARATOR, size_text
-from lifecycle_memory import span
+from ds01.core.table import plain as printable
+from ds01.core.text import SEPARATOR, size_text, span
+from ds01.core.units import counted, parse_size
 from lifecycle_words import WHY
-from units import counted, parse_size
 
 Event = Mapping[str, Any]
 

@@ -17,24 +17,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import units
-from _common import (
-    Exit,
-    HelperError,
-    Paths,
-    find_paths,
-    nearest,
-    print_json,
-    program_name,
-    run,
-)
-from _table import fold
-from _table import plain as printable
-from containers import SEPARATOR
+from ds01.core import units
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.paths import Paths, find_paths
+from ds01.core.program import print_json, program_name, run
+from ds01.core.table import fold
+from ds01.core.table import plain as printable
+from ds01.core.text import SEPARATOR, nearest
 from event_follow import Follower
 from event_reader import EVENTS, GPUS, log_path, read_lines, select
 from event_words import ALLOCATIONS, WORDS, clock, name_of, say
-from helper_parser import Parser
 from policy import identify_user
 
 PROGRAM = "events_show"

@@ -15,6 +15,7 @@ from typing import Any
 
 import gateway_json as gj
 import gateway_policy as policy
+from ds01.core.labels import HELPER, HELPER_SECONDS
 from gateway_types import (
     Caller,
     Create,
@@ -24,7 +25,6 @@ from gateway_types import (
     RefusalError,
     Site,
 )
-from image_labels import HELPER, HELPER_SECONDS
 from image_names import PREFIX, owner_part
 
 # What may be an image's id, or its beginning.

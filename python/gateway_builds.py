@@ -18,8 +18,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-import units
-from _common import Exit, HelperError, find_paths
+from ds01.core import units
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import find_paths
 from gateway_http import Gate
 from gateway_proxy import Exchange
 from gateway_types import HostFacts
@@ -225,12 +226,7 @@ def _engine_process(engine: str) -> int | None:
 
 def _try_lock(path: Path, held: contextlib.ExitStack) -> bool:
     """Take a lock until `held` ends; return whether it was free."""
-    from locked_files import (  # noqa: PLC0415 - a build only needs it
-        PRIVATE_MODE,
-        ensure_file,
-        ensure_folder,
-        explain,
-    )
+    from ds01.core.files import PRIVATE_MODE, ensure_file, ensure_folder, explain  # noqa: PLC0415 - a build only needs it
 
     try:
         ensure_folder(path.parent)

@@ -19,7 +19,8 @@ import gateway_confine as confine
 import gateway_facts as facts
 import gateway_json as gj
 import gateway_policy as policy
-from _common import Exit, HelperError, find_paths
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import find_paths
 from gateway_build_rules import (
     build_query,
     check_prune,
@@ -128,12 +129,12 @@ class Doors:
 
     def _load(self) -> tuple[Limits, Site]:
         """Read the configuration. Raises HelperError where it is broken."""
+        from ds01.core.settings import load_settings  # noqa: PLC0415
         from policy import (  # noqa: PLC0415 - with YAML, needed by a create only
             effective_limits,
             identify_user,
             load_policy,
         )
-        from settings import load_settings  # noqa: PLC0415
 
         paths = find_paths()
         settings = load_settings(paths.settings)

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import units
-from _common import Exit, HelperError, find_paths
+from ds01.core import units
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import find_paths
 from gateway_types import Caller, Create, Gpus
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class GpuDesk:
             await asyncio.to_thread(self._release, reserved.key, reason)
 
     def _release(self, key: str, reason: str) -> None:
-        from process_owner import owner_of  # noqa: PLC0415
+        from ds01.core.owner import owner_of  # noqa: PLC0415
 
         self._allocator().release(key, reason, owner=owner_of(os.getpid()))
 

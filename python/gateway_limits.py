@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import units
+from ds01.core import units
 from gateway_types import HostFacts, Limits, Notes, Site
 
 _NANO = 1_000_000_000

@@ -25,9 +25,11 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 
 import policy
-import units
-from _common import Exit, find_paths, print_json, program_name, run
-from helper_parser import Parser
+from ds01.core import units
+from ds01.core.errors import Exit
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run
 from policy import Effective, Limits, User
 
 
@@ -91,8 +93,8 @@ def as_rows(effective: Effective) -> dict[str, object]:
 def check_room(user: User, limits: Limits, name: str) -> None:
     """Raise HelperError where the user may have no container more, a container of that
     name not counted, or where no engine answers."""
-    import settings  # noqa: PLC0415 - asks the engine, only here
-    from engine import Engine  # noqa: PLC0415
+    from ds01.core import settings  # noqa: PLC0415 - asks the engine, only here
+    from ds01.core.engine import Engine  # noqa: PLC0415
     from gpu_engine_view import container_of  # noqa: PLC0415
     from gpu_rules import check_room as check  # noqa: PLC0415
 

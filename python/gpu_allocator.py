@@ -15,17 +15,19 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
-from _common import Exit, HelperError, Paths, run
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner, owner_of
+from ds01.core.paths import Paths
+from ds01.core.program import run
 from gpu_choice import Choices
 from gpu_desk import Desk, Work
 from gpu_engine_view import Container
 from gpu_reconcile import World, clean, describe, granted, own_devices, release
+from gpu_refusal import Refusal
 from gpu_request import Request, format_request, parse_request
-from gpu_rules import Refusal
 from gpu_state import Grant, Ticket
 from gpu_turns import about_ticket, choose, find_ticket, make_ticket, served
 from policy import User
-from process_owner import Owner, owner_of
 
 
 @dataclass(frozen=True)

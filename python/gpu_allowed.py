@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from _common import Exit
+from ds01.core.errors import Exit
 from gpu_refusal import Refusal
 from gpu_request import Request, format_request
 from gpu_types import Device

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import gpu_hints as hints
-from _common import Exit
+from ds01.core.errors import Exit
+from ds01.core.units import format_time
 from gpu_allowed import Allowed
 from gpu_host import Host
 from gpu_quota import Quota, Used, broken_rule
@@ -15,7 +16,6 @@ from gpu_request import Request
 from gpu_reservations import ReservationView
 from gpu_types import FULL, Device
 from policy import Limits
-from units import format_time
 
 # The rules that are not keys of the policy: what the server has, and how MIG is used.
 HAS = "devices-of-the-server"

@@ -14,12 +14,13 @@ from typing import Any
 
 import gpu_placement
 import gpu_rules
-from _common import HelperError
+from ds01.core.errors import HelperError
 from gpu_desk import Desk
 from gpu_device_states import device_states
 from gpu_engine_view import Container
 from gpu_queue import Given, Outcome
 from gpu_reconcile import World, granted, own_devices
+from gpu_refusal import Holding, Refusal
 from gpu_request import Request, parse_request
 from gpu_reservations import (
     NO_RESERVATIONS,
@@ -27,7 +28,6 @@ from gpu_reservations import (
     ReservationView,
     reservation_view,
 )
-from gpu_rules import Holding, Refusal
 from gpu_state import Document, Grant, Ticket
 from gpu_types import Device
 from policy import Effective, User

@@ -17,9 +17,13 @@ from typing import Any
 
 import gpu_state
 import gpu_use
-import process_owner
 import state
-from _common import HelperError, Paths, say
+from ds01.core import owner
+from ds01.core.errors import HelperError
+from ds01.core.owner import Owner
+from ds01.core.paths import Paths
+from ds01.core.program import say
+from ds01.core.units import utc_stamp
 from event_log import log_lock
 from gpu_engine_view import View, read_view
 from gpu_reconcile import Event, World, reconcile
@@ -34,8 +38,6 @@ from policy import (
     identify_user,
     load_policy,
 )
-from process_owner import Owner
-from units import utc_stamp
 
 LOG = "gpu-allocations"
 _USER_SECONDS = 60.0
@@ -102,7 +104,7 @@ class Desk:
         now: Callable[[], datetime] | None = None,
         inventory: Callable[[], Inventory] | None = None,
         view: ViewReader | None = None,
-        is_alive: Callable[[Owner], bool] = process_owner.is_alive,
+        is_alive: Callable[[Owner], bool] = owner.is_alive,
         policy: Callable[[], Policy] | None = None,
         identify: Callable[[int], User] = identify_user,
     ) -> None:
@@ -215,7 +217,7 @@ class Desk:
         return world
 
     def _ask_engine(self, cache: Cache) -> tuple[View, Mapping[str, tuple[str, ...]]]:
-        from engine import Engine  # noqa: PLC0415 - not where a view is given
+        from ds01.core.engine import Engine  # noqa: PLC0415 - not where a view is given
 
         engine = Engine(self._address)
         view, kept = read_view(engine, cache)

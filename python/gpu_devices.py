@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TypeVar
 
+from ds01.core.processes import Process
 from gpu_readings import (
     GPU_IS_LOST,
     NO_PERMISSION,
@@ -23,7 +24,7 @@ from gpu_readings import (
     compute_slices,
     find_profile,
 )
-from gpu_types import FULL, Device, Process
+from gpu_types import FULL, Device
 
 _FATAL = {
     GPU_IS_LOST: "the GPU is lost: it has fallen off the bus",

@@ -13,19 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from engine import Engine
+from ds01.core.engine import Engine
+from ds01.core.labels import MANAGED
 from gpu_state import parse_time
 from gpu_types import Device, Inventory
 
 ALL = "all"
-MANAGED = "ds01.managed"
 GPUS_LABEL = "ds01.gpus"
 REQUEST_LABEL = "ds01.gpu.request"
 PROFILES_LABEL = "ds01.gpu.profiles"
-# Of a container that was made anew on other GPUs (gpu_rehome.py), and what the one it
-# was made from is called meanwhile.
-MOVED_FROM = "ds01.moved.from"
-ASIDE = "-moving"
 
 # A container that is not in one of these has no processes.
 _ACTIVE = frozenset({"running", "paused", "restarting"})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 
+from ds01.core.units import counted
 from gpu_host import name_of
 from gpu_quota import Quota, Used
 from gpu_refusal import show
 from gpu_request import Request, format_memory
 from gpu_types import FULL, Device
-from units import counted
 
 _STATUS = "run 'gpu-status' to see the GPUs of this server"
 

@@ -21,14 +21,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import gpu_processes
-from _common import Exit, print_json, program_name, run
+from ds01.core import processes
+from ds01.core.errors import Exit
+from ds01.core.parser import Parser
+from ds01.core.processes import Process
+from ds01.core.program import print_json, program_name, run
 from gpu_devices import devices_of
 from gpu_links import rank_links, read_links
 from gpu_nvml import Reader, normalise_pci
 from gpu_readings import Fault, RawGpu, RawProcess
-from gpu_types import Inventory, Process
-from helper_parser import Parser
+from gpu_types import Inventory
 
 _LIBRARY = "libnvidia-ml.so.1"
 _LIBRARY_NOT_FOUND = 12
@@ -107,14 +109,14 @@ def _has_library() -> bool:
 
 def _describer(proc: Path) -> Callable[[RawProcess], Process | None]:
     """Return what looks up a process, each once; display servers are left out."""
-    own = gpu_processes.read_own(proc)
+    own = processes.read_own(proc)
     known: dict[int, Process] = {}
 
     def describe(raw: RawProcess) -> Process | None:
         if raw.pid not in known:
-            known[raw.pid] = gpu_processes.read_process(raw.pid, proc, own)
+            known[raw.pid] = processes.read_process(raw.pid, proc, own)
         found = known[raw.pid]
-        if raw.draws and gpu_processes.is_display(found):
+        if raw.draws and processes.is_display(found):
             return None
         return replace(found, memory=raw.memory, utilisation=raw.utilisation)
 

@@ -16,15 +16,17 @@ from typing import Any
 
 import catalog
 import gpu_report
-import settings
-from _common import Exit, find_paths, print_json, program_name, run
-from containers import size_text
-from engine import Engine
+from ds01.core import settings
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run
+from ds01.core.text import size_text
 from gpu_allocator import Allocator
 from gpu_desk import Desk
 from gpu_device_states import DeviceState, device_states
 from gpu_request import DEFAULT, parse_request
-from helper_parser import Parser
 from policy import User, identify_user
 
 

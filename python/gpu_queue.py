@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from _common import Exit
-from gpu_rules import Refusal
+from ds01.core.errors import Exit
+from gpu_refusal import Refusal
 from gpu_state import Ticket
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import gpu_use
-from _common import HelperError
+from ds01.core.errors import HelperError
+from ds01.core.owner import Owner
+from ds01.core.units import utc_stamp
 from gpu_engine_view import Container, View, resolve
 from gpu_refusal import GrantedDevice
 from gpu_state import Dirty, Document, Grant
 from gpu_types import FULL, Device, Inventory
-from process_owner import Owner
-from units import utc_stamp
 
 Event = tuple[str, dict[str, Any]]
 

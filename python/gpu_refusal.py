@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
 
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-import gpu_engine_view
-from _common import Exit, HelperError, program_name, say
-from engine import Engine, reason
+from ds01.core import labels as core_labels
+from ds01.core.engine import Engine, reason
+from ds01.core.errors import Exit, HelperError
+from ds01.core.program import program_name, say
 from gateway_confine import put_gpus
 from gateway_types import Gpus
 
 # The labels are written by DS01 only: the gateway takes ds01.* out of requests.
-ASIDE = gpu_engine_view.ASIDE
-MOVED_FROM = gpu_engine_view.MOVED_FROM
+ASIDE = core_labels.ASIDE
+MOVED_FROM = core_labels.MOVED_FROM
 _PROGRAM = "gpu_rehome"
 
 

@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import gpu_state
-from _common import HelperError, Paths
+from ds01.core.errors import HelperError
+from ds01.core.paths import Paths
+from ds01.core.units import utc_stamp
 from gpu_choice import Choices
 from gpu_desk import LOG, Desk, Work
 from gpu_device_states import DeviceState, device_states
 from gpu_engine_view import View
 from gpu_queue import Turn, find_turn, order
 from gpu_reconcile import World
+from gpu_refusal import Refusal
 from gpu_request import Request, format_request, parse_request
-from gpu_rules import Refusal
 from gpu_state import Document, Grant, Ticket
 from gpu_types import Inventory
 from gpu_use import of_user
 from policy import User
-from units import utc_stamp
 
 _LARGEST_LOG = 16 << 20
 _LINES = 20

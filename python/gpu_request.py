@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
-from _common import Exit, HelperError, nearest
+from ds01.core.errors import Exit, HelperError
+from ds01.core.text import nearest
 
 Kind = Literal["none", "default", "count", "full", "profile", "memory", "device"]
 

@@ -17,7 +17,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 import gpu_hints as hints
-from _common import Exit
+from ds01.core.errors import Exit
+from ds01.core.units import counted
 from gpu_allowed import Allowed, none_free
 from gpu_case import HAS, ONE_KIND, Case, none_usable, refuse, within_reservations
 from gpu_host import memory_of, name_of, survey
@@ -27,7 +28,6 @@ from gpu_request import Request, format_memory
 from gpu_reservations import NO_RESERVATIONS, ReservationView
 from gpu_types import FULL, Device, Inventory
 from policy import Limits
-from units import counted
 
 __all__ = [
     "Allowed",

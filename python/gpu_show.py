@@ -15,25 +15,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-import _table
 import gpu_report
-import settings
-from _common import (
-    Exit,
-    HelperError,
-    find_paths,
-    nearest,
-    print_json,
-    program_name,
-    run,
-    say,
-)
-from containers import MLC, age, choices, select
-from engine import Engine
+from containers import choices, select
+from ds01.core import settings, table
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.labels import MLC
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run, say
+from ds01.core.text import age, nearest
 from gpu_allocator import Allocator
 from gpu_report import Place, name_of
 from gpu_request import parse_request
-from helper_parser import Parser
 from policy import identify_user
 
 PROGRAM = "gpu_show"
@@ -102,9 +96,7 @@ def show_queue(words: argparse.Namespace, allocator: Allocator) -> int:
         say("info", "nobody waits" if not words.mine else "you wait for none", PROGRAM)
         return Exit.OK
     now = datetime.now(timezone.utc)
-    sys.stdout.write(
-        _table.render(*queue_rows(places, uid, now, show_names=show_names))
-    )
+    sys.stdout.write(table.render(*queue_rows(places, uid, now, show_names=show_names)))
     return Exit.OK
 
 

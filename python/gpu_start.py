@@ -15,9 +15,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 import gpu_rehome
-import settings
-from _common import Exit, HelperError, find_paths, print_json, program_name, run, say
-from engine import Engine
+from ds01.core import settings
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.files import ensure_folder, locked
+from ds01.core.owner import Owner, owner_of
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run, say
 from event_log import append_event
 from gateway_gpus import WAIT_OPTION, labels_of, waits
 from gateway_types import Gpus
@@ -26,9 +31,6 @@ from gpu_reconcile import CHANGED
 from gpu_request import Request, parse_request
 from gpu_state import Grant
 from gpu_wait import wait_for, wait_to_start
-from helper_parser import Parser
-from locked_files import ensure_folder, locked
-from process_owner import Owner, owner_of
 
 PROGRAM = "gpu_start"
 

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import gpu_state_text
-import locked_files
 import state
-from _common import Exit, HelperError, Paths
+from ds01.core import files
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner, owner_dict, owner_from
+from ds01.core.paths import Paths
+from ds01.core.units import read_stamp, utc_stamp
 from gpu_refusal import GrantedDevice
 from gpu_state_text import Lines, Parts
-from process_owner import Owner, owner_dict, owner_from
-from units import read_stamp, utc_stamp
 
 VERSION = 1
 FILE = "gpu-state.json"
@@ -194,7 +195,7 @@ def save(paths: Paths, document: Document) -> None:
     (use,) = _uses.texts(document.use)
     parts = {"bare": bare, "containers": containers, "use": use}
     text = gpu_state_text.join(_head(document), parts, lists)
-    state.write_text(path_of(paths), text, locked_files.PRIVATE_MODE, _LARGEST)
+    state.write_text(path_of(paths), text, files.PRIVATE_MODE, _LARGEST)
 
 
 def read(text: str) -> Document:

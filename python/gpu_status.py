@@ -12,16 +12,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
-import _table
-import settings
-from _common import Exit, find_paths, print_json, program_name, run, say
-from containers import age
+from ds01.core import settings, table
+from ds01.core.errors import Exit
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run, say
+from ds01.core.text import age
 from gpu_allocator import Allocator
 from gpu_device_states import DeviceState
 from gpu_inventory import read_inventory
 from gpu_report import Status, name_of, state_json, status
 from gpu_types import Device
-from helper_parser import Parser
 from lifecycle_memory import Outlook, present
 
 PROGRAM = "gpu_status"
@@ -138,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         now = datetime.now(timezone.utc)
         outlooks, _ = present(find_paths(), now)
         rows = [row(state, now, outlooks) for state in states]
-        sys.stdout.write(_table.render(HEADER, rows))
+        sys.stdout.write(table.render(HEADER, rows))
     elif not found.nvml:
         what = "none of your containers has a GPU" if found.devices else "no GPU here"
         say("info", what, PROGRAM)

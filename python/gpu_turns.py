@@ -7,16 +7,16 @@ from datetime import timedelta
 from typing import Any
 
 import gpu_report
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner
 from gpu_choice import Choices, Chosen
 from gpu_desk import Desk, Work
 from gpu_queue import NotYet, TicketGone, Turn, find_turn
 from gpu_reconcile import World
+from gpu_refusal import Refusal
 from gpu_request import Request, format_request
-from gpu_rules import Refusal
 from gpu_state import Document, Ticket
 from policy import User
-from process_owner import Owner
 
 # A waiter whose turn has come takes its devices at once; one that does not is stopped
 # or hangs, and must not keep them from others.

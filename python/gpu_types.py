@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ds01.core.processes import Process
+
 FULL = "full"
 
 State = Literal[
@@ -24,23 +26,6 @@ State = Literal[
     "mig-empty",
     "unknown",
 ]
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process on a device, as NVML reports it: a PID of the host.
-
-    `container` is the engine's id of the container that it runs in, None outside one;
-    `memory` is what it holds on the device, `utilisation` the percent of it that the
-    process used lately (None where that was not asked for, or is not told).
-    """
-
-    pid: int
-    name: str = ""
-    uid: int | None = None
-    container: str | None = None
-    memory: int | None = None
-    utilisation: int | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from _common import HelperError
+from ds01.core.errors import HelperError
 from event_reader import read_lines
 from gpu_state import Grant, Use, parse_time
 

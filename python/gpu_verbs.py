@@ -9,16 +9,18 @@ from typing import Any
 
 import gpu_report
 import gpu_state
-from _common import Exit, HelperError, find_paths, print_json, program_name, say
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner, owner_of
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, say
+from ds01.core.units import parse_duration
 from gpu_allocator import Allocator
+from gpu_refusal import Refusal
 from gpu_report import refusal_json
 from gpu_request import parse_request
-from gpu_rules import Refusal
 from gpu_wait import wait_for
-from helper_parser import Parser
 from policy import User, identify_user
-from process_owner import Owner, owner_of
-from units import parse_duration
 
 
 def _process(text: str) -> Owner:
@@ -167,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _engine_address() -> str:
     """Return where the engine is; ds01.yaml may be missing."""
-    import settings  # noqa: PLC0415 - YAML takes its time to load
+    from ds01.core import settings  # noqa: PLC0415 - YAML takes its time to load
 
     if find_paths().settings.exists():
         return settings.engine_address()

@@ -16,14 +16,14 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import gpu_state
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner, owner_of
 from gpu_allocator import Allocator, Started
 from gpu_queue import NotYet, TicketGone
+from gpu_refusal import Refusal
 from gpu_request import Request
-from gpu_rules import Refusal
 from gpu_state import Grant, Ticket
 from policy import User
-from process_owner import Owner, owner_of
 
 LOOK_SECONDS = 0.25
 FIRST_SECONDS = 1.0

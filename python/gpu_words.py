@@ -11,8 +11,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-import units
-from _common import Exit, HelperError, print_json, program_name, run
+from ds01.core import units
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.program import print_json, program_name, run
 from gpu_request import (
     DEFAULT,
     Request,
@@ -21,7 +23,6 @@ from gpu_request import (
     parse_request,
     to_docker,
 )
-from helper_parser import Parser
 
 
 def requested(gpus: str | None, memory: str | None) -> Request | None:

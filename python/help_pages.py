@@ -15,10 +15,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from _common import PROJECT_ROOT, Exit, HelperError, program_name, run
 from command_header import Header, nouns, read_all
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.paths import PROJECT_ROOT
+from ds01.core.program import program_name, run
 from help_roff import roff
-from helper_parser import Parser
 
 Pages = dict[str, str]
 

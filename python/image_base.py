@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import catalog
-import settings
-from _common import Exit, HelperError, say
-from engine import Engine, reason
+from ds01.core import settings
+from ds01.core.engine import Engine, reason
+from ds01.core.errors import Exit, HelperError
+from ds01.core.program import say
 from image_labels import decode
 from image_names import PREFIX, check_image
 from image_types import Base

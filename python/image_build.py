@@ -22,12 +22,13 @@ from typing import Any
 import image_lock
 import image_source as source
 import image_workshop
-import settings
-from _common import Exit, HelperError, print_json, program_name, run, say
 from build_turn import hold
-from engine import Engine
+from ds01.core import settings
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.program import print_json, program_name, run, say
 from event_log import append_event
-from helper_parser import Parser
 from image_docker import PROGRAM, Build, Built
 from image_finish import look_into, name_it, sweep, warnings_of
 from image_stage import Plan, read_stage

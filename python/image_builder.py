@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Literal
 
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 
 @dataclass(frozen=True)

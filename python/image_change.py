@@ -9,11 +9,11 @@ from typing import Any
 import requirement_files
 import requirement_options
 import requirement_words as words
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
+from ds01.core.yaml_source import did_you_mean
 from image_types import Added, Spec
 from image_words import parse_pip
 from packages import parse_apt
-from yaml_source import did_you_mean
 
 
 def _key_of(text: str) -> str:

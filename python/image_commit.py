@@ -16,15 +16,17 @@ from datetime import datetime, timezone
 from typing import Any
 
 import image_names as names
-import settings
-from _common import Exit, HelperError, find_paths, print_json, program_name, run
 from containers import Container, find_own
-from engine import Engine, reason
+from ds01.core import settings
+from ds01.core.engine import Engine, reason
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import user_name
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run
+from ds01.core.units import utc_stamp
 from event_log import append_event
-from helper_parser import Parser
 from image_labels import Labels, decode, encode
-from process_owner import user_name
-from units import utc_stamp
 
 MADE_BY = "container-save"
 _SECONDS = 1800.0

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
 _FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?\s*")

@@ -21,16 +21,17 @@ from pathlib import Path
 
 import image_lock
 import image_workshop
-from _common import Exit, HelperError, say
 from build_turn import state_folder
-from engine import Engine
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import owner_of
+from ds01.core.program import say
+from ds01.core.units import utc_stamp
 from image_builder import find_client
 from image_finish import ensure_uv
 from image_labels import BUILDER, Labels, encode
 from image_progress import failure_of, gone_versions, last_lines, step_of
 from image_stage import Plan, checksum, context_checksum
-from process_owner import owner_of
-from units import utc_stamp
 
 PROGRAM = "image_build"
 _PROGRESS = 3

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import requirement_words as words
-from _common import Exit, HelperError, nearest, program_name
+from ds01.core.errors import Exit, HelperError
+from ds01.core.program import program_name
+from ds01.core.text import nearest
 from image_types import Layer
 
 if TYPE_CHECKING:

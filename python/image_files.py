@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 
 class State(str, Enum):

@@ -17,12 +17,12 @@ from urllib.parse import quote
 import image_lock
 import image_probe
 import image_workshop
-from _common import Exit, HelperError
-from engine import Engine, reason
+from ds01.core.engine import Engine, reason
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner, is_alive
 from image_labels import BUILDER, decode
 from image_lock import Lock
 from image_stage import UV_REPOSITORY, Plan
-from process_owner import Owner, is_alive
 
 _OWNER = re.compile(r"(\d+)\.(\d+)\.(\S+)")
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import image_context
 import requirement_files
 import requirement_words
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from image_types import Spec
 
 

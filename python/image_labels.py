@@ -13,9 +13,6 @@ from urllib.parse import quote, unquote
 PREFIX = "ds01.image."
 # The process that builds an image, until it has a name.
 BUILDER = "ds01.build.by"
-# On the container that looks into an image: the process that it serves.
-HELPER = "ds01.build.helper"
-HELPER_SECONDS = "900"
 _SAFE = " !#$&'()*+/:;=?@[]~"
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import requirement_files
 import requirement_words as words
-from _common import Exit, HelperError, nearest
+from ds01.core.errors import Exit, HelperError
+from ds01.core.text import nearest
 from image_types import ADDED, OWN, Layer, LayerKind, Spec
 from packages import Packages, Tier
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import requirement_words as words
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from packages import parse_apt
 
 VERSION = 1

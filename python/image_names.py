@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 PREFIX = "ds01"
 LATEST = "latest"

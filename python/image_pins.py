@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import state
-from _common import HelperError, Paths
+from ds01.core.errors import HelperError
+from ds01.core.files import PUBLIC_MODE, ensure_folder, locked
+from ds01.core.paths import Paths
 from image_types import Layer
-from locked_files import PUBLIC_MODE, ensure_folder, locked
 from packages import parse_apt
 
 _VERSION = 1

@@ -25,18 +25,13 @@ import image_incoming
 import image_source as source
 import image_spec
 import render_dockerfile
-import settings
-from _common import (
-    Exit,
-    HelperError,
-    find_paths,
-    nearest,
-    print_json,
-    program_name,
-    run,
-)
-from engine import Engine
-from helper_parser import Parser
+from ds01.core import settings
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run
+from ds01.core.text import nearest
 from image_base import Ground, look_up, settle
 from image_files import State
 from image_labels import decode

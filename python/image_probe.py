@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from image_workshop import FOLDER, Workshop, uv_version
 from requirement_words import normal_name
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from _common import Exit
+from ds01.core.errors import Exit
 
 _CLASSIC = re.compile(r"Step (\d+)/(\d+) : (.*)")
 _BUILDKIT = re.compile(r"#\d+ \[(?:[^\]]*? )?(\d+)/(\d+)\] (.*)")

@@ -22,7 +22,7 @@ import image_probe
 import image_resolve_pip
 import requirement_options as options
 import requirement_words as words
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from image_explain import ConflictError, explain
 from image_progress import Steps
 from image_types import Layer

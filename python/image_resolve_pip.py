@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from image_workshop import CACHE, Done, Workshop
 from requirement_options import pip_flags
 from requirement_words import normal_name

@@ -15,9 +15,10 @@ from typing import Any
 
 import image_lock
 import image_source as source
-from _common import Exit, HelperError, print_json
-from _table import render
-from engine import Engine
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.program import print_json
+from ds01.core.table import render
 from images import Image, require, resolve, size_text
 
 _FILES = {

@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import settings
-from _common import Exit, HelperError
+from ds01.core import settings
+from ds01.core.errors import Exit, HelperError
 from image_spec import load_spec
 
 SPEC, DOCKERFILE, LOCK = "image.yaml", "Dockerfile", "image.lock"

@@ -13,7 +13,8 @@ from yaml.nodes import Node
 
 import requirement_files
 import requirement_options
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
+from ds01.core.yaml_source import ConfigError, Source, is_empty, is_null, join
 from image_change import change, render_again
 from image_layers import layers
 from image_types import Added, Base, Layer, Spec
@@ -30,7 +31,6 @@ from image_words import (
     parse_version,
 )
 from packages import parse_apt
-from yaml_source import ConfigError, Source, is_empty, is_null, join
 
 __all__ = [
     "Added",
@@ -194,7 +194,7 @@ def _flag(source: Source, keys: dict[str, Node], name: str) -> bool:
 
 def dump_spec(spec: Spec, old_text: str | None = None) -> str:
     """Return the text of image.yaml; what `old_text` has beside the values stays."""
-    from yaml_edit import edit  # noqa: PLC0415 - only where a file is written
+    from ds01.core.yaml_edit import edit  # noqa: PLC0415 - only where a file is written
 
     return edit(old_text, _as_data(spec), HEADER)
 

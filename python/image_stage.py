@@ -20,7 +20,7 @@ import image_context
 import image_files
 import image_lock
 import render_dockerfile
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from image_base import Ground
 from image_builder import find_client
 from image_files import State

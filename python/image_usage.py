@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine import Engine
-from image_labels import HELPER, HELPER_SECONDS, PREFIX, decode
+from ds01.core.engine import Engine
+from ds01.core.labels import HELPER, HELPER_SECONDS
+from image_labels import PREFIX, decode
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,10 @@ from pathlib import Path
 import image_lock
 import image_pins
 import image_probe
-from _common import Exit, HelperError, Paths, nearest, program_name
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import Paths
+from ds01.core.program import program_name
+from ds01.core.text import nearest
 from image_base import Ground
 from image_lock import Lock, LockedBase
 from image_pins import Versions

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import image_names
 import requirement_words as words
-from _common import HelperError
+from ds01.core.errors import HelperError
 
 _FRAMEWORK = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9])?", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*", re.ASCII)

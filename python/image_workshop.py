@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from _common import Exit, HelperError
-from engine import Engine, reason
-from image_labels import HELPER, HELPER_SECONDS
+from ds01.core.engine import Engine, reason
+from ds01.core.errors import Exit, HelperError
+from ds01.core.labels import HELPER, HELPER_SECONDS
+from ds01.core.owner import Owner, boot_id, is_alive, owner_of
 from image_usage import is_helper
-from process_owner import Owner, boot_id, is_alive, owner_of
 
 CACHE = "/ds01-cache"
 FOLDER = "/ds01"

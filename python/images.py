@@ -18,17 +18,19 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import settings
-from _common import Exit, HelperError, nearest, print_json, program_name, run, say
-from _table import render
 from build_turn import hold
-from engine import Engine, reason
+from ds01.core import settings
+from ds01.core.engine import Engine, reason
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import user_name
+from ds01.core.parser import Parser
+from ds01.core.program import print_json, program_name, run, say
+from ds01.core.table import render
+from ds01.core.text import nearest
 from event_log import append_event
-from helper_parser import Parser
 from image_labels import Labels, decode
 from image_names import PREFIX, is_name, owner_part
 from image_usage import custom_containers, usage_of
-from process_owner import user_name
 
 PROGRAM = "images"
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import requirement_options as options
 import requirement_words as words
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from image_lock import Lock, LockedBase
 from image_types import Layer
 from packages import parse_apt

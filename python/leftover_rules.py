@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from units import format_duration
+from ds01.core.units import format_duration
 
 Kind = Literal[
     "prepared-image", "moved-image", "alias", "build-image", "file", "record", "lock"

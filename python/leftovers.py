@@ -21,16 +21,18 @@ from typing import Any
 from urllib.parse import quote
 
 import leftover_rules as rules
-import locked_files
 import state
-from _common import Exit, HelperError, Paths, say
-from engine import Engine, reason
+from ds01.core import files
+from ds01.core.engine import Engine, reason
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import user_name
+from ds01.core.paths import Paths
+from ds01.core.program import say
+from ds01.core.units import utc_stamp
 from event_log import append_events
 from gpu_state import parse_time
 from leftover_rules import File, Image, InUse, Removal
 from policy import Policy
-from process_owner import user_name
-from units import utc_stamp
 
 _PROGRAM = "leftovers"
 FILE = "leftovers.json"
@@ -85,7 +87,7 @@ def _note_time(paths: Paths, now: datetime) -> None:
         state.write_document(
             paths.state / FILE,
             {"version": 1, "at": utc_stamp(now)},
-            locked_files.PUBLIC_MODE,
+            files.PUBLIC_MODE,
         )
 
 

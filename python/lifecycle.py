@@ -26,26 +26,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import _table
 import lifecycle_words as words
-import settings
-from _common import (
-    Exit,
-    HelperError,
-    Paths,
-    find_paths,
-    print_json,
-    program_name,
-    report,
-    run,
-    say,
-)
-from helper_parser import Parser
+from ds01.core import settings, table
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.paths import Paths, find_paths
+from ds01.core.program import print_json, program_name, report, run, say
+from ds01.core.text import span
+from ds01.core.units import utc_stamp
 from lifecycle_extras import run_extras
-from lifecycle_memory import entry_json, outlook, pass_info, span
+from lifecycle_json import entry_json
+from lifecycle_memory import outlook, pass_info
 from lifecycle_pass import Pass, Report
 from lifecycle_types import Decision, Subject
-from units import utc_stamp
 
 PROGRAM = "lifecycle"
 
@@ -72,7 +65,7 @@ def show(found: Report, *, dry_run: bool) -> None:
         for subject, decision in sorted(found.decisions, key=lambda d: d[0].container)
     ]
     if rows:
-        sys.stdout.write(_table.render(header, rows))
+        sys.stdout.write(table.render(header, rows))
     else:
         whose = "there are no" if os.geteuid() == 0 else "you have no"
         say("info", f"{whose} containers of DS01's", PROGRAM)

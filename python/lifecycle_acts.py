@@ -18,12 +18,14 @@ from urllib.parse import quote
 import lifecycle_view
 import state
 import terminals
-from _common import Exit, HelperError, Paths, say
-from engine import Engine, reason
+from ds01.core.engine import Engine, reason
+from ds01.core.errors import Exit, HelperError
+from ds01.core.files import locked
+from ds01.core.paths import Paths
+from ds01.core.program import say
 from gpu_reconcile import CREATED_TIMEOUT, RESERVATION
-from lifecycle_memory import Entry
+from lifecycle_entries import Entry
 from lifecycle_types import Act, Subject
-from locked_files import locked
 from policy_server import Lifecycle
 
 if TYPE_CHECKING:

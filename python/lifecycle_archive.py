@@ -16,11 +16,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from _common import PROJECT_ROOT, Exit, HelperError
-from engine import Engine
-from locked_files import explain, sync_folder
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.files import explain, sync_folder
+from ds01.core.owner import user_name
+from ds01.core.paths import PROJECT_ROOT
 from policy import identify_user
-from process_owner import user_name
 
 _MLC = PROJECT_ROOT / "aime-ml-containers"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from _common import Exit, HelperError
 from activity import MOST_SECONDS
-from lifecycle_memory import Memory, PassInfo
+from ds01.core.errors import Exit, HelperError
+from lifecycle_entries import Memory, PassInfo
 from lifecycle_types import Moment
 
 # A clock that differs by more from the time since boot was set.

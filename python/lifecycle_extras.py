@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import settings
-from _common import Exit, HelperError, Paths, say
-from engine import Engine
+from ds01.core import settings
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import Paths
+from ds01.core.program import say
 from gpu_desk import Desk
 from lifecycle_look import Snapshot
 from lifecycle_memory import outlook

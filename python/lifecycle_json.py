@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
+from ds01.core.units import read_stamp, utc_stamp
 from lifecycle_entries import Action, Doing, Entry, Memory, Next, PassInfo, Warned
-from units import read_stamp, utc_stamp
 
 VERSION = 1
 _ACTIONS = ("stop", "return-gpus", "remove")

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from lifecycle_memory import Entry, Next, Warned
+from ds01.core.units import utc_stamp
+from lifecycle_entries import Entry, Next, Warned
 from lifecycle_types import DEMAND, IDLE, RESERVATION, RUNTIME, Moment, Notice, Subject
 from lifecycle_words import WHY
 from policy_server import Lifecycle
-from units import utc_stamp
 
 # What comes next is not worth a word as long as the container hardly idles.
 _QUIET_SECONDS = 300.0

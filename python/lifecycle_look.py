@@ -10,9 +10,11 @@ from typing import Any
 
 import gpu_state
 import lifecycle_view as view
-from _common import Exit, HelperError, Paths
 from activity_reader import Target, Watcher, keep_files
-from engine import Engine
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import is_alive
+from ds01.core.paths import Paths
 from gpu_desk import Desk
 from gpu_engine_view import read_view
 from gpu_reconcile import World, reconcile
@@ -20,7 +22,6 @@ from gpu_state import Document
 from gpu_types import Inventory
 from lifecycle_types import ACTIVE, Subject, Terms
 from policy import Policy
-from process_owner import is_alive
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import state
-from _common import HelperError, Paths
+from ds01.core.errors import HelperError
+from ds01.core.paths import Paths
+from ds01.core.text import span
 from lifecycle_entries import Action, Doing, Entry, Memory, Next, PassInfo, Warned
 from lifecycle_json import entry_json, parse, to_json
 
@@ -101,19 +103,6 @@ class Outlook:
         when = "now" if seconds < 1 else f"in {span(seconds, 1 if brief else 2)}"
         why = "" if brief else f": {self.why}"
         return f"{verb} {when}{why}{', kept' if kept else ''}"
-
-
-def span(seconds: float, units: int = 2) -> str:
-    """Return a duration in its two largest units, or one: `42m`, `9h 36m`, `3d 4h`."""
-    left = max(0, round(seconds))
-    parts: list[str] = []
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append(f"{count}{unit}" if count else "")
-        if len(parts) == units or (parts and unit == "m"):
-            break
-    return " ".join(part for part in parts if part) or "0s"
 
 
 def path_of(paths: Paths) -> Path:

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import lifecycle_words as words
+from ds01.core.units import utc_stamp
+from lifecycle_entries import Entry
 from lifecycle_look import Snapshot
-from lifecycle_memory import Entry
 from lifecycle_tell import PROGRAM, Message
 from lifecycle_types import Decision, Subject
-from units import utc_stamp
 
 Event = tuple[str, dict[str, Any]]
 

@@ -21,19 +21,21 @@ import lifecycle_memory as memories
 import lifecycle_tell
 import lifecycle_words as words
 import state
-from _common import HelperError, Paths, say
+from ds01.core.errors import HelperError
+from ds01.core.files import LockHeldError, locked
+from ds01.core.owner import boot_id
+from ds01.core.paths import Paths
+from ds01.core.program import say
 from event_log import append_events
 from gpu_desk import Desk
 from gpu_inventory import read_inventory
 from gpu_types import Inventory
+from lifecycle_entries import Entry, Memory, PassInfo
 from lifecycle_look import Snapshot, look
-from lifecycle_memory import Entry, Memory, PassInfo
 from lifecycle_news import Event, about, about_entry, message, news
 from lifecycle_rules import decide
 from lifecycle_tell import Message
 from lifecycle_types import Decision, Subject
-from locked_files import LockHeldError, locked
-from process_owner import boot_id
 
 PROGRAM = "lifecycle"
 LOCK = "lifecycle.lock"

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ds01.core.units import utc_stamp
+from lifecycle_entries import Doing, Entry, Next, Warned
 from lifecycle_limits import latest
-from lifecycle_memory import Doing, Entry, Next, Warned
 from lifecycle_types import (
     CREATED,
     HOLD,
@@ -26,7 +27,6 @@ from lifecycle_types import (
 )
 from lifecycle_words import WHY
 from policy_server import Lifecycle
-from units import utc_stamp
 
 # An archive of a large container takes its time; a failed one is tried again then.
 _REMOVAL_SECONDS = 3600

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import lifecycle_rests
 from activity import Before, Sample, judge
+from lifecycle_entries import Doing, Entry, Warned
 from lifecycle_limits import (
     Limit,
     end,
@@ -20,7 +21,6 @@ from lifecycle_limits import (
     still_true,
     warn,
 )
-from lifecycle_memory import Doing, Entry, Warned
 from lifecycle_types import (
     ACTIVE,
     ENDED,

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import notices
 import terminals
-from _common import HelperError, Paths, say
+from ds01.core.errors import HelperError
+from ds01.core.paths import Paths
+from ds01.core.program import say
 
 if TYPE_CHECKING:
     import subprocess

@@ -12,18 +12,19 @@ from functools import cache
 from typing import Any
 
 import state
-from _common import HelperError, Paths
 from activity_reader import Target
 from containers import from_summary
-from engine import Engine
+from ds01.core.engine import Engine
+from ds01.core.errors import HelperError
+from ds01.core.labels import ASIDE, MANAGED, MOVED_FROM
+from ds01.core.paths import Paths
+from ds01.core.units import read_stamp
 from gpu_desk import Desk
-from gpu_engine_view import ASIDE, MANAGED, MOVED_FROM
 from gpu_reconcile import HOLD_EXPIRED
 from gpu_state import Document, Grant
 from lifecycle_clock import whole
 from lifecycle_types import Holding, Subject, Term, Terms
 from policy import Policy, User
-from units import read_stamp
 
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 # Made from a file that somebody brought: what is in it is in no image that stays.

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from lifecycle_memory import span
+from ds01.core.text import span
+from ds01.core.units import read_stamp
 from lifecycle_types import (
     CREATED,
     DEMAND,
@@ -18,7 +19,6 @@ from lifecycle_types import (
     Act,
     Notice,
 )
-from units import read_stamp
 
 WHY = {
     IDLE: "idle",

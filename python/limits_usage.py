@@ -14,16 +14,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
-import settings
-import units
-from _common import Exit, find_paths, print_json, program_name, run
 from container_stats import Usage, read_usages
-from containers import MLC, select, size_text
-from engine import Engine
+from containers import select
+from ds01.core import settings, units
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit
+from ds01.core.labels import MLC
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run
+from ds01.core.text import size_text
 from gpu_allocator import Allocator
 from gpu_report import status
 from gpu_state import Grant
-from helper_parser import Parser
 from policy import Limits, User, effective_limits, identify_user, load_policy
 
 PROGRAM = "limits_usage"

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import locked_files
 import state
-from _common import HelperError, Paths
+from ds01.core import files
+from ds01.core.errors import HelperError
+from ds01.core.paths import Paths
 from gpu_state import parse_time
 
 FILE = "metrics.json"
@@ -200,7 +201,7 @@ def save(paths: Paths, counters: Counters) -> None:
         state.write_document(
             paths.state / FILE,
             document,
-            locked_files.PUBLIC_MODE,
+            files.PUBLIC_MODE,
             compact=True,
             largest=_LARGEST,
         )

@@ -14,11 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
-import locked_files
 import metric_counters
-import settings
-from _common import PROJECT_ROOT, HelperError, Paths, say
-from engine import Engine
+from ds01.core import files, settings
+from ds01.core.engine import Engine
+from ds01.core.errors import HelperError
+from ds01.core.paths import PROJECT_ROOT, Paths
+from ds01.core.program import say
 from gpu_report import Status
 from gpu_types import State
 from metric_counters import Counters
@@ -70,7 +71,7 @@ def write_metrics(
         if counters != before:
             metric_counters.save(paths, counters)
         path = folder / FILE
-        locked_files.write_atomic(path, samples.text().encode(), _MODE)
+        files.write_atomic(path, samples.text().encode(), _MODE)
     except HelperError as error:
         say("warning", f"no metrics: {error.message}", _PROGRAM)
         return None

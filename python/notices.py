@@ -11,9 +11,9 @@ import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import locked_files
 import state
-from _common import Paths
+from ds01.core import files
+from ds01.core.paths import Paths
 
 FOLDER = "notices"
 # Who did not come for so long need not know any more; and nobody reads more at once.
@@ -31,10 +31,10 @@ def leave(paths: Paths, uid: int, text: str, now: datetime) -> Path:
     path = folder / str(uid)
     line = f"{int(now.timestamp())} {_CONTROL.sub('?', text)}"
     with state.state_lock(paths):
-        locked_files.ensure_folder(folder)
+        files.ensure_folder(folder)
         kept = [*recent(_lines(path), now), line][-MOST:]
         data = "".join(f"{item}\n" for item in kept).encode("utf-8", "replace")
-        locked_files.write_atomic(path, data, locked_files.PUBLIC_MODE)
+        files.write_atomic(path, data, files.PUBLIC_MODE)
     return path
 
 

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from _common import find_paths, print_json, program_name, run
-from helper_parser import Parser
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run
 from packages import load_packages
 
 

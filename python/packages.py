@@ -13,7 +13,7 @@ from pathlib import Path
 
 from yaml.nodes import Node
 
-from yaml_source import Source, join
+from ds01.core.yaml_source import Source, join
 
 TOP_KEYS: dict[str, str] = {
     "version": "Format of this file: 1",

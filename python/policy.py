@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 import policy_schema as schema
-import units
-from _common import Exit, HelperError
+from ds01.core import units
+from ds01.core.errors import Exit, HelperError
 from policy_schema import Value
 from policy_server import Allocation, Images, Lifecycle
 

@@ -13,7 +13,8 @@ from yaml.nodes import Node, ScalarNode
 
 import policy_schema as schema
 import policy_server as server
-import units
+from ds01.core import units
+from ds01.core.yaml_source import Source, did_you_mean, is_empty, is_null, join
 from policy import (
     LIMIT_KEYS,
     Entry,
@@ -25,7 +26,6 @@ from policy import (
 )
 from policy_schema import Key, Value
 from policy_server import Allocation, Images, Lifecycle
-from yaml_source import Source, did_you_mean, is_empty, is_null, join
 
 Keys = Mapping[str, tuple[ScalarNode, Node]]
 

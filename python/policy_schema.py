@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import units
+from ds01.core import units
 
 Value = float | int | str | bool | None
 

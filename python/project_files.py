@@ -18,20 +18,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 
-from _common import (
-    PROJECT_ROOT,
-    Exit,
-    HelperError,
-    find_paths,
-    nearest,
-    print_json,
-    program_name,
-    run,
-)
-from helper_parser import Parser
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import user_name
+from ds01.core.parser import Parser
+from ds01.core.paths import PROJECT_ROOT, find_paths
+from ds01.core.program import print_json, program_name, run
+from ds01.core.text import nearest
 from image_names import reference
 from packages import load_packages
-from process_owner import user_name
 
 GENERAL = "general"
 TEMPLATES = PROJECT_ROOT / "templates" / "project"

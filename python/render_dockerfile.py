@@ -19,19 +19,15 @@ from typing import TYPE_CHECKING
 
 import requirement_options as options
 import requirement_words as words
-from _common import (
-    PROJECT_ROOT,
-    Exit,
-    HelperError,
-    find_paths,
-    print_json,
-    program_name,
-    run,
-)
-from helper_parser import Parser
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.paths import PROJECT_ROOT, find_paths
+from ds01.core.program import print_json, program_name, run
+from image_layers import layers
 from image_lock import Lock, LockedBase, load_lock
 from image_names import check_image
-from image_spec import Layer, layers, load_spec
+from image_spec import load_spec
+from image_types import Layer
 from layer_commands import CONTEXT, TARGET, Builder, Installer, Tools, shown
 from packages import load_packages, parse_apt
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from lifecycle_memory import span
+from ds01.core.text import span
 from report_charts import charts
 from report_words import Table, hours, tables, title
 from usage_report import Report

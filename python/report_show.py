@@ -14,9 +14,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import report_words
-from _common import Exit, HelperError, find_paths, print_json, program_name, run, say
+from ds01.core.errors import Exit, HelperError
+from ds01.core.parser import Parser
+from ds01.core.paths import find_paths
+from ds01.core.program import print_json, program_name, run, say
 from events_show import may_show_names, parse_window
-from helper_parser import Parser
 from usage_report import default_window, for_user, make
 
 PROGRAM = "report_show"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import _table
-from lifecycle_memory import span
-from units import counted, format_duration, format_time, utc_stamp
+from ds01.core import table as core_table
+from ds01.core.text import span
+from ds01.core.units import counted, format_duration, format_time, utc_stamp
 from usage_report import Report, Row, median
 
 UNKNOWN = "unknown"
@@ -125,7 +125,7 @@ def text(report: Report) -> str:
     """Return the report for people."""
     parts = [f"GPU-hours {title(report.begin, report.end)}\n"]
     parts += [
-        _table.render(table.header, table.rows)
+        core_table.render(table.header, table.rows)
         for table in tables(report)
         if table.rows
     ]

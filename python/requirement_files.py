@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import requirement_options as options
 import requirement_words as words
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from requirement_words import Word
 
 _LARGEST = 1 << 20

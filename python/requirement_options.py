@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ds01.core.yaml_source import did_you_mean
 from requirement_words import NAME, check_line, check_url, hide_password
-from yaml_source import did_you_mean
 
 # True: with a value.
 OPTIONS: dict[str, bool] = {

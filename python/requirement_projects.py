@@ -10,9 +10,9 @@ from yaml.nodes import MappingNode, Node
 
 import conda_names
 import requirement_words as words
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
+from ds01.core.yaml_source import ConfigError, Source, did_you_mean
 from requirement_files import Found, failure, take_line, text_of
-from yaml_source import ConfigError, Source, did_you_mean
 
 
 def read_pyproject(

@@ -14,14 +14,14 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-import _table
 import get_resource_limits
 import policy
 import policy_server
-import settings
-import units
-from _common import Exit, Paths, find_paths, print_json, program_name, run
-from helper_parser import Parser
+from ds01.core import settings, table, units
+from ds01.core.errors import Exit
+from ds01.core.parser import Parser
+from ds01.core.paths import Paths, find_paths
+from ds01.core.program import print_json, program_name, run
 from policy import Effective, Exemption, Policy
 
 _JOB = "show_config"
@@ -131,11 +131,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if effective.override is not None and effective.override.reason:
         print(f"reason of the override: {effective.override.reason}")
     print()
-    print(_table.render(["KEY", "VALUE", "ORIGIN"], limit_rows(effective, exemptions)))
+    print(table.render(["KEY", "VALUE", "ORIGIN"], limit_rows(effective, exemptions)))
     rows = [list(row.values()) for row in server_rows(loaded)]
-    print(_table.render(["SERVER", "VALUE", "ORIGIN"], rows))
+    print(table.render(["SERVER", "VALUE", "ORIGIN"], rows))
     rows = [[str(row[key] or "") for key in row] for row in installed]
-    print(_table.render(["SETTING", "VALUE", "ORIGIN"], rows), end="")
+    print(table.render(["SETTING", "VALUE", "ORIGIN"], rows), end="")
     return int(Exit.OK)
 
 

@@ -21,21 +21,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import locked_files as files
-from _common import (
-    Exit,
-    HelperError,
-    Paths,
-    find_paths,
-    print_json,
-    program_name,
-    run,
-    say,
-)
+from ds01.core import files
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner, is_alive, owner_dict, owner_from, owner_of, user_name
+from ds01.core.parser import Parser
+from ds01.core.paths import Paths, find_paths
+from ds01.core.program import print_json, program_name, run, say
+from ds01.core.units import utc_stamp
 from event_log import append_event
-from helper_parser import Parser
-from process_owner import Owner, is_alive, owner_dict, owner_from, owner_of, user_name
-from units import utc_stamp
 
 __all__ = [
     "annotate",

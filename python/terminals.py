@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import gpu_processes
+from ds01.core import processes
 
 PROC = Path("/proc")
 DEV = Path("/dev")
@@ -98,10 +98,10 @@ def write_inside(pid: int, container: str, text: str, proc: Path = PROC) -> int:
     `pid` is a process of it, `container` its id: another process may have the number.
     """
     written = 0
-    own = gpu_processes.read_own(proc)
+    own = processes.read_own(proc)
     with contextlib.suppress(OSError), folder_inside(pid, proc) as folder:
         cgroup = (proc / str(pid) / "cgroup").read_text("utf-8", "replace")
-        if folder is None or gpu_processes.container_of(cgroup, own) != container:
+        if folder is None or processes.container_of(cgroup, own) != container:
             return 0
         for entry in os.scandir(folder):
             if entry.name.isdigit():

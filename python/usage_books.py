@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import usage_days
-from _common import Paths
+from ds01.core.paths import Paths
 from event_reader import EVENTS, GPUS, log_path, read_lines
 from gpu_reconcile import HOLD_EXPIRED
 from gpu_state import Grant, parse_time

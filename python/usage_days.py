@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import state
-from _common import Paths
-from locked_files import PRIVATE_MODE, ensure_folder
+from ds01.core.files import PRIVATE_MODE, ensure_folder
+from ds01.core.paths import Paths
 
 VERSION = 1
 # A longer gap between two passes was watched by nobody.

@@ -15,10 +15,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import gpu_state
-from _common import HelperError, Paths
+from ds01.core.errors import HelperError
+from ds01.core.owner import user_name
+from ds01.core.paths import Paths
 from gpu_state import parse_time
 from policy import Policy, find_group, identify_user, load_policy
-from process_owner import user_name
 from usage_books import Books, read_books
 from usage_days import Use
 from usage_intervals import Interval, bucketed

@@ -44,7 +44,7 @@ program::_stage() { # <folder>
     program::_manifest "$1" > "$1/.manifest"
 }
 
-# Where this installation keeps its files, for python/_common.py and for a later upgrade. Prints: JSON.
+# Where this installation keeps its files, for ds01/core/paths.py and for a later upgrade. Prints: JSON.
 program::_write_paths() {
     local key folder
     # No jq: a dry run comes here before it is installed.

@@ -23,6 +23,10 @@ shell_files() {
     find "${ROOT}/bin" -type f
 }
 
+python_files() {
+    find "${ROOT}/python" -name '*.py'
+}
+
 @test "rules: no eval" {
     mapfile -t files < <(shell_files)
     none "data would be run as code" "$(offenders '(^|[^[:alnum:]_-])eval([^[:alnum:]_-]|$)' "${files[@]}")"
@@ -63,7 +67,7 @@ shell_files() {
 }
 
 @test "rules: what is to be typed next has no placeholder to fill in" {
-    mapfile -t files < <(shell_files && printf '%s\n' "${ROOT}/install.sh" "${ROOT}"/python/*.py)
+    mapfile -t files < <(shell_files && printf '%s\n' "${ROOT}/install.sh" && python_files)
     # Words in single quotes within a message that begin with a command or an option.
     none "a hint can be typed as it stands" \
         "$(offenders "\"([^\"]*[ (])?'(--)?[a-z][^'\"]*([ =/,][A-Z]{2,}([^A-Za-z0-9_=]|$)|…|<[a-z]+>)" "${files[@]}")"
@@ -75,15 +79,17 @@ shell_files() {
 }
 
 @test "rules: only state.py's modules write below the state and log folders" {
-    # Anchored at the calls that open for writing; locked_files.py is the one module that does for state.py.
-    local pattern='\.write_text\(|\.write_bytes\(|os\.replace\(|open\([^)]*["'\''][wa]'
+    # Anchored at the calls that open for writing; core/files.py is the one module that does for state.py.
+    local pattern files
+    mapfile -t files < <(python_files)
+    pattern='\.write_text\(|\.write_bytes\(|os\.replace\(|open\([^)]*["'\''][wa]'
     run bash -c 'grep -HE "$1" "${@:2}" | grep -vF "state.write_text(" | cut -d: -f1 | sort -u' \
-        _ "${pattern}" "${ROOT}"/python/*.py
+        _ "${pattern}" "${files[@]}"
     ((${#lines[@]} > 3))
     local file
     for file in "${lines[@]}"; do
         case "${file##*/}" in
-            locked_files.py | event_log.py) ;;                       # called by state.py
+            files.py | event_log.py) ;;                              # called by state.py
             help_pages.py) ;;                                        # writes the pages about the commands
             catalog.py) ;;                                           # writes the overlay, in a temporary folder
             project_files.py) ;;                                     # makes a project's folder
@@ -107,9 +113,9 @@ shell_files() {
         [[ "${code}" =~ ^[0-9]+$ ]] || continue
         rows=$((rows + 1))
         grep -qE "EXIT_${name}=${code}( |$)" "${ROOT}/lib/core.bash"
-        grep -qE "^    ${name} = ${code}$" "${ROOT}/python/_common.py"
+        grep -qE "^    ${name} = ${code}$" "${ROOT}/python/ds01/core/errors.py"
     done < "${ROOT}/docs/exit-codes.md"
-    [[ "${rows}" -eq "$(grep -cE '^    [A-Z_]+ = [0-9]+$' "${ROOT}/python/_common.py")" ]]
+    [[ "${rows}" -eq "$(grep -cE '^    [A-Z_]+ = [0-9]+$' "${ROOT}/python/ds01/core/errors.py")" ]]
     [[ "${rows}" -eq "$(grep -oE 'EXIT_[A-Z_]+=' "${ROOT}/lib/core.bash" | wc -l)" ]]
 }
 
@@ -134,28 +140,4 @@ shell_files() {
         [[ -x "${ROOT}/bin/${name}" ]] || { printf 'no launcher for %s\n' "${name}" && return 1; }
         [[ -s "${ROOT}/tests/bats/${name}.bats" ]] || { printf 'no tests for %s\n' "${name}" && return 1; }
     done
-}
-
-@test "rules: every Python helper is under test: by a test of its own, a command's, or of a module that uses it" {
-    local known next file name missing=()
-    # Named by a Python test, or started by a command, whose tests are in this folder.
-    known="$(
-        cat "${ROOT}"/tests/python/test_*.py "${ROOT}"/tests/bats/*.bats | grep -oE '[a-z_]+' | sort -u
-        cat "${ROOT}"/lib/*.bash "${ROOT}"/lib/commands/*.bash | sed -nE 's/.*(core::(become_)?helper|image::governed) ([a-z_]+).*/\3/p'
-    )"
-    while true; do
-        next="${known}"$'\n'"$(for name in ${known}; do
-            [[ ! -f "${ROOT}/python/${name}.py" ]] \
-                || sed -nE 's/^ *(from|import) ([a-z_]+).*/\2/p' "${ROOT}/python/${name}.py"
-        done)"
-        next="$(sort -u <<< "${next}")"
-        [[ "${next}" != "${known}" ]] || break
-        known="${next}"
-    done
-    for file in "${ROOT}"/python/*.py; do
-        name="${file##*/}" name="${name%.py}"
-        grep -qx "${name}" <<< "${known}" || missing+=("${name}")
-    done
-    printf 'without tests: %s\n' "${missing[@]}"
-    ((${#missing[@]} == 0))
 }

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import policy as policy_module
-from _common import Exit, HelperError, Paths
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner, is_alive, owner_of
+from ds01.core.paths import Paths
+from ds01.core.processes import Process
 from gpu_allocator import Allocator
 from gpu_engine_view import Container, View
-from gpu_types import Device, Inventory, Process
+from gpu_types import Device, Inventory
 from policy import Policy, User
-from process_owner import Owner, is_alive, owner_of
 
 GIB = 1 << 30
 START = datetime(2026, 11, 2, 8, 0, tzinfo=timezone.utc)

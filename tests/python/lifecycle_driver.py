@@ -22,8 +22,9 @@ PYTHON = str(Path(__file__).resolve().parents[2] / "python")
 sys.path.insert(0, PYTHON)
 
 import lifecycle  # noqa: E402
-import settings  # noqa: E402
-from _common import find_paths, print_json  # noqa: E402
+from ds01.core import settings  # noqa: E402
+from ds01.core.paths import find_paths  # noqa: E402
+from ds01.core.program import print_json  # noqa: E402
 from gpu_types import Inventory  # noqa: E402
 from lifecycle_pass import Pass  # noqa: E402
 

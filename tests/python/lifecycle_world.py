@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from activity import GpuUse, Sample
-from lifecycle_memory import Entry
+from lifecycle_entries import Entry
 from lifecycle_rules import decide
 from lifecycle_types import Act, Decision, Holding, Moment, Notice, Subject, Term, Terms
 from policy_server import Lifecycle

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from units import utc_stamp
+from ds01.core.units import utc_stamp
 
 KINDS = {"1g.5gb": 1 / 7, "2g.10gb": 2 / 7, "3g.20gb": 3 / 7, "full": 1.0}
 USERS = ("alice", "bob", "carol", "dave", "erin.long@example.org", "frank", "grace")

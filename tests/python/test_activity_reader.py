@@ -16,7 +16,8 @@ import pytest
 import activity_reader
 from activity import Before, Sample, counters_of, judge
 from activity_reader import Cgroups, Target, Watcher, gpu_use, keep_files, read_cgroups
-from gpu_types import Device, Inventory, Process
+from ds01.core.processes import Process
+from gpu_types import Device, Inventory
 from policy_server import Lifecycle
 
 ID = "0123456789abcdef" * 4

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import build_turn
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 
 def test_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from mlc_catalog import Entry, parse
 
 import catalog
-import settings
-from _common import Exit, HelperError
 from catalog import (
     age_key,
     check_shared,
@@ -21,7 +19,9 @@ from catalog import (
     line,
     newest_first,
 )
-from engine import Engine
+from ds01.core import settings
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
 from images import Image
 
 TEXT = """\

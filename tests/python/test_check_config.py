@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import check_config
-from _common import Paths, find_paths
 from conftest import BenchUser
+from ds01.core.paths import Paths, find_paths
 
 HELPER = Path(__file__).resolve().parents[2] / "python/check_config.py"
 

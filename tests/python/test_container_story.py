@@ -14,14 +14,15 @@ import pytest
 import container_story
 import gpu_state
 import lifecycle_memory
-from _common import Exit, HelperError, find_paths
 from container_lives import lives
 from container_story import find
 from container_telling import Known
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import find_paths
+from ds01.core.units import utc_stamp
 from gpu_refusal import GrantedDevice
 from gpu_state import Document, Grant
-from lifecycle_memory import Entry, Memory, Next, PassInfo
-from units import utc_stamp
+from lifecycle_entries import Entry, Memory, Next, PassInfo
 
 NOW = datetime.now(timezone.utc)
 NAME = "train._.1001"

@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 import containers
-from _common import Exit, HelperError
 from containers import (
-    age,
     applied_limits,
     choice,
     coming,
@@ -22,10 +20,11 @@ from containers import (
     list_rows,
     owner_uid,
     select,
-    size_text,
     summary_lines,
 )
-from engine import Engine
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.core.text import age, size_text
 from lifecycle_memory import Outlook
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import docker_gateway
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from gateway_bench import GATEWAY, listen, short_folder
 
 
@@ -122,11 +122,12 @@ def test_an_engine_that_one_may_not_use(environment: dict[str, str]) -> None:
     script = (
         "import os, sys\n"
         "sys.path.insert(0, sys.argv[1])\n"
-        "import docker_gateway, engine, _common\n"
+        "import docker_gateway\nfrom ds01.core import engine\n"
+        "from ds01.core.errors import HelperError\n"
         "os.setgroups([]); os.setgid(12345); os.setuid(12345)\n"
         "try:\n"
         "    docker_gateway.run_command(['true'], sys.argv[2])\n"
-        "except _common.HelperError as error:\n"
+        "except HelperError as error:\n"
         "    print(int(error.code), error.hint)\n"
     )
     folder = str(Path(docker_gateway.__file__).parent)

@@ -20,16 +20,17 @@ import doctor_facts as df
 import doctor_host
 import doctor_probe
 import doctor_upkeep
-from _common import PROJECT_ROOT, Exit, Paths
 from check_config import Verdict
 from doctor_checks import Finding
 from doctor_facts import DriverFacts, EngineFacts, Facts, Unknown
+from ds01.core.errors import Exit
+from ds01.core.paths import PROJECT_ROOT, Paths
 from fake_gpus import a100_40, topology
 from gpu_bench import FakeDriver
 from gpu_device_states import DeviceState
 from gpu_types import Device
 from gpu_world import make_paths
-from lifecycle_memory import PassInfo
+from lifecycle_entries import PassInfo
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=timezone.utc)
 GIB = 1 << 30

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import event_reader
-from _common import HelperError
+from ds01.core.errors import HelperError
+from ds01.core.units import utc_stamp
 from event_reader import list_files, moment_of, open_files, raw_lines, read_lines
-from units import utc_stamp
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 

@@ -17,9 +17,9 @@ import pytest
 
 import event_words
 import events_show
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
+from ds01.core.units import utc_stamp
 from events_show import Wanted, hide_others, parse_moment, parse_types, parse_window
-from units import utc_stamp
 
 HELPER = Path(__file__).resolve().parents[2] / "python/events_show.py"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)

@@ -7,8 +7,8 @@ import json
 import pytest
 
 import gateway_build_rules as gb
+from ds01.core.labels import HELPER as HELPER_LABEL
 from gateway_types import Caller, HostFacts, RefusalError, Site
-from image_labels import HELPER as HELPER_LABEL
 from test_gateway_policy import LIMITS
 
 ALICE = Caller(1000, "alice")

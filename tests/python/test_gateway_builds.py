@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import gateway_builds as gb
-from _common import Exit, find_paths
+from ds01.core.errors import Exit
+from ds01.core.paths import find_paths
 from gateway_bench import FakeEngine, dial, proxy, read_until, short_folder
 from gateway_doors import Doors
 from gateway_proxy import Exchange

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from _common import PROJECT_ROOT
+from ds01.core.paths import PROJECT_ROOT
 from fake_gpus import Json, a100_40, topology
 from gpu_bench import FakeDriver, copy_image
 

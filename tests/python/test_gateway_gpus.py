@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 import gpu_state
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner, owner_of
 from gateway_gpus import GpuDesk, labels_of, waits
 from gateway_types import Caller
 from gpu_refusal import GrantedDevice, Refusal
 from gpu_state import Grant
 from gpu_types import Inventory
 from gpu_world import World, gpu, make_paths
-from process_owner import Owner, owner_of
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 

@@ -22,7 +22,7 @@ import gateway_confine as confine
 import gateway_json as gj
 import gateway_policy as policy
 import gpu_rehome
-from _common import Paths
+from ds01.core.paths import Paths
 from gateway_types import (
     NO_GPUS,
     Caller,

@@ -14,7 +14,7 @@ import pytest
 
 import get_resource_limits
 import policy
-from _common import HelperError
+from ds01.core.errors import HelperError
 from policy import Aggregate, Limits
 
 HELPER = Path(__file__).resolve().parents[2] / "python/get_resource_limits.py"
@@ -180,7 +180,7 @@ class OneContainer:
 def test_room_counts_all_containers_but_the_one_that_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("engine.Engine", OneContainer)
+    monkeypatch.setattr("ds01.core.engine.Engine", OneContainer)
     user = policy.User("root", 0)
     one = dataclasses.replace(UNLIMITED, max_containers_per_user=1)
     with pytest.raises(HelperError, match="you have 1 container, and 1 is allowed"):

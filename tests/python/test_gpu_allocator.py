@@ -16,13 +16,15 @@ import pytest
 
 import gpu_report
 import gpu_state
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner
+from ds01.core.processes import Process
 from gpu_desk import PolicyFile
 from gpu_queue import NotYet
+from gpu_refusal import Refusal
 from gpu_request import parse_request
-from gpu_rules import Refusal
 from gpu_state import Grant
-from gpu_types import Inventory, Process
+from gpu_types import Inventory
 from gpu_wait import wait_for, wait_to_start
 from gpu_world import (
     POLICY,
@@ -37,7 +39,6 @@ from gpu_world import (
     user,
     with_processes,
 )
-from process_owner import Owner
 
 ONE = parse_request("1")
 FULL = parse_request("full")
@@ -146,7 +147,7 @@ def test_two_at_once_cannot_pass_the_limit_of_containers(world: World) -> None:
 
 def test_a_name_is_made_by_one_process_only(world: World) -> None:
     with subprocess.Popen(["sleep", "60"]) as other:
-        from process_owner import owner_of
+        from ds01.core.owner import owner_of
 
         world.allocator().reserve(user(7), ONE, "x", owner_of(other.pid))
         assert refused(world, 7, "1").machine == "container-exists"
@@ -172,7 +173,7 @@ def test_release_spares_another_container_of_the_name(world: World) -> None:
 
 def test_allocate_lasts_as_long_as_its_owner(single: World) -> None:
     with subprocess.Popen(["sleep", "60"]) as other:
-        from process_owner import owner_of
+        from ds01.core.owner import owner_of
 
         single.allocator().allocate(user(7), ONE, "job", owner=owner_of(other.pid))
         assert single.states() == {gpu(0).uuid: "allocated"}
@@ -821,9 +822,9 @@ def test_the_lock_fails_closed(single: World) -> None:
         errors: list[HelperError] = []
 
         def ask() -> None:
-            import locked_files
+            from ds01.core import files
 
-            original = locked_files.locked
+            original = files.locked
             try:
                 with original(single.paths.state / "state.lock", 0.2):
                     pass

@@ -9,7 +9,8 @@ import pytest
 import gpu_dcgm
 from activity import Before, GpuUse, Sample, judge
 from activity_reader import gpu_use
-from gpu_types import Device, Process
+from ds01.core.processes import Process
+from gpu_types import Device
 from lifecycle_world import EPOCH, at
 from policy_server import Lifecycle
 

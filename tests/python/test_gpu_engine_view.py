@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine import Engine
+from ds01.core.engine import Engine
 from gpu_engine_view import ALL, container_of, holdings, read_view, resolve
 from gpu_types import Inventory
 from gpu_world import gpu, mig

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gpu_types import Inventory, Process
+from ds01.core.processes import Process
+from gpu_types import Inventory
 from nvml_stand_in import (
     GIB,
     Driver,

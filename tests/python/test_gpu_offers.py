@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import gpu_world
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from gpu_offers import default_text, offers
 from gpu_types import Inventory
 

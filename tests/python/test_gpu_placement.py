@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpu_allowed import Allowed
 from gpu_hosts import MIXED, SEVEN, divided, host, limits, whole
 from gpu_placement import choose
 from gpu_request import parse_request
-from gpu_rules import Allowed, check
+from gpu_rules import check
 from gpu_types import Device, Inventory
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_processes import (
+from ds01.core.processes import (
+    Process,
     components,
     container_of,
     is_display,
@@ -17,7 +18,6 @@ from gpu_processes import (
     read_own,
     read_process,
 )
-from gpu_types import Process
 
 ID = "4b3f136f7c626f8fb13e8fd1c16771d759258b0eb361fd0a57251fdc1932cbbe"
 OTHER = "238b0279c57830820fc9c4a3b9cf330c16812b00e0c7b48c362a1bea4a1b7c0d"

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpu_use
-from _common import Exit
+from ds01.core.errors import Exit
 from gpu_queue import Given, Outcome, Place, find_turn, order
-from gpu_rules import GrantedDevice, Refusal
+from gpu_refusal import GrantedDevice, Refusal
 from gpu_state import Grant, Ticket, Use
 from gpu_world import START
 

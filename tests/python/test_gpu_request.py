@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from gpu_request import (
     DEFAULT,
     NONE,

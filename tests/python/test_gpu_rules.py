@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from _common import Exit
+from ds01.core.errors import Exit
+from gpu_allowed import Allowed, none_free
 from gpu_hosts import MIXED, SEVEN, divided, holding, host, limits, whole
 from gpu_placement import choose
-from gpu_refusal import exact
+from gpu_refusal import Refusal, exact
 from gpu_request import parse_request
 from gpu_reservations import ReservationView
-from gpu_rules import Allowed, Refusal, check, none_free
+from gpu_rules import check
 from gpu_types import FULL, Device, Inventory
 
 ONES = divided("GPU-B", *SEVEN)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import gpu_show
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from gpu_report import Place
 from gpu_show import build_parser, container_lines, queue_rows, request_lines
 from gpu_state import Ticket

@@ -25,8 +25,8 @@ import pytest
 import gpu_state
 import gpu_turns
 from gpu_queue import NotYet, Turn, order
+from gpu_refusal import Refusal
 from gpu_request import parse_request
-from gpu_rules import Refusal
 from gpu_types import Inventory
 from gpu_use import of_user
 from gpu_world import START, World, gpu, make_paths, make_policy, me, mig, user

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 import gpu_state
 import state
-from _common import Exit, HelperError, Paths
-from gpu_rules import GrantedDevice
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner
+from ds01.core.paths import Paths
+from gpu_refusal import GrantedDevice
 from gpu_state import Dirty, Document, Grant, Ticket, Use
 from gpu_world import START, make_paths
-from process_owner import Owner
 
 DEVICE = GrantedDevice("MIG-1", "GPU-1", "1g.5gb", 0, 1, 1 / 7, True)
 GRANT = Grant(

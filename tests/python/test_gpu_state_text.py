@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import gpu_state
 import gpu_state_text
 import state
-from _common import HelperError
+from ds01.core.errors import HelperError
 from gpu_state import Document
 from gpu_world import make_paths
 from test_gpu_state import DOCUMENT, GRANT

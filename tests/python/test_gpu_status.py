@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
+from ds01.core.processes import Process
 from gpu_device_states import DeviceState
 from gpu_engine_view import View
 from gpu_refusal import GrantedDevice
 from gpu_report import Status, name_of
 from gpu_state import Grant
 from gpu_status import HEADER, memory, notes, processes, row
-from gpu_types import Device, Inventory, Process
+from gpu_types import Device, Inventory
 from lifecycle_memory import Outlook
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 import gpu_state
+from gpu_refusal import Refusal
 from gpu_request import parse_request
-from gpu_rules import Refusal
 from gpu_types import Inventory
 from gpu_world import (
     FileEngine,

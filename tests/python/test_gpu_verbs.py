@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from _common import Exit
+from ds01.core.errors import Exit
 from fake_gpus import a100_40, topology
 from gpu_bench import FakeDriver
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import gpu_words
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from gateway_gpus import waits
 from gpu_request import Request, from_device_request, parse_request
 

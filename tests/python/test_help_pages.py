@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from _common import Exit, HelperError
 from command_header import parse_header
+from ds01.core.errors import Exit, HelperError
 from help_pages import (
     command_page,
     differences,

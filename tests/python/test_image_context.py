@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from _common import HelperError
+from ds01.core.errors import HelperError
 from image_context import base_of, check_labels, gather, sources
 from image_stage import context_checksum
 

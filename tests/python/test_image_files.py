@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import image_files
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from image_files import State
 
 PART = "FROM a:b\nUSER root\n# x\n"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import image_workshop
-from engine import Engine
+from ds01.core.engine import Engine
 from image_finish import ensure_uv
 
 NAME = "ds01/uv:1.2"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import image_lock
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from image_lock import Change, Lock, LockedBase
 
 BASE = LockedBase(

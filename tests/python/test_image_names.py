@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import image_names
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 
 @pytest.mark.parametrize("name", ["a", "cv-lab", "x.y_z", "0", "a1-b2", "a" * 63])

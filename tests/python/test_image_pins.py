@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import image_pins as pins
-from _common import find_paths
+from ds01.core.paths import find_paths
 from image_pins import Versions
 from image_types import Layer
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from _common import Exit
+from ds01.core.errors import Exit
 from image_progress import Step, Steps, failure_of, gone_versions, last_lines, step_of
 
 

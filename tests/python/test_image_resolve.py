@@ -8,7 +8,7 @@ import pytest
 
 import image_resolve as ir
 import image_resolve_pip as by_pip
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from image_explain import explain
 from image_probe import Found, Package
 from image_types import Layer

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import image_source
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 
 def test_a_place_that_cannot_be_written_is_told_before_a_build(

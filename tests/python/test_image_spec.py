@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 import image_lock
 import image_spec
-from _common import PROJECT_ROOT, Exit, HelperError
-from image_spec import Added, Base, Spec, change
-from yaml_source import ConfigError
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import PROJECT_ROOT
+from ds01.core.yaml_source import ConfigError
+from image_change import change
+from image_types import Added, Base, Spec
 
 FULL = """\
 version: 1

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine import Engine
-from image_labels import HELPER
+from ds01.core.engine import Engine
+from ds01.core.labels import HELPER
 from image_usage import custom_containers, is_helper, usage_of
 from image_workshop import sweep
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from image_versions import check_version
 
 POLICY = """\

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from _common import PROJECT_ROOT
+from ds01.core.paths import PROJECT_ROOT
 
 GUARD = PROJECT_ROOT / "templates/jupyter_server_config.py"
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/\S*?(?:\?token=(\w+))?\s")

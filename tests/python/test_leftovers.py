@@ -19,12 +19,13 @@ import leftover_rules as rules
 import leftovers
 import policy as policy_module
 import state
-from _common import PROJECT_ROOT, HelperError, Paths
-from engine import Engine
+from ds01.core.engine import Engine
+from ds01.core.errors import HelperError
+from ds01.core.paths import PROJECT_ROOT, Paths
+from ds01.core.units import utc_stamp
 from gpu_world import make_paths
 from leftover_rules import File, Image, InUse, Removal
 from policy import Policy
-from units import utc_stamp
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=timezone.utc)
 WEEK = 7 * 86400

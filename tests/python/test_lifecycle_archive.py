@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lifecycle_archive
-from engine import Engine
+from ds01.core.engine import Engine
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import gpu_desk
-from _common import Exit, HelperError, Paths
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import Paths
 from gpu_types import Inventory
 from gpu_world import make_paths
 from lifecycle_extras import run_extras

@@ -22,11 +22,12 @@ from typing import Any
 import pytest
 
 import lifecycle_memory
-from _common import Exit, Paths, find_paths
 from activity_reader import Target, Watcher
+from ds01.core.errors import Exit
+from ds01.core.files import locked
+from ds01.core.paths import Paths, find_paths
 from gpu_types import Inventory
 from lifecycle_pass import LOCK, Pass, Report
-from locked_files import locked
 
 pytestmark = [pytest.mark.engine, pytest.mark.passes]
 

@@ -12,24 +12,12 @@ import pytest
 
 import lifecycle_clock as clock
 import lifecycle_view
-from _common import Exit, HelperError, Paths
 from container_keep import seconds_for
-from lifecycle_memory import (
-    Doing,
-    Entry,
-    Memory,
-    Next,
-    PassInfo,
-    Warned,
-    load,
-    outlook,
-    outlooks,
-    pass_info,
-    path_of,
-    present,
-    save,
-    span,
-)
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import Paths
+from ds01.core.text import span
+from lifecycle_entries import Doing, Entry, Memory, Next, PassInfo, Warned
+from lifecycle_memory import load, outlook, outlooks, pass_info, path_of, present, save
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 ENTRY = Entry(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lifecycle_words as words
-from lifecycle_memory import Entry
+from lifecycle_entries import Entry
 from lifecycle_rules import decide
 from lifecycle_types import Holding, Moment, Subject, Term, Terms
 from lifecycle_world import (

@@ -13,7 +13,7 @@ import pytest
 
 import lifecycle_tell
 import terminals
-from _common import Paths
+from ds01.core.paths import Paths
 from lifecycle_tell import Message, mail_text, screen_text, tell, to_terminals
 
 # They write to all terminals of who runs them.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from _common import PROJECT_ROOT
 from container_stats import Usage
+from ds01.core.paths import PROJECT_ROOT
 from gpu_refusal import GrantedDevice
 from gpu_state import Grant
 from limits_usage import BAR, Use, bar, text, uses

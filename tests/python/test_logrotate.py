@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from _common import Paths
+from ds01.core.paths import Paths
 from event_follow import Follower
 from event_log import append_event
 from event_reader import list_files, log_path, read_lines, select

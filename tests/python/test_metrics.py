@@ -17,9 +17,10 @@ import gpu_report
 import metric_counters
 import metric_table
 import metrics
-import settings
-from _common import PROJECT_ROOT, Exit, HelperError
-from gpu_types import Process
+from ds01.core import settings
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import PROJECT_ROOT
+from ds01.core.processes import Process
 from gpu_world import World, gpu, make_paths, with_processes
 from metric_counters import Counters, Place, add, read_on
 from metric_table import METRICS, Samples

@@ -10,7 +10,7 @@ import pytest
 
 import lifecycle_tell
 import notices
-from _common import PROJECT_ROOT, Paths
+from ds01.core.paths import PROJECT_ROOT, Paths
 from gpu_world import make_paths
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=timezone.utc)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import packages
+from ds01.core.yaml_source import ConfigError
 from packages import Tier
-from yaml_source import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 import policy
 import policy_schema as schema
 import policy_server as server
-from _common import Exit, HelperError
 from conftest import BenchUser
+from ds01.core.errors import Exit, HelperError
+from ds01.core.yaml_source import ConfigError
 from policy import Aggregate, Entry, Group, Limits, Override, Policy, User
-from yaml_source import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 import project_files as pf
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -27,9 +27,10 @@ import image_spec
 import image_words
 import render_dockerfile
 import requirement_files
-from _common import PROJECT_ROOT, Exit, HelperError
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import PROJECT_ROOT
 from image_lock import Lock, LockedBase, load_lock
-from image_spec import Added, Base, Layer, Spec
+from image_types import Added, Base, Layer, Spec
 from packages import load_packages, parse_apt
 
 GOLDEN = PROJECT_ROOT / "tests/fixtures/dockerfiles"

@@ -14,7 +14,7 @@ import pytest
 import report_charts
 import report_html
 import report_show
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 from report_html import page
 from usage_days import Use
 from usage_report import Reclaimed, Refused, Report, Row, group_rows, sum_rows

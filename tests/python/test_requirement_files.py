@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import requirement_files
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 SHA = "b" * 64
 

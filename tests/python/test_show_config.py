@@ -10,7 +10,7 @@ import pytest
 import policy
 import policy_server
 import show_config
-from _common import find_paths
+from ds01.core.paths import find_paths
 from policy import User
 
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)

@@ -21,12 +21,13 @@ from typing import Any
 
 import pytest
 
-import locked_files
-import process_owner
 import state
-from _common import Exit, HelperError, Paths, find_paths
 from conftest import BenchUser
-from process_owner import Owner, is_alive, owner_of
+from ds01.core import files
+from ds01.core import owner as core_owner
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner, is_alive, owner_of
+from ds01.core.paths import Paths, find_paths
 
 PYTHON = Path(__file__).resolve().parents[2] / "python"
 HELPER = PYTHON / "state.py"
@@ -69,7 +70,8 @@ def helper(*words: str) -> subprocess.CompletedProcess[str]:
 def spawn(code: str, *words: str) -> subprocess.Popen[str]:
     """Start a Python process that has the helpers at hand."""
     head = f"import sys; sys.path.insert(0, {str(PYTHON)!r}); import os, time, state\n"
-    head += "import locked_files, process_owner\nfrom _common import *\n"
+    head += "from ds01.core import files as locked_files, owner as process_owner\n"
+    head += "from ds01.core.errors import *\nfrom ds01.core.paths import *\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + code, *words],
         stdin=subprocess.PIPE,
@@ -101,7 +103,7 @@ def test_begin_finish_removed(paths: Paths, me: Owner) -> None:
     }
     record = state.show(paths, NAME)
     assert record["phase"] == "creating"
-    assert record["owner"] == process_owner.owner_dict(me)
+    assert record["owner"] == core_owner.owner_dict(me)
     record = state.finish(paths, NAME, {"id": "abc"})
     assert (record["phase"], record["image"], record["id"]) == ("ready", "x", "abc")
     assert "owner" not in record
@@ -310,7 +312,7 @@ def test_lock_timeout_names_the_holder_and_changes_nothing(paths: Paths) -> None
     finally:
         holder.communicate()
     assert (done.returncode, done.stdout) == (6, "")
-    who = process_owner.user_name()
+    who = core_owner.user_name()
     expected = f"held by 'container-create' of {who} (process {holder.pid}) since 20"
     assert expected in done.stderr
     assert "waited 0.2 s" in done.stderr
@@ -332,7 +334,7 @@ def test_lock_holds_between_threads(paths: Paths) -> None:
 
     def work() -> None:
         for _ in range(20):
-            with locked_files.locked(paths.state / "x.lock", timeout=60):
+            with files.locked(paths.state / "x.lock", timeout=60):
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -372,7 +374,7 @@ def test_unreadable_holder_is_reported_as_such(paths: Paths) -> None:
     try:
         with (
             pytest.raises(HelperError, match="a process that left no name") as caught,
-            locked_files.locked(lock, timeout=0),
+            files.locked(lock, timeout=0),
         ):
             pytest.fail("the lock was not held")
     finally:
@@ -466,7 +468,7 @@ def test_kill_at_any_moment_leaves_a_whole_record(paths: Paths) -> None:
 
 
 def test_leftover_of_a_killed_writer_is_swept_and_no_other_file(paths: Paths) -> None:
-    boot = process_owner.boot_id()[:8]
+    boot = core_owner.boot_id()[:8]
     living = owner_of(os.getpid())
     assert living is not None
     dead = paths.metadata / f".ds01-tmp.{os.getpid()}.1.{boot}.1"
@@ -523,7 +525,7 @@ def test_event_says_who_when_and_what(paths: Paths) -> None:
     (line,) = events(paths)
     assert line == json.loads(done.stdout)
     assert line["type"] == "denied"
-    assert line["user"] == process_owner.user_name()
+    assert line["user"] == core_owner.user_name()
     assert (line["uid"], line["rule"], line["command"]) == (5, "max_gpus", "state")
     assert line["time"][-5] == "."
     assert line["time"].endswith("Z")
@@ -615,7 +617,7 @@ def test_odd_process_names_are_read(tmp_path: Path) -> None:
 def test_process_that_cannot_be_seen_counts_as_alive(
     monkeypatch: pytest.MonkeyPatch, me: Owner
 ) -> None:
-    monkeypatch.setattr(process_owner, "_process", lambda _pid: None)
+    monkeypatch.setattr(core_owner, "_process", lambda _pid: None)
     assert is_alive(me)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from _common import Paths
+from ds01.core.paths import Paths
 from usage_days import Sample, Use, folder_of, hours_between, note, read, use_of
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ds01.core.units import utc_stamp
 from gpu_refusal import GrantedDevice
 from gpu_state import Grant
-from units import utc_stamp
 from usage_intervals import (
     Interval,
     bucketed,

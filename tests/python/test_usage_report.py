@@ -18,12 +18,13 @@ import pytest
 import gpu_state
 import report_show
 import usage_report
-from _common import Exit, HelperError, Paths, find_paths
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import Paths, find_paths
+from ds01.core.units import utc_stamp
 from gpu_refusal import GrantedDevice
 from gpu_state import Document, Grant, Ticket
 from log_world import busy
 from report_words import as_object, hours, text
-from units import utc_stamp
 from usage_days import Sample, note
 from usage_report import Report, default_window, edges_of, for_user, make
 

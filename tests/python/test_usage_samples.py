@@ -10,7 +10,7 @@ from activity import GpuUse
 from activity import Sample as Activity
 from gpu_refusal import GrantedDevice
 from gpu_state import Document, Grant
-from lifecycle_memory import Entry
+from lifecycle_entries import Entry
 from lifecycle_types import Decision, Subject
 from usage_samples import samples
 

@@ -8,7 +8,8 @@ import os
 import shlex
 from pathlib import Path
 
-from _common import Exit, HelperError, find_paths
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import find_paths
 
 
 def no_space(error: OSError) -> HelperError:

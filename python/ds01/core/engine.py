@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from _common import Exit, HelperError
+from ds01.core.errors import Exit, HelperError
 
 API = "/v1.41"
 # "client version 1.41 is too old. Minimum supported API version is 1.44, please …"

@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-import lock_turns
-from _common import Exit, HelperError, program_name
-from process_owner import Owner, boot_id, is_alive, own, user_name
-from units import utc_stamp
+from ds01.core import turns
+from ds01.core.errors import Exit, HelperError
+from ds01.core.owner import Owner, boot_id, is_alive, own, user_name
+from ds01.core.program import program_name
+from ds01.core.units import utc_stamp
 
 LOCK_SECONDS = 10.0
 PRIVATE_MODE = 0o660
@@ -85,7 +86,7 @@ def locked(
             # Somebody may have removed the file meanwhile: then others lock a new one.
             if _is_same_file(file, path):
                 break
-            lock_turns.leave(file)
+            turns.leave(file)
         except BaseException:
             os.close(file)
             raise
@@ -96,7 +97,7 @@ def locked(
         with contextlib.suppress(OSError):
             os.ftruncate(file, 0)
     finally:
-        lock_turns.leave(file)
+        turns.leave(file)
         os.close(file)
 
 
@@ -122,7 +123,7 @@ def _take(
     prepare: Callable[[], object] | None,
 ) -> None:
     try:
-        if lock_turns.take(file, deadline, prepare):
+        if turns.take(file, deadline, prepare):
             return
     except OSError as error:
         raise explain(error, "lock", path) from error

@@ -9,9 +9,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from gpu_types import Process
+
+@dataclass(frozen=True)
+class Process:
+    """A process on a device, as NVML reports it: a PID of the host.
+
+    `container` is the engine's id of the container that it runs in, None outside one;
+    `memory` is what it holds on the device, `utilisation` the percent of it that the
+    process used lately (None where that was not asked for, or is not told).
+    """
+
+    pid: int
+    name: str = ""
+    uid: int | None = None
+    container: str | None = None
+    memory: int | None = None
+    utilisation: int | None = None
+
 
 # The cgroupfs driver names a container's cgroup by the id alone, systemd's by a scope.
 _ID = re.compile(r"([0-9a-f]{64})|docker-([0-9a-f]{64})\.scope")

@@ -1,30 +1,15 @@
-"""Read the installation's settings, ds01.yaml.
-
-`show` prints the effective settings and the file layout as one JSON object.
-Exit statuses: docs/exit-codes.md; 6 where the file is broken.
-"""
+"""The installation's settings, ds01.yaml, and what follows from them."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
-import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from _common import (
-    PROJECT_ROOT,
-    Exit,
-    HelperError,
-    find_paths,
-    print_json,
-    program_name,
-    run,
-)
-from helper_parser import Parser
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import PROJECT_ROOT, find_paths
 
 OUR_MLC = PROJECT_ROOT / "aime-ml-containers"
 
@@ -95,7 +80,7 @@ def load_settings(path: Path) -> Settings:
     Raises HelperError(CONFIG), naming file, line and key, for anything that is wrong.
     """
     # Here, because commands that never read the file need not wait for PyYAML.
-    from yaml_source import Source, is_empty, is_null  # noqa: PLC0415
+    from ds01.core.yaml_source import Source, is_empty, is_null  # noqa: PLC0415
 
     source = Source(path)
     found: dict[str, str | None] = {}
@@ -184,20 +169,3 @@ def show() -> dict[str, object]:
         "cgroup_parent": settings.cgroup_parent,
         "metrics_dir": settings.metrics_dir,
     }
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("settings"), description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("show")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    build_parser().parse_args(argv)
-    print_json(show())
-    return Exit.OK
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "settings"))

@@ -24,7 +24,8 @@ from yaml.events import (
 )
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from _common import Exit, HelperError, nearest
+from ds01.core.errors import Exit, HelperError
+from ds01.core.text import nearest
 
 T = TypeVar("T")
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import disk_full
-from _common import PROJECT_ROOT, nearest
+from ds01.core import disk_full
+from ds01.core.paths import PROJECT_ROOT
+from ds01.core.text import nearest
 
 
 @pytest.mark.parametrize(
@@ -39,11 +40,11 @@ FULL = Path("/dev/full")
 HELPER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import _common
+from ds01.core.program import run
 def body(argv):
     print("x" * int(sys.argv[2]))
     return 0
-sys.exit(_common.run(body, "helper"))
+sys.exit(run(body, "helper"))
 """
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import engine
-import settings
-from _common import Exit, HelperError
+from ds01.core import engine, settings
+from ds01.core.errors import Exit, HelperError
 
 
 def failure(address: str) -> HelperError:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-import lock_turns
-import locked_files
-from _common import HelperError
+from ds01.core import files, turns
+from ds01.core.errors import HelperError
 
 
 @contextlib.contextmanager
@@ -49,8 +48,8 @@ def ticket_after(file: int, after: int) -> int | None:
     start = after + 1 if after else 1 << 60
     lowest, length = None, 0
     while True:
-        asked = lock_turns._FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
-        answer = lock_turns._FLOCK.unpack(fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked))
+        asked = turns._FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+        answer = turns._FLOCK.unpack(fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked))
         if answer[0] == fcntl.F_UNLCK:
             return lowest
         lowest = int(answer[2])
@@ -60,7 +59,7 @@ def ticket_after(file: int, after: int) -> int | None:
 
 
 def take(path: Path, name: str, order: list[str], seconds: float = 20) -> None:
-    with locked_files.locked(path, seconds):
+    with files.locked(path, seconds):
         order.append(name)
 
 
@@ -73,7 +72,7 @@ def start(path: Path, name: str, order: list[str]) -> threading.Thread:
 def test_who_came_first_is_first(tmp_path: Path) -> None:
     path, order = tmp_path / "x.lock", list[str]()
     threads = []
-    with locked_files.locked(path):
+    with files.locked(path):
         for number in range(12):
             threads.append(start(path, str(number), order))
             waits(path, number + 1)
@@ -84,7 +83,7 @@ def test_who_came_first_is_first(tmp_path: Path) -> None:
 
 def test_a_newcomer_does_not_pass_those_who_wait(tmp_path: Path) -> None:
     path, order = tmp_path / "x.lock", list[str]()
-    with locked_files.locked(path):
+    with files.locked(path):
         thread = start(path, "old", order)
         waits(path)
     take(path, "new", order)
@@ -95,10 +94,10 @@ def test_a_newcomer_does_not_pass_those_who_wait(tmp_path: Path) -> None:
 def test_the_next_is_woken_and_need_not_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock_turns, "_FIRST_LOOKS", 30.0)
-    monkeypatch.setattr(lock_turns, "_OTHERS_LOOK", 30.0)
+    monkeypatch.setattr(turns, "_FIRST_LOOKS", 30.0)
+    monkeypatch.setattr(turns, "_OTHERS_LOOK", 30.0)
     path, order = tmp_path / "x.lock", list[str]()
-    with locked_files.locked(path):
+    with files.locked(path):
         threads = [start(path, "a", order)]
         waits(path, 1)
         threads.append(start(path, "b", order))
@@ -117,7 +116,7 @@ def test_without_sockets_the_next_looks(
 
     monkeypatch.setattr(socket, "socket", fail)
     path, order = tmp_path / "x.lock", list[str]()
-    with locked_files.locked(path):
+    with files.locked(path):
         thread = start(path, "a", order)
         waits(path)
     thread.join(5)
@@ -126,7 +125,7 @@ def test_without_sockets_the_next_looks(
 
 def test_who_gives_up_leaves_no_ticket(tmp_path: Path) -> None:
     path, order = tmp_path / "x.lock", list[str]()
-    with locked_files.locked(path):
+    with files.locked(path):
         with pytest.raises(HelperError, match=r"waited 0\.05 s"):
             take(path, "late", order, 0.05)
         with opened(path) as file:
@@ -138,7 +137,7 @@ def test_who_gives_up_leaves_no_ticket(tmp_path: Path) -> None:
 
 
 def _hold(path: Path, ready: object, seconds: float) -> None:
-    with locked_files.locked(path, 20):
+    with files.locked(path, 20):
         ready.set()  # type: ignore[attr-defined]
         time.sleep(seconds)
 
@@ -146,7 +145,7 @@ def _hold(path: Path, ready: object, seconds: float) -> None:
 def test_a_waiter_that_is_killed_keeps_nobody(tmp_path: Path) -> None:
     path, order = tmp_path / "x.lock", list[str]()
     context = multiprocessing.get_context("fork")
-    with locked_files.locked(path):
+    with files.locked(path):
         first = context.Process(target=_hold, args=(path, context.Event(), 0))
         first.start()
         waits(path, 1)
@@ -177,7 +176,7 @@ def test_a_holder_that_is_killed_keeps_nobody(tmp_path: Path) -> None:
 
 def test_a_child_forked_under_the_lock_does_not_keep_it(tmp_path: Path) -> None:
     path, order = tmp_path / "x.lock", list[str]()
-    with locked_files.locked(path):
+    with files.locked(path):
         child = os.fork()
         if child == 0:
             time.sleep(30)
@@ -192,7 +191,7 @@ def test_a_child_forked_under_the_lock_does_not_keep_it(tmp_path: Path) -> None:
 
 def _count(path: Path, rounds: int, total: Path) -> None:
     for _ in range(rounds):
-        with locked_files.locked(path, 60):
+        with files.locked(path, 60):
             value = int(total.read_text())
             time.sleep(0)
             total.write_text(str(value + 1))
@@ -219,18 +218,18 @@ def test_who_is_next_but_one_prepares_meanwhile(
     path, order = tmp_path / "x.lock", list[str]()
 
     def prepared() -> None:
-        with locked_files.locked(path, 20, prepare=lambda: order.append("prepared")):
+        with files.locked(path, 20, prepare=lambda: order.append("prepared")):
             order.append("second")
 
     def first() -> None:
-        with locked_files.locked(path, 20):
+        with files.locked(path, 20):
             order.append("first")
             # It is told while the one before holds the lock.
             end = time.monotonic() + 10
             while "prepared" not in order and time.monotonic() < end:
                 time.sleep(0.002)
 
-    with locked_files.locked(path):
+    with files.locked(path):
         threads = [threading.Thread(target=first)]
         threads[0].start()
         waits(path, 1)
@@ -245,9 +244,7 @@ def test_who_is_next_but_one_prepares_meanwhile(
 
 def test_who_does_not_wait_does_not_prepare(tmp_path: Path) -> None:
     order: list[str] = []
-    with locked_files.locked(
-        tmp_path / "x.lock", prepare=lambda: order.append("prepared")
-    ):
+    with files.locked(tmp_path / "x.lock", prepare=lambda: order.append("prepared")):
         pass
     assert order == []
 
@@ -260,12 +257,12 @@ def test_the_lowest_ticket_is_told_whatever_the_order_of_setting(
     path = tmp_path / "x.lock"
     with opened(path) as late, opened(path) as early, opened(path) as looks:
         low = (1 << 60) + 5
-        assert lock_turns._oldest(looks) is None
-        assert lock_turns._set(late, fcntl.F_WRLCK, low + 1)
-        assert lock_turns._set(early, fcntl.F_WRLCK, low)
-        assert lock_turns._oldest(looks) == low
-        assert lock_turns._oldest(looks, after=low) == low + 1
-        assert lock_turns._oldest(looks, after=low + 1) is None
-        assert lock_turns._any_ticket(late, before=low + 1) == low
-        assert lock_turns._any_ticket(early, before=low) is None
-        assert not lock_turns._set(looks, fcntl.F_WRLCK, low)
+        assert turns._oldest(looks) is None
+        assert turns._set(late, fcntl.F_WRLCK, low + 1)
+        assert turns._set(early, fcntl.F_WRLCK, low)
+        assert turns._oldest(looks) == low
+        assert turns._oldest(looks, after=low) == low + 1
+        assert turns._oldest(looks, after=low + 1) is None
+        assert turns._any_ticket(late, before=low + 1) == low
+        assert turns._any_ticket(early, before=low) is None
+        assert not turns._set(looks, fcntl.F_WRLCK, low)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import settings
-from _common import PROJECT_ROOT, Exit, HelperError
+from ds01.core import settings as core_settings
+from ds01.core.errors import Exit, HelperError
+from ds01.core.paths import PROJECT_ROOT
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -19,20 +21,20 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def problem(tmp_path: Path, text: str) -> HelperError:
     with pytest.raises(HelperError) as caught:
-        settings.load_settings(write(tmp_path, text))
+        core_settings.load_settings(write(tmp_path, text))
     assert caught.value.code == Exit.CONFIG
     return caught.value
 
 
 def test_the_shipped_file_loads_and_means_the_defaults() -> None:
     shipped = PROJECT_ROOT / "config/ds01.yaml"
-    assert settings.load_settings(shipped) == settings.Settings()
+    assert core_settings.load_settings(shipped) == core_settings.Settings()
 
 
 def test_the_shipped_file_comments_every_key() -> None:
     text = (PROJECT_ROOT / "config/ds01.yaml").read_text(encoding="utf-8")
     lines = text.splitlines()
-    for key in settings.KEYS:
+    for key in core_settings.KEYS:
         at = next(i for i, line in enumerate(lines) if line.startswith(f"{key}:"))
         assert lines[at - 1].startswith("#"), key
 
@@ -43,7 +45,7 @@ def test_values_are_taken(tmp_path: Path) -> None:
         "site_catalog: null\nworkspace_dir: ~/work\ndata_dir: /srv/data\n"
         "architecture: CUDA_AMPERE\ncgroup_parent: ds01\n"
     )
-    found = settings.load_settings(write(tmp_path, text))
+    found = core_settings.load_settings(write(tmp_path, text))
     assert found.mlc_home == "/opt/aime"
     assert found.site_catalog is None
     assert found.workspace_dir == "~/work"
@@ -74,7 +76,7 @@ def test_errors_name_file_line_and_key(
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(HelperError) as caught:
-        settings.load_settings(tmp_path / "none.yaml")
+        core_settings.load_settings(tmp_path / "none.yaml")
     assert caught.value.code == Exit.CONFIG
     assert "install.sh" in str(caught.value.hint)
 
@@ -83,13 +85,13 @@ def test_the_environment_chooses_another_mlc(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("DS01_MLC_HOME", raising=False)
-    assert settings.mlc_home(settings.Settings()) == settings.OUR_MLC
-    assert settings.mlc_home(settings.Settings(mlc_home="/a")) == Path("/a")
+    assert core_settings.mlc_home(core_settings.Settings()) == core_settings.OUR_MLC
+    assert core_settings.mlc_home(core_settings.Settings(mlc_home="/a")) == Path("/a")
     monkeypatch.setenv("DS01_MLC_HOME", str(tmp_path))
-    assert settings.mlc_home(settings.Settings(mlc_home="/a")) == tmp_path
+    assert core_settings.mlc_home(core_settings.Settings(mlc_home="/a")) == tmp_path
     monkeypatch.setenv("DS01_MLC_HOME", "relative")
     with pytest.raises(HelperError) as caught:
-        settings.mlc_home(settings.Settings())
+        core_settings.mlc_home(core_settings.Settings())
     assert caught.value.code == Exit.USAGE
 
 
@@ -113,7 +115,7 @@ def test_the_address_needs_no_file_where_docker_host_is_set(
 ) -> None:
     monkeypatch.setenv("DS01_ROOT", str(tmp_path))
     monkeypatch.setenv("DOCKER_HOST", "unix:///x")
-    assert settings.engine_address() == "unix:///x"
+    assert core_settings.engine_address() == "unix:///x"
     monkeypatch.delenv("DOCKER_HOST")
     with pytest.raises(HelperError):
-        settings.engine_address()
+        core_settings.engine_address()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from _table import columns, fold, render, width
+from ds01.core.table import columns, fold, render, width
 
 
 def test_width_counts_columns_not_bytes() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import units
+from ds01.core import units
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import yaml_edit
+from ds01.core import yaml_edit
 
 OLD = """\
 # mine

@@ -1,0 +1,1 @@
+"""The ground: errors, paths, files and locks, YAML, units, tables, the engine."""

@@ -1,0 +1,58 @@
+"""The house rules for python/ that a machine can check; import-linter has the others."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = ROOT / "python"
+
+
+def module_name(file: Path, folder: Path) -> str:
+    name = str(file.relative_to(folder).with_suffix("")).replace("/", ".")
+    return name.removesuffix(".__init__")
+
+
+MODULES = {module_name(file, PYTHON): file for file in PYTHON.rglob("*.py")}
+
+
+def imported(file: Path) -> set[str]:
+    """Return the modules of python/ that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{n.name}" for n in node.names)}
+    return found & MODULES.keys()
+
+
+def reached(start: Iterable[str]) -> set[str]:
+    """Return modules with all that they import; a package is reached by its rooms."""
+    seen: set[str] = set()
+    todo = list(start)
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += imported(MODULES[name])
+            todo += [name.rpartition(".")[0]] if "." in name else []
+    return seen
+
+
+def test_every_module_is_under_test() -> None:
+    """By a test of its own, by a command's, or by one of a module that uses it."""
+    start = {
+        name
+        for file in (ROOT / "tests/python").rglob("*.py")
+        for name in imported(file)
+    }
+    shell = [*(ROOT / "lib").rglob("*.bash"), *(ROOT / "tests/bats").glob("*.bats")]
+    for file in shell:
+        text = file.read_text(encoding="utf-8")
+        pattern = r"(?:core::(?:become_)?helper|image::governed) (\w+)|python/(\w+)\.py"
+        start |= {door or path for door, path in re.findall(pattern, text)}
+    assert reached(start & MODULES.keys()) == MODULES.keys()
