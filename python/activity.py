@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from policy_server import Lifecycle
+from ds01.policy.sections import Lifecycle
 
 # Two looks that are closer say nothing about rates; the next one sees both spans.
 LEAST_SECONDS = 5.0

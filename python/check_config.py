@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import packages
-import policy
 from ds01.core import settings
 from ds01.core.errors import Exit, HelperError
 from ds01.core.parser import Parser
@@ -23,6 +22,8 @@ from ds01.core.paths import Paths, find_paths
 from ds01.core.program import print_json, program_name, run
 from ds01.core.program import say as say_line
 from ds01.core.yaml_source import ConfigError, read_text
+from ds01.policy import limits
+from ds01.policy import types as policy_types
 
 # The catalog's form is mlc's own.
 sys.path.append(str(settings.OUR_MLC))
@@ -58,7 +59,7 @@ def check_all(paths: Paths) -> list[Verdict]:
             verdicts.append(Verdict(path, (), None, _rights(path)))
 
     check(paths.settings, settings.load_settings)
-    check(paths.policy, policy.load_policy)
+    check(paths.policy, limits.load_policy)
     check(paths.etc / "packages.yaml", packages.load_packages)
     installed = found.get(paths.settings.name)
     catalog = (
@@ -70,7 +71,7 @@ def check_all(paths: Paths) -> list[Verdict]:
     if catalog is not None and not _is_missing(catalog):
         check(catalog, _load_catalog)
     loaded = found.get(paths.policy.name)
-    if isinstance(loaded, policy.Policy):
+    if isinstance(loaded, policy_types.Policy):
         warnings = list(loaded.warnings)
         if isinstance(installed, settings.Settings) and not installed.cgroup_parent:
             warnings += _caps_without_parent(loaded, paths.settings)
@@ -83,7 +84,7 @@ def check_all(paths: Paths) -> list[Verdict]:
     return verdicts
 
 
-def _caps_without_parent(loaded: policy.Policy, file: Path) -> list[str]:
+def _caps_without_parent(loaded: policy_types.Policy, file: Path) -> list[str]:
     """Return a warning for every cap that cannot hold without a common cgroup."""
     layers = [loaded.defaults]
     layers += [group.limits for group in loaded.groups.values()]

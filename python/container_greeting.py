@@ -22,7 +22,9 @@ from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import program_name, run
 from ds01.core.units import format_duration
-from policy import Limits, effective_limits, identify_user, load_policy
+from ds01.policy.limits import effective_limits, load_policy
+from ds01.policy.types import Limits
+from ds01.policy.users import identify_user
 
 
 def greeting_lines(

@@ -30,8 +30,8 @@ from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, report, run, say
 from ds01.core.text import nearest, span
 from ds01.core.units import format_duration, format_time, parse_duration, utc_stamp
+from ds01.policy.limits import load_policy
 from event_log import append_event
-from policy import load_policy
 
 PROGRAM = "container_keep"
 _USUAL_SECONDS = 86400

@@ -25,7 +25,6 @@ import gpu_state
 import image_workshop
 import lifecycle_memory
 import metrics
-import policy
 import state
 from doctor_facts import Answer, Facts, Unknown
 from doctor_host import typed
@@ -34,6 +33,8 @@ from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.owner import user_name
 from ds01.core.paths import PROJECT_ROOT, Paths
+from ds01.policy import limits
+from ds01.policy import types as policy_types
 
 # The catalog's form is mlc's own.
 sys.path.append(str(settings.OUR_MLC))
@@ -97,9 +98,9 @@ def _tried(probe: Callable[[], facts.T]) -> Answer[facts.T]:
         return Unknown(str(error))
 
 
-def _policy(paths: Paths) -> policy.Policy | None:
+def _policy(paths: Paths) -> policy_types.Policy | None:
     with contextlib.suppress(HelperError):
-        return policy.load_policy(paths.policy)
+        return limits.load_policy(paths.policy)
     return None
 
 

@@ -25,10 +25,10 @@ from ds01.core.program import print_json, program_name, run
 from ds01.core.table import fold
 from ds01.core.table import plain as printable
 from ds01.core.text import SEPARATOR, nearest
+from ds01.policy.users import identify_user
 from event_follow import Follower
 from event_reader import EVENTS, GPUS, log_path, read_lines, select
 from event_words import ALLOCATIONS, WORDS, clock, name_of, say
-from policy import identify_user
 
 PROGRAM = "events_show"
 # How often a followed log is looked at.
@@ -133,7 +133,7 @@ def hide_others(event: Event, uid: int, show_names: Callable[[], bool]) -> Event
 
 def may_show_names(paths: Paths) -> bool:
     """Does the policy let everybody see others' names? A broken one does not."""
-    from policy import load_policy  # noqa: PLC0415 - rarely asked for
+    from ds01.policy.limits import load_policy  # noqa: PLC0415 - rarely asked for
 
     try:
         return load_policy(paths.policy).allocation.show_names

@@ -21,6 +21,7 @@ import gateway_json as gj
 import gateway_policy as policy
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import find_paths
+from ds01.policy.sections import Images
 from gateway_build_rules import (
     build_query,
     check_prune,
@@ -46,7 +47,6 @@ from gateway_types import (
     Rewrite,
     Site,
 )
-from policy_server import Images
 
 BODY_LIMIT = 4 << 20
 _EMPTY_BODIES = (b"", b"{}", b"null")
@@ -130,11 +130,8 @@ class Doors:
     def _load(self) -> tuple[Limits, Site]:
         """Read the configuration. Raises HelperError where it is broken."""
         from ds01.core.settings import load_settings  # noqa: PLC0415
-        from policy import (  # noqa: PLC0415 - with YAML, needed by a create only
-            effective_limits,
-            identify_user,
-            load_policy,
-        )
+        from ds01.policy.limits import effective_limits, load_policy  # noqa: PLC0415 - with YAML, needed by a create only
+        from ds01.policy.users import identify_user  # noqa: PLC0415 - with YAML, needed by a create only
 
         paths = find_paths()
         settings = load_settings(paths.settings)

@@ -136,7 +136,7 @@ class GpuDesk:
         is_waiting: bool,
         limit: float | None,
     ) -> Grant:
-        from policy import identify_user  # noqa: PLC0415
+        from ds01.policy.users import identify_user  # noqa: PLC0415
 
         left = threading.Event()
 

@@ -24,13 +24,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 
-import policy
 from ds01.core import units
 from ds01.core.errors import Exit
 from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
-from policy import Effective, Limits, User
+from ds01.policy import limits as policy_limits
+from ds01.policy import users
+from ds01.policy.types import Effective, Limits, User
 
 
 def docker_args(limits: Limits) -> list[str]:
@@ -63,7 +64,7 @@ def as_json(effective: Effective) -> dict[str, object]:
         "uid": effective.user.uid,
         "group": effective.group,
         "group_origin": effective.group_origin,
-        "limits": policy.limits_dict(effective.limits),
+        "limits": policy_limits.limits_dict(effective.limits),
         "text": dict(effective.texts),
         "reason": override.reason if override else None,
         "notes": list(effective.notes),
@@ -117,9 +118,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
-    user = policy.identify_user(os.getuid() if words.user is None else words.user)
-    loaded = policy.load_policy(find_paths().policy)
-    effective = policy.effective_limits(loaded, user, datetime.now(timezone.utc))
+    user = users.identify_user(os.getuid() if words.user is None else words.user)
+    loaded = policy_limits.load_policy(find_paths().policy)
+    effective = policy_limits.effective_limits(loaded, user, datetime.now(timezone.utc))
     if words.room is not None:
         check_room(user, effective.limits, words.room)
     elif words.form == "docker-args":

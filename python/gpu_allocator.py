@@ -19,6 +19,7 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, owner_of
 from ds01.core.paths import Paths
 from ds01.core.program import run
+from ds01.policy.types import User
 from gpu_choice import Choices
 from gpu_desk import Desk, Work
 from gpu_engine_view import Container
@@ -27,7 +28,6 @@ from gpu_refusal import Refusal
 from gpu_request import Request, format_request, parse_request
 from gpu_state import Grant, Ticket
 from gpu_turns import about_ticket, choose, find_ticket, make_ticket, served
-from policy import User
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import gpu_hints as hints
 from ds01.core.errors import Exit
 from ds01.core.units import format_time
+from ds01.policy.types import Limits
 from gpu_allowed import Allowed
 from gpu_host import Host
 from gpu_quota import Quota, Used, broken_rule
@@ -15,7 +16,6 @@ from gpu_refusal import Refusal
 from gpu_request import Request
 from gpu_reservations import ReservationView
 from gpu_types import FULL, Device
-from policy import Limits
 
 # The rules that are not keys of the policy: what the server has, and how MIG is used.
 HAS = "devices-of-the-server"

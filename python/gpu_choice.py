@@ -15,6 +15,7 @@ from typing import Any
 import gpu_placement
 import gpu_rules
 from ds01.core.errors import HelperError
+from ds01.policy.types import Effective, User
 from gpu_desk import Desk
 from gpu_device_states import device_states
 from gpu_engine_view import Container
@@ -30,7 +31,6 @@ from gpu_reservations import (
 )
 from gpu_state import Document, Grant, Ticket
 from gpu_types import Device
-from policy import Effective, User
 
 
 @dataclass(frozen=True)

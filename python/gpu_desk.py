@@ -24,20 +24,15 @@ from ds01.core.owner import Owner
 from ds01.core.paths import Paths
 from ds01.core.program import say
 from ds01.core.units import utc_stamp
+from ds01.policy.limits import effective_limits, load_policy
+from ds01.policy.types import Effective, Policy, User
+from ds01.policy.users import identify_user
 from event_log import log_lock
 from gpu_engine_view import View, read_view
 from gpu_reconcile import Event, World, reconcile
 from gpu_refusal import Refusal
 from gpu_state import Document
 from gpu_types import Inventory
-from policy import (
-    Effective,
-    Policy,
-    User,
-    effective_limits,
-    identify_user,
-    load_policy,
-)
 
 LOG = "gpu-allocations"
 _USER_SECONDS = 60.0

@@ -23,11 +23,12 @@ from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
 from ds01.core.text import size_text
+from ds01.policy.types import User
+from ds01.policy.users import identify_user
 from gpu_allocator import Allocator
 from gpu_desk import Desk
 from gpu_device_states import DeviceState, device_states
 from gpu_request import DEFAULT, parse_request
-from policy import User, identify_user
 
 
 def offers(desk: Desk, user: User) -> tuple[dict[str, str], str]:

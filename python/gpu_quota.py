@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ds01.policy.types import Limits
 from gpu_refusal import Holding, exact
 from gpu_types import Device
-from policy import Limits
 
 
 @dataclass(frozen=True)

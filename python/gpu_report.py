@@ -15,6 +15,7 @@ import gpu_state
 from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
 from ds01.core.units import utc_stamp
+from ds01.policy.types import User
 from gpu_choice import Choices
 from gpu_desk import LOG, Desk, Work
 from gpu_device_states import DeviceState, device_states
@@ -26,7 +27,6 @@ from gpu_request import Request, format_request, parse_request
 from gpu_state import Document, Grant, Ticket
 from gpu_types import Inventory
 from gpu_use import of_user
-from policy import User
 
 _LARGEST_LOG = 16 << 20
 _LINES = 20

@@ -19,6 +19,7 @@ from dataclasses import replace
 import gpu_hints as hints
 from ds01.core.errors import Exit
 from ds01.core.units import counted
+from ds01.policy.types import Limits
 from gpu_allowed import Allowed, none_free
 from gpu_case import HAS, ONE_KIND, Case, none_usable, refuse, within_reservations
 from gpu_host import memory_of, name_of, survey
@@ -27,7 +28,6 @@ from gpu_refusal import GrantedDevice, Holding, Refusal
 from gpu_request import Request, format_memory
 from gpu_reservations import NO_RESERVATIONS, ReservationView
 from gpu_types import FULL, Device, Inventory
-from policy import Limits
 
 __all__ = [
     "Allowed",

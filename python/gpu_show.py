@@ -25,10 +25,10 @@ from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run, say
 from ds01.core.text import age, nearest
+from ds01.policy.users import identify_user
 from gpu_allocator import Allocator
 from gpu_report import Place, name_of
 from gpu_request import parse_request
-from policy import identify_user
 
 PROGRAM = "gpu_show"
 

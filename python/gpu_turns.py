@@ -9,6 +9,7 @@ from typing import Any
 import gpu_report
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner
+from ds01.policy.types import User
 from gpu_choice import Choices, Chosen
 from gpu_desk import Desk, Work
 from gpu_queue import NotYet, TicketGone, Turn, find_turn
@@ -16,7 +17,6 @@ from gpu_reconcile import World
 from gpu_refusal import Refusal
 from gpu_request import Request, format_request
 from gpu_state import Document, Ticket
-from policy import User
 
 # A waiter whose turn has come takes its devices at once; one that does not is stopped
 # or hangs, and must not keep them from others.

@@ -15,12 +15,13 @@ from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, say
 from ds01.core.units import parse_duration
+from ds01.policy.types import User
+from ds01.policy.users import identify_user
 from gpu_allocator import Allocator
 from gpu_refusal import Refusal
 from gpu_report import refusal_json
 from gpu_request import parse_request
 from gpu_wait import wait_for
-from policy import User, identify_user
 
 
 def _process(text: str) -> Owner:

@@ -18,12 +18,12 @@ from typing import Generic, TypeVar
 import gpu_state
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, owner_of
+from ds01.policy.types import User
 from gpu_allocator import Allocator, Started
 from gpu_queue import NotYet, TicketGone
 from gpu_refusal import Refusal
 from gpu_request import Request
 from gpu_state import Grant, Ticket
-from policy import User
 
 LOOK_SECONDS = 0.25
 FIRST_SECONDS = 1.0

@@ -32,6 +32,8 @@ from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
 from ds01.core.text import nearest
+from ds01.policy.limits import effective_limits, load_policy
+from ds01.policy.users import identify_user
 from image_base import Ground, look_up, settle
 from image_files import State
 from image_labels import decode
@@ -51,7 +53,6 @@ from image_versions import Asking, Outcome, work_out
 from image_workshop import opened
 from images import read_images
 from packages import load_packages
-from policy import effective_limits, identify_user, load_policy
 
 _STEPS = 3
 

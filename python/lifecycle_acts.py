@@ -23,10 +23,10 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.files import locked
 from ds01.core.paths import Paths
 from ds01.core.program import say
+from ds01.policy.sections import Lifecycle
 from gpu_reconcile import CREATED_TIMEOUT, RESERVATION
 from lifecycle_entries import Entry
 from lifecycle_types import Act, Subject
-from policy_server import Lifecycle
 
 if TYPE_CHECKING:
     from gpu_allocator import Allocator

@@ -21,7 +21,7 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.files import explain, sync_folder
 from ds01.core.owner import user_name
 from ds01.core.paths import PROJECT_ROOT
-from policy import identify_user
+from ds01.policy.users import identify_user
 
 _MLC = PROJECT_ROOT / "aime-ml-containers"
 

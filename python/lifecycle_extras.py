@@ -10,11 +10,13 @@ from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import Paths
 from ds01.core.program import say
+from ds01.policy.limits import find_group
+from ds01.policy.types import Policy
+from ds01.policy.users import identify_user
 from gpu_desk import Desk
 from lifecycle_look import Snapshot
 from lifecycle_memory import outlook
 from lifecycle_pass import PROGRAM, Report
-from policy import Policy, find_group, identify_user
 
 if TYPE_CHECKING:
     from gpu_report import Status

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ds01.core.units import utc_stamp
+from ds01.policy.sections import Lifecycle
 from lifecycle_entries import Entry, Next, Warned
 from lifecycle_types import DEMAND, IDLE, RESERVATION, RUNTIME, Moment, Notice, Subject
 from lifecycle_words import WHY
-from policy_server import Lifecycle
 
 # What comes next is not worth a word as long as the container hardly idles.
 _QUIET_SECONDS = 300.0

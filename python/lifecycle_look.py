@@ -15,13 +15,13 @@ from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import is_alive
 from ds01.core.paths import Paths
+from ds01.policy.types import Policy
 from gpu_desk import Desk
 from gpu_engine_view import read_view
 from gpu_reconcile import World, reconcile
 from gpu_state import Document
 from gpu_types import Inventory
 from lifecycle_types import ACTIVE, Subject, Terms
-from policy import Policy
 
 
 @dataclass(frozen=True)

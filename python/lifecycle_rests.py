@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ds01.core.units import utc_stamp
+from ds01.policy.sections import Lifecycle
 from lifecycle_entries import Doing, Entry, Next, Warned
 from lifecycle_limits import latest
 from lifecycle_types import (
@@ -26,7 +27,6 @@ from lifecycle_types import (
     Subject,
 )
 from lifecycle_words import WHY
-from policy_server import Lifecycle
 
 # An archive of a large container takes its time; a failed one is tried again then.
 _REMOVAL_SECONDS = 3600

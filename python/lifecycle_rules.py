@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import lifecycle_rests
 from activity import Before, Sample, judge
+from ds01.policy.sections import Lifecycle
 from lifecycle_entries import Doing, Entry, Warned
 from lifecycle_limits import (
     Limit,
@@ -35,7 +36,6 @@ from lifecycle_types import (
     Subject,
 )
 from lifecycle_words import WHY
-from policy_server import Lifecycle
 
 
 def decide(

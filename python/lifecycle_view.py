@@ -19,12 +19,12 @@ from ds01.core.errors import HelperError
 from ds01.core.labels import ASIDE, MANAGED, MOVED_FROM
 from ds01.core.paths import Paths
 from ds01.core.units import read_stamp
+from ds01.policy.types import Policy, User
 from gpu_desk import Desk
 from gpu_reconcile import HOLD_EXPIRED
 from gpu_state import Document, Grant
 from lifecycle_clock import whole
 from lifecycle_types import Holding, Subject, Term, Terms
-from policy import Policy, User
 
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 # Made from a file that somebody brought: what is in it is in no image that stays.

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 import get_resource_limits
-import policy
-import policy_server
 from ds01.core import settings, table, units
 from ds01.core.errors import Exit
 from ds01.core.parser import Parser
 from ds01.core.paths import Paths, find_paths
 from ds01.core.program import print_json, program_name, run
-from policy import Effective, Exemption, Policy
+from ds01.policy import limits, sections, users
+from ds01.policy import types as policy_types
+from ds01.policy.types import Effective, Exemption, Policy
 
 _JOB = "show_config"
 
@@ -49,7 +49,7 @@ def settings_rows(paths: Paths) -> list[dict[str, str | None]]:
 
 
 def exemptions_of(
-    loaded: Policy, user: policy.User, now: datetime
+    loaded: Policy, user: policy_types.User, now: datetime
 ) -> dict[str, Exemption]:
     """Return the exemptions of a user that hold now, by limit."""
     return {
@@ -83,7 +83,7 @@ def limit_rows(
 def server_rows(loaded: Policy) -> list[dict[str, str]]:
     """Return key, value and origin of what the policy says of the whole server."""
     rows: list[dict[str, str]] = []
-    for section, keys in policy_server.SECTIONS.items():
+    for section, keys in sections.SECTIONS.items():
         for key in keys:
             path = f"{section}.{key.name}"
             entry = loaded.server.get(path)
@@ -94,7 +94,7 @@ def server_rows(loaded: Policy) -> list[dict[str, str]]:
     return rows
 
 
-def _line(entry: policy.Entry) -> str:
+def _line(entry: policy_types.Entry) -> str:
     return f"line {entry.place.rsplit(':', 1)[1]}"
 
 
@@ -108,9 +108,9 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
     paths, now = find_paths(), datetime.now(timezone.utc)
-    user = policy.identify_user(os.getuid() if words.user is None else words.user)
-    loaded = policy.load_policy(paths.policy)
-    effective = policy.effective_limits(loaded, user, now)
+    user = users.identify_user(os.getuid() if words.user is None else words.user)
+    loaded = limits.load_policy(paths.policy)
+    effective = limits.effective_limits(loaded, user, now)
     exemptions = exemptions_of(loaded, user, now)
     installed = settings_rows(paths)
     if words.json:

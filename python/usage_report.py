@@ -18,8 +18,10 @@ import gpu_state
 from ds01.core.errors import HelperError
 from ds01.core.owner import user_name
 from ds01.core.paths import Paths
+from ds01.policy.limits import find_group, load_policy
+from ds01.policy.types import Policy
+from ds01.policy.users import identify_user
 from gpu_state import parse_time
-from policy import Policy, find_group, identify_user, load_policy
 from usage_books import Books, read_books
 from usage_days import Use
 from usage_intervals import Interval, bucketed

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import policy
+from ds01.policy import limits as policy_limits
+from ds01.policy import types as policy_types
+from ds01.policy.types import Limits
 from gpu_refusal import GrantedDevice, Holding
 from gpu_types import FULL, Device, Inventory
-from policy import Limits
 
 MIB = 1 << 20
 # Profiles of an A100 80 GB: compute slices, memory slices, MiB as NVML shows them.
@@ -60,7 +61,10 @@ def host(*parts: Device | list[Device], **fields: Any) -> Inventory:
 
 def limits(**changes: Any) -> Limits:
     """Return limits that allow everything but what is changed."""
-    values = {name: policy._built_in(key) for name, key in policy.LIMIT_KEYS.items()}
+    values = {
+        name: policy_limits._built_in(key)
+        for name, key in policy_types.LIMIT_KEYS.items()
+    }
     free = {
         "max_gpus": None,
         "max_mig_instances": None,
@@ -68,7 +72,7 @@ def limits(**changes: Any) -> Limits:
         "allow_full_gpu": True,
         "max_containers_per_user": None,
     }
-    return replace(policy._limits_of(values), **{**free, **changes})
+    return replace(policy_limits._limits_of(values), **{**free, **changes})
 
 
 def granted(device: Device) -> GrantedDevice:

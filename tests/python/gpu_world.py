@@ -14,15 +14,15 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import policy as policy_module
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, is_alive, owner_of
 from ds01.core.paths import Paths
 from ds01.core.processes import Process
+from ds01.policy import limits
+from ds01.policy.types import Policy, User
 from gpu_allocator import Allocator
 from gpu_engine_view import Container, View
 from gpu_types import Device, Inventory
-from policy import Policy, User
 
 GIB = 1 << 30
 START = datetime(2026, 11, 2, 8, 0, tzinfo=timezone.utc)
@@ -263,7 +263,7 @@ def make_policy(folder: Path, text: str) -> Policy:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "resource-limits.yaml"
     path.write_text(text)
-    return policy_module.load_policy(path)
+    return limits.load_policy(path)
 
 
 def make_paths(root: Path) -> Paths:

@@ -13,10 +13,10 @@ from itertools import pairwise
 from typing import Any
 
 from activity import GpuUse, Sample
+from ds01.policy.sections import Lifecycle
 from lifecycle_entries import Entry
 from lifecycle_rules import decide
 from lifecycle_types import Act, Decision, Holding, Moment, Notice, Subject, Term, Terms
-from policy_server import Lifecycle
 
 EPOCH = datetime(2026, 3, 1, 8, tzinfo=timezone.utc)
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

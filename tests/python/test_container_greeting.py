@@ -6,7 +6,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import container_greeting as cg
-import policy
+from ds01.policy import limits
+from ds01.policy import types as policy_types
 
 SHOWN = {
     "name": "my-project",
@@ -23,13 +24,13 @@ SHOWN = {
 }
 
 
-def limits_of(folder: Path, idle: str) -> policy.Limits:
+def limits_of(folder: Path, idle: str) -> policy_types.Limits:
     file = folder / "resource-limits.yaml"
     text = f"version: 1\ndefault_group: all\ndefaults: {{idle_timeout: {idle}}}\n"
     file.write_text(text + "groups: {all: {members: []}}\n", encoding="utf-8")
-    user = policy.User("alice", 1001)
+    user = policy_types.User("alice", 1001)
     now = datetime(2026, 11, 24, tzinfo=timezone.utc)
-    return policy.effective_limits(policy.load_policy(file), user, now).limits
+    return limits.effective_limits(limits.load_policy(file), user, now).limits
 
 
 def test_it_names_limits_gpu_files_the_way_out_and_the_idle_rule(

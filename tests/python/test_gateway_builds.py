@@ -12,12 +12,12 @@ from pathlib import Path
 import gateway_builds as gb
 from ds01.core.errors import Exit
 from ds01.core.paths import find_paths
+from ds01.policy.sections import Images
 from gateway_bench import FakeEngine, dial, proxy, read_until, short_folder
 from gateway_doors import Doors
 from gateway_proxy import Exchange
 from gateway_types import Caller
 from image_bench import wait_for
-from policy_server import Images
 
 ALICE = Caller(1000, "alice")
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import get_resource_limits
-import policy
 from ds01.core.errors import HelperError
-from policy import Aggregate, Limits
+from ds01.policy import types as policy_types
+from ds01.policy.types import Aggregate, Limits
 
 HELPER = Path(__file__).resolve().parents[2] / "python/get_resource_limits.py"
 
@@ -67,7 +67,7 @@ def test_json_is_the_default_form() -> None:
     assert found["limits"]["aggregate"] == {"cpus": None, "memory": None, "pids": None}
     assert found["text"]["memory"] == "32g"
     assert found["text"]["max_gpus"] == "unlimited"
-    assert set(found["text"]) == set(policy.LIMIT_KEYS)
+    assert set(found["text"]) == set(policy_types.LIMIT_KEYS)
 
 
 @pytest.mark.usefixtures("ds01_root")
@@ -87,7 +87,7 @@ def test_uid_without_account_gets_the_default_group() -> None:
 def test_origin_names_where_each_value_comes_from(ds01_root: Path) -> None:
     found = answer("root", "--origin")
     rows = {row["key"]: row for row in found["rows"]}
-    assert list(rows) == list(policy.LIMIT_KEYS)
+    assert list(rows) == list(policy_types.LIMIT_KEYS)
     assert rows["max_gpus"]["origin"] == "group admin"
     assert rows["memory"]["origin"] == "defaults"
     file = ds01_root / "etc/ds01/resource-limits.yaml"
@@ -181,7 +181,7 @@ def test_room_counts_all_containers_but_the_one_that_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("ds01.core.engine.Engine", OneContainer)
-    user = policy.User("root", 0)
+    user = policy_types.User("root", 0)
     one = dataclasses.replace(UNLIMITED, max_containers_per_user=1)
     with pytest.raises(HelperError, match="you have 1 container, and 1 is allowed"):
         get_resource_limits.check_room(user, one, "b._.0")

@@ -10,9 +10,9 @@ import gpu_dcgm
 from activity import Before, GpuUse, Sample, judge
 from activity_reader import gpu_use
 from ds01.core.processes import Process
+from ds01.policy.sections import Lifecycle
 from gpu_types import Device
 from lifecycle_world import EPOCH, at
-from policy_server import Lifecycle
 
 PARENT = "GPU-5fd15f35-e148-2992-4ecb-9825e534f253"
 HIERARCHY = f"""\

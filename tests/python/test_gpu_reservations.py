@@ -9,6 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ds01.policy.sections import Allocation, Lifecycle
+from ds01.policy.types import Entry, Group, Override, Policy, Reservation
 from gpu_hosts import SEVEN, divided, host, whole
 from gpu_reservations import (
     NO_RESERVATIONS,
@@ -18,8 +20,6 @@ from gpu_reservations import (
     reservation_view,
 )
 from gpu_types import Inventory
-from policy import Entry, Group, Override, Policy, Reservation
-from policy_server import Allocation, Lifecycle
 
 START = datetime(2026, 12, 10, 8, tzinfo=timezone.utc)
 END = START + timedelta(hours=4)

@@ -1,4 +1,4 @@
-"""The house rules for python/ that a machine can check; import-linter has the others."""
+"""The house rules for python/ that a machine can check; import-linter has others."""
 
 from __future__ import annotations
 

@@ -17,15 +17,15 @@ import pytest
 
 import leftover_rules as rules
 import leftovers
-import policy as policy_module
 import state
 from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.paths import PROJECT_ROOT, Paths
 from ds01.core.units import utc_stamp
+from ds01.policy import limits
+from ds01.policy.types import Policy
 from gpu_world import make_paths
 from leftover_rules import File, Image, InUse, Removal
-from policy import Policy
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=timezone.utc)
 WEEK = 7 * 86400
@@ -193,7 +193,7 @@ def paths(tmp_path: Path) -> Paths:
 def policy(paths: Paths) -> Policy:
     text = (PROJECT_ROOT / "config/resource-limits.yaml").read_text(encoding="utf-8")
     paths.policy.write_text(text, encoding="utf-8")
-    return policy_module.load_policy(paths.policy)
+    return limits.load_policy(paths.policy)
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lifecycle_words as words
+from ds01.policy.sections import Lifecycle
 from lifecycle_entries import Entry
 from lifecycle_rules import decide
 from lifecycle_types import Holding, Moment, Subject, Term, Terms
@@ -30,7 +31,6 @@ from lifecycle_world import (
     since,
     steps,
 )
-from policy_server import Lifecycle
 
 RECORDED = Path(__file__).resolve().parents[1] / "fixtures/activity"
 

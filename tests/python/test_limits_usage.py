@@ -7,10 +7,12 @@ from datetime import datetime, timezone
 
 from container_stats import Usage
 from ds01.core.paths import PROJECT_ROOT
+from ds01.policy.limits import effective_limits, load_policy
+from ds01.policy.types import Limits
+from ds01.policy.users import identify_user
 from gpu_refusal import GrantedDevice
 from gpu_state import Grant
 from limits_usage import BAR, Use, bar, text, uses
-from policy import Limits, effective_limits, identify_user, load_policy
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 

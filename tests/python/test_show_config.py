@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-import policy
-import policy_server
 import show_config
 from ds01.core.paths import find_paths
-from policy import User
+from ds01.policy import limits, sections
+from ds01.policy import types as policy_types
+from ds01.policy.types import User
 
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 
 
 def test_every_limit_is_a_row_with_its_line(ds01_root: Path) -> None:
-    loaded = policy.load_policy(ds01_root / "etc/ds01/resource-limits.yaml")
-    effective = policy.effective_limits(loaded, User("x", 1), NOW)
+    loaded = limits.load_policy(ds01_root / "etc/ds01/resource-limits.yaml")
+    effective = limits.effective_limits(loaded, User("x", 1), NOW)
     rows = show_config.limit_rows(effective, {})
-    assert [row[0] for row in rows] == list(policy.LIMIT_KEYS)
+    assert [row[0] for row in rows] == list(policy_types.LIMIT_KEYS)
     lines = loaded.path.read_text().splitlines()
     for key, _value, origin in rows:
         number = int(origin.removeprefix("defaults (line ").removesuffix(")"))
@@ -35,7 +35,7 @@ def test_exemptions_end(tmp_path: Path) -> None:
         "  - {user: x, from: [gpu_hold_after_stop], until: 2026-11-24}\n"
         "  - {user: y, from: [gpu_hold_after_stop]}\n"
     )
-    loaded = policy.load_policy(file)
+    loaded = limits.load_policy(file)
     found = show_config.exemptions_of(loaded, User("x", 1), NOW)
     assert list(found) == ["idle_timeout", "max_runtime"]
     assert list(show_config.exemptions_of(loaded, User("y", 1), NOW)) == [
@@ -61,10 +61,10 @@ def test_every_key_of_the_server_is_a_row(ds01_root: Path) -> None:
         "version: 1\nimages: {max_builds: 4}\n"
         "lifecycle: {warn_at: [50], archive: /srv/old, record_keep: null}\n"
     )
-    rows = show_config.server_rows(policy.load_policy(file))
+    rows = show_config.server_rows(limits.load_policy(file))
     known = [
         f"{section}.{key.name}"
-        for section, keys in policy_server.SECTIONS.items()
+        for section, keys in sections.SECTIONS.items()
         for key in keys
     ]
     assert [row["key"] for row in rows] == known

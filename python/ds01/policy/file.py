@@ -11,11 +11,12 @@ from pathlib import Path
 
 from yaml.nodes import Node, ScalarNode
 
-import policy_schema as schema
-import policy_server as server
 from ds01.core import units
 from ds01.core.yaml_source import Source, did_you_mean, is_empty, is_null, join
-from policy import (
+from ds01.policy import schema, sections
+from ds01.policy.schema import Key, Value
+from ds01.policy.sections import Allocation, Images, Lifecycle
+from ds01.policy.types import (
     LIMIT_KEYS,
     Entry,
     Exemption,
@@ -24,8 +25,6 @@ from policy import (
     Policy,
     Reservation,
 )
-from policy_schema import Key, Value
-from policy_server import Allocation, Images, Lifecycle
 
 Keys = Mapping[str, tuple[ScalarNode, Node]]
 
@@ -293,7 +292,7 @@ def _section(
 
     What the file writes itself is put in `written`, by key path.
     """
-    table = server.SECTIONS[path]
+    table = sections.SECTIONS[path]
     keys: Keys = {}
     if path in top:
         keys = source.mapping(top[path][1], path, [key.name for key in table])

@@ -8,149 +8,24 @@ function of policy, user and time. Precedence, key by key: built-in < defaults <
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 
-import policy_schema as schema
 from ds01.core import units
 from ds01.core.errors import Exit, HelperError
-from policy_schema import Value
-from policy_server import Allocation, Images, Lifecycle
-
-LIMIT_KEYS: dict[str, schema.Key] = {key.name: key for key in schema.LIMITS}
-
-
-@dataclass(frozen=True)
-class Aggregate:
-    """Caps over all of a user's containers together; None is unlimited."""
-
-    cpus: float | None
-    memory: int | None
-    pids: int | None
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits that hold for one user: bytes, seconds, None is unlimited."""
-
-    max_gpus: float | None
-    max_mig_instances: int | None
-    max_gpus_per_container: int | None
-    allow_full_gpu: bool
-    max_containers_per_user: int | None
-    priority: int
-    max_cpus: float | None
-    memory: int | None
-    memory_swap: int | None
-    shm_size: int | None
-    pids_limit: int | None
-    idle_timeout: int | None
-    max_runtime: int | None
-    gpu_hold_after_stop: int | None
-    container_hold_after_stop: int | None
-    network: str
-    aggregate: Aggregate
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One value as it was written: typed, its text, and where (`FILE:LINE`)."""
-
-    value: Value
-    text: str
-    place: str
-
-
-@dataclass(frozen=True)
-class Group:
-    """A group: who belongs to it, and the limits that it writes itself."""
-
-    name: str
-    members: tuple[str, ...] = ()
-    unix_groups: tuple[str, ...] = ()
-    limits: Mapping[str, Entry] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Override:
-    """A single user's own limits, until `expires`."""
-
-    user: str
-    limits: Mapping[str, Entry] = field(default_factory=dict)
-    reason: str | None = None
-    expires: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Reservation:
-    """GPUs kept for groups or users from `start` to `end`."""
-
-    name: str
-    groups: tuple[str, ...]
-    users: tuple[str, ...]
-    gpus: float
-    start: datetime
-    end: datetime
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Exemption:
-    """Time limits that do not concern a user, until `until`."""
-
-    user: str
-    limits: tuple[str, ...]
-    until: datetime | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Policy:
-    """One checked policy file."""
-
-    path: Path
-    default_group: str | None
-    defaults: Mapping[str, Entry]
-    groups: Mapping[str, Group]
-    overrides: Mapping[str, Override]
-    reservations: tuple[Reservation, ...]
-    exemptions: tuple[Exemption, ...]
-    allocation: Allocation
-    lifecycle: Lifecycle
-    images: Images = field(default_factory=Images)
-    # What the server's sections write themselves, by key path (`images.max_builds`).
-    server: Mapping[str, Entry] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class User:
-    """A user of the host; the name is for display, the uid is who it is."""
-
-    name: str
-    uid: int
-    unix_groups: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Effective:
-    """What holds for one user at one time.
-
-    `origins` and `texts` have the same keys as the policy file (`aggregate.cpus`):
-    where a value comes from, and the value as the file writes it (`unlimited`).
-    `places` names file and line, where there is one.
-    """
-
-    user: User
-    group: str
-    group_origin: str
-    limits: Limits
-    origins: Mapping[str, str]
-    texts: Mapping[str, str]
-    places: Mapping[str, str]
-    override: Override | None = None
-    notes: tuple[str, ...] = ()
+from ds01.policy import schema
+from ds01.policy.schema import Value
+from ds01.policy.types import (
+    LIMIT_KEYS,
+    Aggregate,
+    Effective,
+    Entry,
+    Group,
+    Limits,
+    Policy,
+    User,
+)
 
 
 def load_policy(path: Path) -> Policy:
@@ -159,66 +34,9 @@ def load_policy(path: Path) -> Policy:
     Raises HelperError(CONFIG): `FILE:LINE: KEY.PATH: what is wrong`. With several
     problems it is a yaml_source.ConfigError that holds them all.
     """
-    import policy_file  # noqa: PLC0415 - YAML is not needed to resolve limits
+    from ds01.policy import file  # noqa: PLC0415 - YAML is not needed to resolve limits
 
-    return policy_file.read(path)
-
-
-def identify_user(who: str | int) -> User:
-    """Return the user of a login name or a uid.
-
-    A login name that consists of digits wins over reading it as a uid. A uid without
-    an account is a user without groups whose name is the number; should another
-    account have that number for its name, the name is `uid:NUMBER`.
-
-    Raises HelperError(NOT_FOUND) for a name that nobody has.
-    """
-    import grp  # noqa: PLC0415
-    import os  # noqa: PLC0415
-    import pwd  # noqa: PLC0415
-
-    entry: pwd.struct_passwd | None = None
-    uid = who if isinstance(who, int) else -1
-    try:
-        if isinstance(who, str):
-            try:
-                entry = pwd.getpwnam(who)
-            except KeyError:
-                if not (who.isascii() and who.isdigit() and len(who) < 11):
-                    raise
-                uid = int(who)
-        if entry is None and 0 <= uid < 2**32 - 1:
-            try:
-                entry = pwd.getpwuid(uid)
-            except KeyError:
-                return User(_number_as_name(uid), uid)
-    except (KeyError, ValueError):
-        entry = None
-    if entry is None:
-        raise HelperError(
-            Exit.NOT_FOUND,
-            f"user '{who}' does not exist on this host",
-            f"run 'getent passwd {who}' to see whether the host knows the name"
-            if isinstance(who, str) and who.isprintable() and " " not in who
-            else None,
-        )
-    names: list[str] = []
-    for gid in os.getgrouplist(entry.pw_name, entry.pw_gid):
-        try:
-            names.append(grp.getgrgid(gid).gr_name)
-        except KeyError:
-            continue
-    return User(entry.pw_name, entry.pw_uid, tuple(names))
-
-
-def _number_as_name(uid: int) -> str:
-    import pwd  # noqa: PLC0415
-
-    try:
-        pwd.getpwnam(str(uid))
-    except KeyError:
-        return str(uid)
-    return f"uid:{uid}"
+    return file.read(path)
 
 
 def find_group(policy: Policy, user: User) -> tuple[Group, str]:

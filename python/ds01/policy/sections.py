@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from policy_schema import Key
+from ds01.policy.schema import Key
 
 
 @dataclass(frozen=True)

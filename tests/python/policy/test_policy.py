@@ -15,24 +15,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import policy
-import policy_schema as schema
-import policy_server as server
 from conftest import BenchUser
 from ds01.core.errors import Exit, HelperError
 from ds01.core.yaml_source import ConfigError
-from policy import Aggregate, Entry, Group, Limits, Override, Policy, User
+from ds01.policy import limits as policy_limits
+from ds01.policy import schema, sections
+from ds01.policy import types as policy_types
+from ds01.policy import users as policy_users
+from ds01.policy.types import Aggregate, Entry, Group, Limits, Override, Policy, User
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+PROJECT_ROOT = Path(__file__).resolve().parents[3]
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 HEAD = "version: 1\ndefault_group: student\ngroups: {student: {}}\n"
 
 SERVER_TYPES = {
-    "gpu_allocation": server.Allocation,
-    "images": server.Images,
-    "lifecycle": server.Lifecycle,
+    "gpu_allocation": sections.Allocation,
+    "images": sections.Images,
+    "lifecycle": sections.Lifecycle,
 }
-ALL_KEYS = [*schema.LIMITS, *(key for keys in server.SECTIONS.values() for key in keys)]
+ALL_KEYS = [
+    *schema.LIMITS,
+    *(key for keys in sections.SECTIONS.values() for key in keys),
+]
 
 Load = Callable[[str], Policy]
 
@@ -44,7 +48,7 @@ def load(tmp_path: Path) -> Load:
     def from_text(text: str) -> Policy:
         file = tmp_path / "resource limits.yaml"
         file.write_text(text, encoding="utf-8")
-        return policy.load_policy(file)
+        return policy_limits.load_policy(file)
 
     return from_text
 
@@ -60,7 +64,9 @@ def problems(load: Load, text: str) -> list[str]:
 
 
 def limits_of(loaded: Policy, name: str, *unix_groups: str) -> Limits:
-    return policy.effective_limits(loaded, User(name, 1000, unix_groups), NOW).limits
+    return policy_limits.effective_limits(
+        loaded, User(name, 1000, unix_groups), NOW
+    ).limits
 
 
 # -- the file that is shipped, and the tables ------------------------------------------
@@ -68,37 +74,37 @@ def limits_of(loaded: Policy, name: str, *unix_groups: str) -> Limits:
 
 def test_shipped_policy_is_sound_and_names_every_key() -> None:
     path = PROJECT_ROOT / "config/resource-limits.yaml"
-    loaded = policy.load_policy(path)
-    assert set(loaded.defaults) == set(policy.LIMIT_KEYS)
+    loaded = policy_limits.load_policy(path)
+    assert set(loaded.defaults) == set(policy_types.LIMIT_KEYS)
     assert list(loaded.groups) == ["student", "researcher", "admin"]
     assert loaded.warnings == ()
     text = path.read_text(encoding="utf-8")
-    for section, keys in server.SECTIONS.items():
+    for section, keys in sections.SECTIONS.items():
         for key in keys:
             assert f"\n  {key.name}: {key.default}\n" in text
             assert f"{section}.{key.name}" in loaded.server
-    assert loaded.allocation == server.Allocation()
-    assert loaded.images == server.Images()
-    assert loaded.lifecycle == server.Lifecycle()
+    assert loaded.allocation == sections.Allocation()
+    assert loaded.images == sections.Images()
+    assert loaded.lifecycle == sections.Lifecycle()
     for name, entry in loaded.defaults.items():
-        assert entry.value == schema.default_value(policy.LIMIT_KEYS[name]), name
+        assert entry.value == schema.default_value(policy_types.LIMIT_KEYS[name]), name
 
 
 def test_tables_match_the_types() -> None:
     flat = {field.name for field in fields(Limits)} - {"aggregate"}
     nested = {f"aggregate.{field.name}" for field in fields(Aggregate)}
-    assert flat | nested == set(policy.LIMIT_KEYS)
+    assert flat | nested == set(policy_types.LIMIT_KEYS)
     for section, type_ in SERVER_TYPES.items():
-        known = {key.name for key in server.SECTIONS[section]}
+        known = {key.name for key in sections.SECTIONS[section]}
         assert {field.name for field in fields(type_)} == known
 
 
 def test_server_sections_not_written_have_the_built_in_values(load: Load) -> None:
     loaded = load(HEAD)
     assert loaded.server == {}
-    assert loaded.allocation == server.Allocation()
-    assert loaded.images == server.Images()
-    assert loaded.lifecycle == server.Lifecycle()
+    assert loaded.allocation == sections.Allocation()
+    assert loaded.images == sections.Images()
+    assert loaded.lifecycle == sections.Lifecycle()
 
 
 def test_server_sections_are_typed(load: Load) -> None:
@@ -110,9 +116,9 @@ def test_server_sections_are_typed(load: Load) -> None:
         "  archive: /srv/old files/, removal_notice: 2h, record_keep: null, mail: true,\n"
         "  leftover_keep: 1h, idle_io_bytes_per_second: 5}\n"
     )
-    assert loaded.allocation == server.Allocation("spread", ("GPU-1",), True)
-    assert loaded.images == server.Images(None, 5400, None, 86400)
-    assert loaded.lifecycle == server.Lifecycle(
+    assert loaded.allocation == sections.Allocation("spread", ("GPU-1",), True)
+    assert loaded.images == sections.Images(None, 5400, None, 86400)
+    assert loaded.lifecycle == sections.Lifecycle(
         demand_factor=1.0,
         demand_floor=300,
         created_timeout=None,
@@ -314,23 +320,23 @@ def test_all_problems_are_told_in_the_order_of_lines(load: Load) -> None:
 
 def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(HelperError, match="does not exist") as caught:
-        policy.load_policy(tmp_path / "none.yaml")
+        policy_limits.load_policy(tmp_path / "none.yaml")
     assert caught.value.code == Exit.CONFIG
     with pytest.raises(HelperError, match="is a directory"):
-        policy.load_policy(tmp_path)
+        policy_limits.load_policy(tmp_path)
     file = tmp_path / "latin.yaml"
     file.write_bytes(b"version: 1\n# caf\xe9\n")
     with pytest.raises(HelperError, match=r":2: not valid UTF-8"):
-        policy.load_policy(file)
+        policy_limits.load_policy(file)
     file.write_bytes(b"version: 1\n# \x00\n")
     with pytest.raises(HelperError, match="not valid YAML"):
-        policy.load_policy(file)
+        policy_limits.load_policy(file)
 
 
 def test_byte_order_mark_and_windows_lines_are_read(tmp_path: Path) -> None:
     file = tmp_path / "bom.yaml"
     file.write_bytes(b"\xef\xbb\xbfversion: 1\r\ndefaults: {memory: 1g}\r\n")
-    assert policy.load_policy(file).defaults["memory"].value == 1 << 30
+    assert policy_limits.load_policy(file).defaults["memory"].value == 1 << 30
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200))
@@ -341,7 +347,7 @@ def test_any_text_is_read_or_refused_by_name(
     data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
     file.write_bytes(b"version: 1\ndefaults: {memory: 1g}\n" + data)
     try:
-        policy.load_policy(file)
+        policy_limits.load_policy(file)
     except HelperError as error:
         assert error.code == Exit.CONFIG
         assert error.message.startswith(str(file)), error.message
@@ -416,7 +422,7 @@ GROUPS = (
     ],
 )
 def test_group_of_a_user(load: Load, user: User, group: str, origin: str) -> None:
-    found = policy.effective_limits(load(GROUPS), user, NOW)
+    found = policy_limits.effective_limits(load(GROUPS), user, NOW)
     assert (found.group, found.group_origin) == (group, origin)
 
 
@@ -444,7 +450,7 @@ def test_override_keeps_what_it_does_not_name(load: Load) -> None:
         "groups: {g: {memory: 64g, priority: 50, aggregate: {pids: 8}}}\n"
         "user_overrides: {carol: {max_gpus: 2, aggregate: {memory: 1t}, reason: deadline}}\n"
     )
-    found = policy.effective_limits(loaded, User("carol", 1), NOW)
+    found = policy_limits.effective_limits(loaded, User("carol", 1), NOW)
     assert found.limits.memory == 64 << 30
     assert found.limits.max_gpus == 2
     assert found.limits.aggregate == Aggregate(9.0, 1 << 40, 8)
@@ -461,11 +467,11 @@ def test_override_keeps_what_it_does_not_name(load: Load) -> None:
 def test_override_ends(load: Load) -> None:
     text = HEAD + "user_overrides: {carol: {max_gpus: 2, expires: 2026-12-01}}\n"
     loaded, carol = load(text), User("carol", 1)
-    before = policy.effective_limits(loaded, carol, NOW)
+    before = policy_limits.effective_limits(loaded, carol, NOW)
     assert before.limits.max_gpus == 2
     assert before.origins["max_gpus"] == "override carol until 2026-12-01"
     end = datetime(2026, 12, 1, tzinfo=timezone.utc)
-    after = policy.effective_limits(loaded, carol, end)
+    after = policy_limits.effective_limits(loaded, carol, end)
     assert after.limits.max_gpus == 1
     assert after.override is None
     assert after.notes == ("override carol expired 2026-12-01, ignored",)
@@ -495,7 +501,7 @@ def test_memory_swap_is_never_below_memory(
         f"version: 1\ndefault_group: g\ngroups: {{g: {group}}}\n"
         f"user_overrides: {{u: {override}}}\n"
     )
-    found = policy.effective_limits(loaded, User("u", 1), NOW)
+    found = policy_limits.effective_limits(loaded, User("u", 1), NOW)
     assert found.limits.memory == (memory and memory << 30)
     assert found.limits.memory_swap == (swap and swap << 30)
     assert found.origins["memory_swap"] == origin
@@ -503,7 +509,7 @@ def test_memory_swap_is_never_below_memory(
 
 def test_lower_memory_swap_lowers_memory(load: Load) -> None:
     text = HEAD + "user_overrides: {u: {memory_swap: 16g}}\n"
-    found = policy.effective_limits(load(text), User("u", 1), NOW)
+    found = policy_limits.effective_limits(load(text), User("u", 1), NOW)
     assert found.limits.memory == found.limits.memory_swap == 16 << 30
     assert found.origins["memory"] == "follows memory_swap (override u)"
     assert found.texts["memory"] == "16g"
@@ -518,7 +524,7 @@ def _entries(values: dict[str, float | None]) -> dict[str, Entry]:
 
 _FREE_KEYS = [
     name
-    for name, key in policy.LIMIT_KEYS.items()
+    for name, key in policy_types.LIMIT_KEYS.items()
     if key.kind in {"whole", "number", "duration"} and key.nullable
 ]
 _LAYER = st.dictionaries(
@@ -541,19 +547,19 @@ def test_precedence_holds_key_by_key(
         {"u": Override("u", _entries(override), expires=NOW if expired else None)},
         (),
         (),
-        server.Allocation(),
-        server.Lifecycle(),
+        sections.Allocation(),
+        sections.Lifecycle(),
     )
-    found = policy.effective_limits(loaded, User("u", 1), NOW)
-    flat = policy.limits_dict(found.limits)
+    found = policy_limits.effective_limits(loaded, User("u", 1), NOW)
+    flat = policy_limits.limits_dict(found.limits)
     nested = flat.pop("aggregate")
     assert isinstance(nested, dict)
     flat |= {f"aggregate.{name}": value for name, value in nested.items()}
     layers = [("defaults", defaults), ("group g", group)]
     if not expired:
         layers.append(("override u", override))
-    for name in policy.LIMIT_KEYS:
-        expected = schema.default_value(policy.LIMIT_KEYS[name])
+    for name in policy_types.LIMIT_KEYS:
+        expected = schema.default_value(policy_types.LIMIT_KEYS[name])
         origin = "built-in"
         for layer, values in layers:
             if name in values:
@@ -567,15 +573,15 @@ def test_precedence_holds_key_by_key(
 
 
 def test_identify_user_by_name_and_uid() -> None:
-    by_name, by_uid = policy.identify_user("root"), policy.identify_user(0)
-    assert by_name == by_uid == policy.identify_user("0")
+    by_name, by_uid = policy_users.identify_user("root"), policy_users.identify_user(0)
+    assert by_name == by_uid == policy_users.identify_user("0")
     assert by_name.uid == 0
     assert "root" in by_name.unix_groups
 
 
 def test_uid_without_account_is_a_user_without_groups() -> None:
-    assert policy.identify_user("2999999999") == User("2999999999", 2999999999)
-    assert policy.identify_user(4000000001) == User("4000000001", 4000000001)
+    assert policy_users.identify_user("2999999999") == User("2999999999", 2999999999)
+    assert policy_users.identify_user(4000000001) == User("4000000001", 4000000001)
 
 
 @pytest.mark.parametrize(
@@ -583,7 +589,7 @@ def test_uid_without_account_is_a_user_without_groups() -> None:
 )
 def test_unknown_user_is_not_found(who: str | int) -> None:
     with pytest.raises(HelperError) as caught:
-        policy.identify_user(who)
+        policy_users.identify_user(who)
     assert caught.value.code == Exit.NOT_FOUND
 
 
@@ -597,13 +603,13 @@ def test_login_name_of_digits_wins_over_uid(monkeypatch: pytest.MonkeyPatch) -> 
         return row if name == "90017" else real(name)
 
     monkeypatch.setattr(pwd, "getpwnam", getpwnam)
-    assert policy.identify_user("90017").uid == 39105
+    assert policy_users.identify_user("90017").uid == 39105
     # The uid of that number is somebody else, and must not pass for that account.
-    assert policy.identify_user(90017) == User("uid:90017", 90017)
+    assert policy_users.identify_user(90017) == User("uid:90017", 90017)
 
 
 @pytest.mark.engine
 def test_bench_users_are_identified(users: dict[str, BenchUser]) -> None:
     for user in users.values():
-        assert policy.identify_user(user.name).uid == user.uid
-        assert policy.identify_user(user.uid).name == user.name
+        assert policy_users.identify_user(user.name).uid == user.uid
+        assert policy_users.identify_user(user.uid).name == user.name

@@ -1,0 +1,1 @@
+"""What the policy file says, and what holds for a user."""
