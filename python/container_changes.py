@@ -26,7 +26,6 @@ from email.parser import HeaderParser
 from typing import Any
 from urllib.parse import quote
 
-import state
 from containers import Container, find_own
 from ds01.core import settings
 from ds01.core.engine import Engine, reason
@@ -34,6 +33,7 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
+from ds01.records import containers, documents
 from requirement_words import normal_name
 
 Change = tuple[str, int]  # path, kind: one entry of the engine's list
@@ -299,8 +299,8 @@ def do_show(words: argparse.Namespace) -> int:
         shown = describe(read_changes(files.changes()), files.read)
     record: Mapping[str, Any] = {}
     with contextlib.suppress(ValueError):
-        path = state.record_path(find_paths(), item.container)
-        record = state.read_document(path) or {}
+        path = containers.record_path(find_paths(), item.container)
+        record = documents.read_document(path) or {}
     name = labels.get("ds01.image.name", "-")
     mine = name != "-" and labels.get("ds01.image.uid") == str(os.getuid())
     own = str(record.get("image") or "") if mine else ""

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-import lifecycle_memory
 from containers import applied_limits, find_own, limits_line
 from ds01.core import settings
 from ds01.core.engine import Engine
@@ -25,6 +24,7 @@ from ds01.core.units import format_duration
 from ds01.policy.limits import effective_limits, load_policy
 from ds01.policy.types import Limits
 from ds01.policy.users import identify_user
+from ds01.records import passes
 
 
 def greeting_lines(
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.suppress(HelperError):
         policy = load_policy(paths.policy)
         limits = effective_limits(policy, identify_user(os.getuid()), now).limits
-    outlook = lifecycle_memory.outlooks(paths).get(item.container)
+    outlook = passes.outlooks(paths).get(item.container)
     coming = "" if outlook is None else outlook.words(now)
     shown = {**item._asdict(), "applied": applied_limits(details)}
     print("\n".join(greeting_lines(shown, limits, coming)))

@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import lifecycle_view
-import state
 from containers import Container, select
 from ds01.core import settings, table
 from ds01.core.engine import Engine
@@ -31,7 +29,8 @@ from ds01.core.program import print_json, program_name, report, run, say
 from ds01.core.text import nearest, span
 from ds01.core.units import format_duration, format_time, parse_duration, utc_stamp
 from ds01.policy.limits import load_policy
-from event_log import append_event
+from ds01.records import containers, kept
+from ds01.records.event_log import append_event
 
 PROGRAM = "container_keep"
 _USUAL_SECONDS = 86400
@@ -127,9 +126,9 @@ def do_check(words: argparse.Namespace, _: Engine) -> int:
 def do_end(words: argparse.Namespace, engine: Engine) -> int:
     """Keep a container no more."""
     item = find(engine, words.name, os.getuid())
-    records = lifecycle_view.read_records(find_paths(), [item.container])
+    records = kept.read_records(find_paths(), [item.container])
     now = datetime.now(timezone.utc)
-    until, _ = lifecycle_view.kept(records.get(item.container), item.id, None, now)
+    until, _ = kept.kept(records.get(item.container), item.id, None, now)
     shown = item.name or item.container
     if until is None:
         text = f"container '{shown}' was not kept"
@@ -144,7 +143,7 @@ def do_end(words: argparse.Namespace, engine: Engine) -> int:
 
 def note(item: Container, asked: dict[str, Any] | None) -> None:
     fields = {"user": item.user, "uid": item.uid}
-    state.annotate(find_paths(), item.container, {"kept": asked}, fields)
+    containers.annotate(find_paths(), item.container, {"kept": asked}, fields)
 
 
 def log(kind: str, item: Container, facts: dict[str, Any]) -> None:
@@ -168,11 +167,11 @@ def do_list(words: argparse.Namespace, engine: Engine) -> int:
     paths, now = find_paths(), datetime.now(timezone.utc)
     most = load_policy(paths.policy).lifecycle.keep_alive_max
     items = select(engine.containers([MANAGED]), None)
-    records = lifecycle_view.read_records(paths, [item.container for item in items])
+    records = kept.read_records(paths, [item.container for item in items])
     found = []
     for item in items:
         record = records.get(item.container)
-        until, by = lifecycle_view.kept(record, item.id, most, now)
+        until, by = kept.kept(record, item.id, most, now)
         if until is not None:
             found.append((item, until, by))
     if words.json:

@@ -16,7 +16,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 import gpu_state
-import state
 from container_lives import Life, current, lives
 from container_telling import Known, Story, as_object, lines_of
 from containers import as_json, from_summary
@@ -28,9 +27,10 @@ from ds01.core.paths import Paths, find_paths
 from ds01.core.program import print_json, program_name, run, say
 from ds01.core.table import plain as printable
 from ds01.core.text import SEPARATOR, nearest
-from event_reader import LOGS, log_path, read_lines
+from ds01.records import containers
+from ds01.records.log_reader import LOGS, log_path, read_lines
+from ds01.records.passes import outlooks, pass_info
 from events_show import Wanted, hide_others, hints, may_show_names, merged
-from lifecycle_memory import outlooks, pass_info
 
 PROGRAM = "container_story"
 
@@ -117,7 +117,7 @@ def gather(paths: Paths, name: str, uid: int) -> Story:
     """Return the story of a container; raises HelperError as find() does."""
     entries, problem = look_at_engine()
     here = {item.container: item for item in map(from_summary, entries)}
-    records = {str(r.get("container")): r for r in state.list_records(paths)}
+    records = {str(r.get("container")): r for r in containers.list_records(paths)}
     seen = [Known(c.container, c.uid, c.user) for c in here.values()]
     known = remembered(paths, records.values(), seen)
     try:

@@ -11,10 +11,10 @@ import gpu_state
 from container_lives import Life, Teller
 from ds01.core.text import SEPARATOR, span
 from ds01.core.units import utc_stamp
+from ds01.records.passes import Outlook
 from event_words import clock, image_of, joined, kinds, limits
 from event_words import say as say_event
 from gpu_state import Grant
-from lifecycle_memory import Outlook
 
 
 @dataclass(frozen=True)

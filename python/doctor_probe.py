@@ -23,9 +23,7 @@ import doctor_facts as facts
 import doctor_host as host
 import gpu_state
 import image_workshop
-import lifecycle_memory
 import metrics
-import state
 from doctor_facts import Answer, Facts, Unknown
 from doctor_host import typed
 from ds01.core import settings
@@ -35,6 +33,7 @@ from ds01.core.owner import user_name
 from ds01.core.paths import PROJECT_ROOT, Paths
 from ds01.policy import limits
 from ds01.policy import types as policy_types
+from ds01.records import documents, passes
 
 # The catalog's form is mlc's own.
 sys.path.append(str(settings.OUR_MLC))
@@ -65,7 +64,7 @@ def gather(paths: Paths) -> Facts:
         driver=_tried(lambda: host.read_driver(paths, address)),
         toolkit=host.read_toolkit(address),
         cron=read_cron(paths.etc.parent / "cron.d/ds01"),
-        last_pass=lifecycle_memory.pass_info(paths),
+        last_pass=passes.pass_info(paths),
         folders=tuple(
             read_folder(path) for path in (paths.state, paths.metadata, paths.log)
         ),
@@ -134,7 +133,7 @@ def read_folder(path: Path) -> facts.FolderFacts:
             kept = entry.stat(follow_symlinks=False)
             shared = entry.name.endswith((".json", ".jsonl", ".log", ".lock"))
             # The pass alone writes what it decides by.
-            shared = shared and entry.name != lifecycle_memory.FILE
+            shared = shared and entry.name != passes.FILE
             all_of_group = kept.st_gid == found.st_gid and kept.st_mode & 0o020
             if stat.S_ISREG(kept.st_mode) and shared and not all_of_group:
                 problem = problem or path / entry.name
@@ -161,10 +160,10 @@ def broken_documents(paths: Paths) -> Iterator[tuple[Path, str]]:
     """Yield the documents that cannot be used, with the reason."""
     for path, parse in (
         (gpu_state.path_of(paths), gpu_state.parse),
-        (lifecycle_memory.path_of(paths), lifecycle_memory.parse),
+        (passes.path_of(paths), passes.parse),
     ):
         try:
-            raw = state.read_document(path)
+            raw = documents.read_document(path)
             if raw is not None:
                 parse(raw)
         except HelperError:

@@ -12,7 +12,7 @@ from typing import Any
 from ds01.core.table import plain as printable
 from ds01.core.text import SEPARATOR, size_text, span
 from ds01.core.units import counted, parse_size
-from lifecycle_words import WHY
+from ds01.records.reasons import WHY
 
 Event = Mapping[str, Any]
 

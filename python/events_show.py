@@ -14,10 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
-from ds01.core import units
 from ds01.core.errors import Exit, HelperError
 from ds01.core.parser import Parser
 from ds01.core.paths import Paths, find_paths
@@ -26,8 +25,9 @@ from ds01.core.table import fold
 from ds01.core.table import plain as printable
 from ds01.core.text import SEPARATOR, nearest
 from ds01.policy.users import identify_user
-from event_follow import Follower
-from event_reader import EVENTS, GPUS, log_path, read_lines, select
+from ds01.records.log_follow import Follower
+from ds01.records.log_reader import EVENTS, GPUS, log_path, read_lines, select
+from ds01.records.window import parse_window
 from event_words import ALLOCATIONS, WORDS, clock, name_of, say
 
 PROGRAM = "events_show"
@@ -57,34 +57,6 @@ class Wanted:
             return True
         names = {event.get("container"), event.get("name"), name_of(event)}
         return self.container in names
-
-
-def parse_moment(text: str, now: datetime) -> datetime:
-    """Return the moment that `2h` (ago), `7d` or an ISO time in UTC means."""
-    try:
-        return now - timedelta(seconds=units.parse_duration(text))
-    except ValueError:
-        pass
-    try:
-        return units.parse_time(text)
-    except ValueError as error:
-        hint = "or write how long ago: 2h, or 7d"
-        raise HelperError(Exit.USAGE, str(error), hint) from error
-
-
-def parse_window(
-    since: str | None, until: str | None, now: datetime
-) -> tuple[datetime | None, datetime | None]:
-    """Return beginning and end of what was asked for; raises HelperError(USAGE)."""
-    begin = None if since is None else parse_moment(since, now)
-    end = None if until is None else parse_moment(until, now)
-    if begin is not None and end is not None and begin >= end:
-        raise HelperError(
-            Exit.USAGE,
-            f"'--since {since}' is not before '--until {until}'",
-            "give the earlier time to '--since'",
-        )
-    return begin, end
 
 
 def parse_types(words: Sequence[str]) -> frozenset[str]:

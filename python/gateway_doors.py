@@ -422,7 +422,7 @@ class Doors:
         task.add_done_callback(self._logging.discard)
 
     async def _write(self, event: str, fields: dict[str, Any]) -> None:
-        from event_log import append_event  # noqa: PLC0415
+        from ds01.records.event_log import append_event  # noqa: PLC0415
 
         def append() -> None:
             user, uid = self._caller.name, self._caller.uid

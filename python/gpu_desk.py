@@ -17,7 +17,6 @@ from typing import Any
 
 import gpu_state
 import gpu_use
-import state
 from ds01.core import owner
 from ds01.core.errors import HelperError
 from ds01.core.owner import Owner
@@ -27,7 +26,8 @@ from ds01.core.units import utc_stamp
 from ds01.policy.limits import effective_limits, load_policy
 from ds01.policy.types import Effective, Policy, User
 from ds01.policy.users import identify_user
-from event_log import log_lock
+from ds01.records import documents
+from ds01.records.event_log import log_lock
 from gpu_engine_view import View, read_view
 from gpu_reconcile import Event, World, reconcile
 from gpu_refusal import Refusal
@@ -158,7 +158,7 @@ class Desk:
         with contextlib.ExitStack() as lock:
             # The lines that are known by then need not be read under the lock.
             prepare = functools.partial(gpu_state.peek, self.paths)
-            lock.enter_context(state.state_lock(self.paths, prepare=prepare))
+            lock.enter_context(documents.state_lock(self.paths, prepare=prepare))
             before, problem = gpu_state.load(self.paths)
             work = Work(before)
             if problem is not None:

@@ -23,7 +23,7 @@ from ds01.core.owner import Owner, owner_of
 from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run, say
-from event_log import append_event
+from ds01.records.event_log import append_event
 from gateway_gpus import WAIT_OPTION, labels_of, waits
 from gateway_types import Gpus
 from gpu_allocator import Allocator, Started

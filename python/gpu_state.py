@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import gpu_state_text
-import state
 from ds01.core import files
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, owner_dict, owner_from
 from ds01.core.paths import Paths
 from ds01.core.units import read_stamp, utc_stamp
+from ds01.records import documents
 from gpu_refusal import GrantedDevice
 from gpu_state_text import Lines, Parts
 
@@ -167,18 +167,18 @@ def load(paths: Paths) -> tuple[Document, str | None]:
     """Return the document, and why it had to be set aside; call it locked."""
     path = path_of(paths)
     try:
-        text = state.read_text(path)
+        text = documents.read_text(path)
         return (Document() if text is None else read(text)), None
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-    state.set_aside(path, reason, paths)
+    documents.set_aside(path, reason, paths)
     return Document(), reason
 
 
 def peek(paths: Paths) -> Document | None:
     """Return the document without a lock, None if there is none that can be used."""
     try:
-        text = state.read_text(path_of(paths))
+        text = documents.read_text(path_of(paths))
         return None if text is None else read(text)
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return None
@@ -195,7 +195,7 @@ def save(paths: Paths, document: Document) -> None:
     (use,) = _uses.texts(document.use)
     parts = {"bare": bare, "containers": containers, "use": use}
     text = gpu_state_text.join(_head(document), parts, lists)
-    state.write_text(path_of(paths), text, files.PRIVATE_MODE, _LARGEST)
+    documents.write_text(path_of(paths), text, files.PRIVATE_MODE, _LARGEST)
 
 
 def read(text: str) -> Document:

@@ -18,12 +18,12 @@ from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run, say
 from ds01.core.text import age
+from ds01.records.passes import Outlook, present
 from gpu_allocator import Allocator
 from gpu_device_states import DeviceState
 from gpu_inventory import read_inventory
 from gpu_report import Status, name_of, state_json, status
 from gpu_types import Device
-from lifecycle_memory import Outlook, present
 
 PROGRAM = "gpu_status"
 HEADER = (

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ds01.core.errors import HelperError
-from event_reader import read_lines
+from ds01.records.log_reader import read_lines
 from gpu_state import Grant, Use, parse_time
 
 HALF_LIFE = 7 * 86400.0

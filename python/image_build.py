@@ -28,7 +28,7 @@ from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.parser import Parser
 from ds01.core.program import print_json, program_name, run, say
-from event_log import append_event
+from ds01.records.event_log import append_event
 from image_docker import PROGRAM, Build, Built
 from image_finish import look_into, name_it, sweep, warnings_of
 from image_stage import Plan, read_stage

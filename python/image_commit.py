@@ -25,7 +25,7 @@ from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
 from ds01.core.units import utc_stamp
-from event_log import append_event
+from ds01.records.event_log import append_event
 from image_labels import Labels, decode, encode
 
 MADE_BY = "container-save"

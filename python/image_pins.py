@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import state
 from ds01.core.errors import HelperError
 from ds01.core.files import PUBLIC_MODE, ensure_folder, locked
 from ds01.core.paths import Paths
+from ds01.records import documents
 from image_types import Layer
 from packages import parse_apt
 
@@ -58,7 +58,7 @@ def keys(base: str, context: Sequence[str], layers: Iterable[Layer]) -> dict[str
 def recall(paths: Paths, key: str, max_age: int) -> Versions | None:
     """Return what is remembered under a key, if it is not too old."""
     with contextlib.suppress(ValueError, RecursionError, HelperError):
-        return _checked(state.read_document(_path(paths, key)), max_age)
+        return _checked(documents.read_document(_path(paths, key)), max_age)
     return None
 
 
@@ -87,7 +87,7 @@ def remember(
                 "apt": list(versions.apt),
             }
             path = _path(paths, key)
-            state.write_document(path, document, PUBLIC_MODE, largest=_LARGEST)
+            documents.write_document(path, document, PUBLIC_MODE, largest=_LARGEST)
             _forget_old(paths, max(max_age, 1))
     except (HelperError, ValueError):
         return versions

@@ -27,7 +27,7 @@ from ds01.core.parser import Parser
 from ds01.core.program import print_json, program_name, run, say
 from ds01.core.table import render
 from ds01.core.text import nearest
-from event_log import append_event
+from ds01.records.event_log import append_event
 from image_labels import Labels, decode
 from image_names import PREFIX, is_name, owner_part
 from image_usage import custom_containers, usage_of

@@ -21,7 +21,6 @@ from typing import Any
 from urllib.parse import quote
 
 import leftover_rules as rules
-import state
 from ds01.core import files
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
@@ -30,7 +29,8 @@ from ds01.core.paths import Paths
 from ds01.core.program import say
 from ds01.core.units import utc_stamp
 from ds01.policy.types import Policy
-from event_log import append_events
+from ds01.records import containers, documents
+from ds01.records.event_log import append_events
 from gpu_state import parse_time
 from leftover_rules import File, Image, InUse, Removal
 
@@ -76,15 +76,15 @@ def sweep(
 def is_due(paths: Paths, now: datetime) -> bool:
     """Is it time to look again? A clock that was set back does not delay it."""
     try:
-        last = parse_time((state.read_document(paths.state / FILE) or {}).get("at"))
+        last = parse_time((documents.read_document(paths.state / FILE) or {}).get("at"))
     except (ValueError, TypeError, HelperError):
         return True
     return not timedelta(0) <= now - last < timedelta(seconds=EVERY_SECONDS)
 
 
 def _note_time(paths: Paths, now: datetime) -> None:
-    with state.state_lock(paths):
-        state.write_document(
+    with documents.state_lock(paths):
+        documents.write_document(
             paths.state / FILE,
             {"version": 1, "at": utc_stamp(now)},
             files.PUBLIC_MODE,
@@ -95,7 +95,7 @@ def find(paths: Paths, engine: Engine, policy: Policy, now: datetime) -> list[Re
     """Return what may go now, files first; changes nothing."""
     # Containers are read last: what one that is just made needs must not look unused.
     images = list(_images(engine))
-    known = {str(r.get("container", "")): r for r in state.list_records(paths)}
+    known = {str(r.get("container", "")): r for r in containers.list_records(paths)}
     in_use = _in_use(engine)
     keep = policy.lifecycle.leftover_keep
     named = {rules.tag_of(name) for image in images for name in image.tags}
@@ -271,10 +271,10 @@ def _remove_image(engine: Engine, removal: Removal) -> bool:
 
 def _remove_record(paths: Paths, removal: Removal) -> bool:
     """Remove a record, unless it changed: somebody makes the container anew then."""
-    path = state.record_path(paths, removal.container)
-    with state.state_lock(paths):
+    path = containers.record_path(paths, removal.container)
+    with documents.state_lock(paths):
         try:
-            record = state.read_document(path)
+            record = documents.read_document(path)
         except (ValueError, RecursionError):
             return False
         if record is None or rules.last_change(record) != removal.seen:

@@ -34,9 +34,10 @@ from ds01.core.paths import Paths, find_paths
 from ds01.core.program import print_json, program_name, report, run, say
 from ds01.core.text import span
 from ds01.core.units import utc_stamp
+from ds01.records import reasons
+from ds01.records.pass_json import entry_json
+from ds01.records.passes import outlook, pass_info
 from lifecycle_extras import run_extras
-from lifecycle_json import entry_json
-from lifecycle_memory import outlook, pass_info
 from lifecycle_pass import Pass, Report
 from lifecycle_types import Decision, Subject
 
@@ -50,7 +51,7 @@ def row(subject: Subject, decision: Decision, now: datetime) -> list[str]:
     act = decision.act
     if act is not None:
         verbs = {"stop": "stops", "remove": "is removed", "return-gpus": "GPUs return"}
-        coming = f"{verbs[act.action]} now: {words.WHY.get(act.rule, act.rule)}"
+        coming = f"{verbs[act.action]} now: {reasons.WHY.get(act.rule, act.rule)}"
     else:
         coming = shown.words(now)
     because = decision.entry.active_because if shown.idle_seconds is not None else ""
@@ -129,8 +130,8 @@ def without_memory(paths: Paths, error: HelperError) -> Report:
 
     What is new is told by the log then; after a day it is said again.
     """
-    from event_log import append_events  # noqa: PLC0415 - rarely needed
-    from event_reader import read_lines  # noqa: PLC0415
+    from ds01.records.event_log import append_events  # noqa: PLC0415 - rarely needed
+    from ds01.records.log_reader import read_lines  # noqa: PLC0415
 
     now = datetime.now(timezone.utc)
     day = now - timedelta(days=1)

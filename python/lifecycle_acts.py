@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import lifecycle_view
-import state
 import terminals
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
@@ -24,8 +23,9 @@ from ds01.core.files import locked
 from ds01.core.paths import Paths
 from ds01.core.program import say
 from ds01.policy.sections import Lifecycle
+from ds01.records import containers, kept
+from ds01.records.pass_entries import Entry
 from gpu_reconcile import CREATED_TIMEOUT, RESERVATION
-from lifecycle_entries import Entry
 from lifecycle_types import Act, Subject
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ def _changed(
             return "somebody types in it"
     doing = task.entry.doing
     if task.act.rule != "reservation" and doing is not None:
-        records = lifecycle_view.read_records(paths, [task.subject.container])
-        until, _ = lifecycle_view.kept(
+        records = kept.read_records(paths, [task.subject.container])
+        until, _ = kept.kept(
             records.get(task.subject.container),
             task.subject.id,
             policy.keep_alive_max,
@@ -223,4 +223,4 @@ def close_record(paths: Paths, done: Done) -> None:
     """Mark a removed container's record; it is kept as history."""
     subject = done.task.subject
     fields = {"user": subject.user, "uid": subject.uid}
-    state.removed(paths, subject.container, {**fields, "removed_by": PROGRAM})
+    containers.removed(paths, subject.container, {**fields, "removed_by": PROGRAM})

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from activity import MOST_SECONDS
 from ds01.core.errors import Exit, HelperError
-from lifecycle_entries import Memory, PassInfo
+from ds01.records.pass_entries import Memory, PassInfo
 from lifecycle_types import Moment
 
 # A clock that differs by more from the time since boot was set.

@@ -13,9 +13,9 @@ from ds01.core.program import say
 from ds01.policy.limits import find_group
 from ds01.policy.types import Policy
 from ds01.policy.users import identify_user
+from ds01.records.passes import outlook
 from gpu_desk import Desk
 from lifecycle_look import Snapshot
-from lifecycle_memory import outlook
 from lifecycle_pass import PROGRAM, Report
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import is_alive
 from ds01.core.paths import Paths
 from ds01.policy.types import Policy
+from ds01.records import kept as records_kept
 from gpu_desk import Desk
 from gpu_engine_view import read_view
 from gpu_reconcile import World, reconcile
@@ -62,7 +63,9 @@ def look(
     document, world = _allocated(paths, desk, address, write=write)
     now = desk.now()
     wanted = _wanted(desk, document, world)
-    records = view.read_records(paths, [item.subject.container for item in seen])
+    records = records_kept.read_records(
+        paths, [item.subject.container for item in seen]
+    )
     terms = _all_terms(desk, seen)
     subjects = [
         _with_facts(item.subject, document, wanted, records, policy, now, terms)
@@ -133,7 +136,7 @@ def _with_facts(  # noqa: PLR0917 - all that concerns a container
 ) -> Subject:
     holding = view.holding_of(document, subject.id)
     most = policy.lifecycle.keep_alive_max
-    until, by = view.kept(records.get(subject.container), subject.id, most, now)
+    until, by = records_kept.kept(records.get(subject.container), subject.id, most, now)
     return replace(
         subject,
         terms=terms[subject.uid],

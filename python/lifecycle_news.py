@@ -8,7 +8,7 @@ from typing import Any
 
 import lifecycle_words as words
 from ds01.core.units import utc_stamp
-from lifecycle_entries import Entry
+from ds01.records.pass_entries import Entry
 from lifecycle_look import Snapshot
 from lifecycle_tell import PROGRAM, Message
 from lifecycle_types import Decision, Subject

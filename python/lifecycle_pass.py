@@ -17,20 +17,19 @@ from functools import partial
 
 import lifecycle_acts as acts
 import lifecycle_clock as clock
-import lifecycle_memory as memories
 import lifecycle_tell
 import lifecycle_words as words
-import state
 from ds01.core.errors import HelperError
 from ds01.core.files import LockHeldError, locked
 from ds01.core.owner import boot_id
 from ds01.core.paths import Paths
 from ds01.core.program import say
-from event_log import append_events
+from ds01.records import containers, passes, reasons
+from ds01.records.event_log import append_events
+from ds01.records.pass_entries import Entry, Memory, PassInfo
 from gpu_desk import Desk
 from gpu_inventory import read_inventory
 from gpu_types import Inventory
-from lifecycle_entries import Entry, Memory, PassInfo
 from lifecycle_look import Snapshot, look
 from lifecycle_news import Event, about, about_entry, message, news
 from lifecycle_rules import decide
@@ -104,12 +103,12 @@ class Pass:
         report = Report(self._now())
         began = time.monotonic()
         if self._is_dry:
-            self._decide(report, memories.peek(self._paths))
+            self._decide(report, passes.peek(self._paths))
             report.took = time.monotonic() - began
             return report
         try:
             with locked(self._paths.state / LOCK, 0.0, "a lifecycle pass"):
-                self._decide(report, memories.load(self._paths))
+                self._decide(report, passes.load(self._paths))
                 self._write(report, began)
         except LockHeldError:
             report.is_busy = True
@@ -191,7 +190,7 @@ class Pass:
         self._return_gpus(report)
 
     def _save(self, report: Report, memory: Memory) -> None:
-        memories.save(self._paths, memory)
+        passes.save(self._paths, memory)
         report.memory = memory
 
     def _write_skipped(self, report: Report, began: float) -> None:
@@ -216,7 +215,7 @@ class Pass:
             facts = {"rule": doing.rule, "figures": dict(doing.figures)}
             events.append(("removed", about_entry(name, entry, facts)))
             fields = {"user": entry.user, "uid": entry.uid, "removed_by": PROGRAM}
-            _try(partial(state.removed, self._paths, name, fields))
+            _try(partial(containers.removed, self._paths, name, fields))
         return events
 
     def _annotate(
@@ -230,10 +229,10 @@ class Pass:
             self._annotate_one(subject.container, decision.entry)
 
     def _annotate_one(self, name: str, entry: Entry) -> None:
-        notes = {"lifecycle": memories.entry_json(entry)}
+        notes = {"lifecycle": passes.entry_json(entry)}
         notes["lifecycle"].pop("counters")
         fields = {"user": entry.user, "uid": entry.uid}
-        _try(partial(state.annotate, self._paths, name, notes, fields))
+        _try(partial(containers.annotate, self._paths, name, notes, fields))
 
     def _log(self, events: Sequence[Event]) -> None:
         _try(partial(append_events, events, paths=self._paths))
@@ -277,7 +276,7 @@ class Pass:
         try:
             lock = self._paths.state / LOCK
             with locked(lock, _SETTLE_SECONDS, "the end of a lifecycle pass"):
-                self._close(report, memories.load(self._paths), done)
+                self._close(report, passes.load(self._paths), done)
         except HelperError as error:
             # The next pass sees for itself.
             say("warning", error.message, PROGRAM)
@@ -334,7 +333,7 @@ def _after(item: acts.Done, entry: Entry, now: datetime) -> tuple[str, Entry | N
         return "removed", None
     if act.action == "return-gpus":
         return "gpus-returned", replace(entry, gpus=(), next=None)
-    note = f"stopped: {words.WHY.get(act.rule, act.rule)}"
+    note = f"stopped: {reasons.WHY.get(act.rule, act.rule)}"
     ended = replace(entry, doing=None, state="exited", stopped=now, note=note)
     return "stopped", replace(ended, warned=(), next=None)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from ds01.core.units import utc_stamp
 from ds01.policy.sections import Lifecycle
-from lifecycle_entries import Doing, Entry, Next, Warned
+from ds01.records.pass_entries import Doing, Entry, Next, Warned
+from ds01.records.reasons import WHY
 from lifecycle_limits import latest
 from lifecycle_types import (
     CREATED,
@@ -26,7 +27,6 @@ from lifecycle_types import (
     Notice,
     Subject,
 )
-from lifecycle_words import WHY
 
 # An archive of a large container takes its time; a failed one is tried again then.
 _REMOVAL_SECONDS = 3600

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 import lifecycle_rests
 from activity import Before, Sample, judge
 from ds01.policy.sections import Lifecycle
-from lifecycle_entries import Doing, Entry, Warned
+from ds01.records.pass_entries import Doing, Entry, Warned
+from ds01.records.reasons import WHY
 from lifecycle_limits import (
     Limit,
     end,
@@ -35,7 +36,6 @@ from lifecycle_types import (
     Notice,
     Subject,
 )
-from lifecycle_words import WHY
 
 
 def decide(

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from activity import Sample
-from lifecycle_entries import Entry
+from ds01.records.pass_entries import Entry
 
 Found = tuple[str, Mapping[str, Any]]
 

@@ -5,19 +5,17 @@ records, their owners' limits. Only containers that DS01 made are looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from functools import cache
 from typing import Any
 
-import state
 from activity_reader import Target
 from containers import from_summary
 from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.labels import ASIDE, MANAGED, MOVED_FROM
-from ds01.core.paths import Paths
 from ds01.core.units import read_stamp
 from ds01.policy.types import Policy, User
 from gpu_desk import Desk
@@ -139,38 +137,6 @@ def moment(text: object) -> datetime | None:
     except ValueError:
         return None
     return whole(found) if found.year > 1 else None
-
-
-def kept(
-    record: Mapping[str, Any] | None, identity: str, most: int | None, now: datetime
-) -> tuple[datetime | None, str]:
-    """Return until when a container is to be left running, and who asked for it.
-
-    Never for longer than the policy allows from the time of asking.
-    """
-    asked = (record or {}).get("kept")
-    if not isinstance(asked, dict) or asked.get("id") != identity:
-        return None, ""
-    try:
-        until, at = read_stamp(asked["until"]), read_stamp(asked["at"])
-    except (KeyError, TypeError, ValueError):
-        return None, ""
-    if most is not None:
-        until = min(until, min(at, now) + timedelta(seconds=most))
-    return (until, str(asked.get("by", ""))) if until > now else (None, "")
-
-
-def read_records(paths: Paths, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """Return the containers' records, without those that there are not, or broken."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for name in names:
-        try:
-            record = state.read_document(state.record_path(paths, name))
-        except (HelperError, ValueError, RecursionError):
-            continue
-        if record is not None:
-            found[name] = record
-    return found
 
 
 def terms_of(desk: Desk, uid: int) -> Terms | None:

@@ -8,27 +8,8 @@ from typing import Any
 
 from ds01.core.text import span
 from ds01.core.units import read_stamp
-from lifecycle_types import (
-    CREATED,
-    DEMAND,
-    HOLD,
-    IDLE,
-    REMOVAL,
-    RESERVATION,
-    RUNTIME,
-    Act,
-    Notice,
-)
-
-WHY = {
-    IDLE: "idle",
-    DEMAND: "idle, and others wait for its GPUs",
-    RUNTIME: "longest run time",
-    RESERVATION: "its GPUs are reserved",
-    HOLD: "stopped",
-    REMOVAL: "stopped",
-    CREATED: "never started",
-}
+from ds01.records.reasons import WHY
+from lifecycle_types import CREATED, DEMAND, IDLE, RESERVATION, RUNTIME, Act, Notice
 
 
 def describe(notice: Notice, name: str, now: datetime) -> str:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import state
 from ds01.core import files
 from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
+from ds01.records import documents
 from gpu_state import parse_time
 
 FILE = "metrics.json"
@@ -171,7 +171,7 @@ def _objects(data: bytes) -> Iterator[dict[str, Any]]:
 def load(paths: Paths) -> Counters:
     """Return the counters of the last pass, empty ones where they cannot be used."""
     try:
-        raw = state.read_document(paths.state / FILE) or {}
+        raw = documents.read_document(paths.state / FILE) or {}
         return Counters(
             {
                 (str(name), str(label)): float(value)
@@ -197,8 +197,8 @@ def save(paths: Paths, counters: Counters) -> None:
         "places": {k: [p.inode, p.offset] for k, p in counters.places.items()},
         "engine_root": counters.engine_root,
     }
-    with state.state_lock(paths):
-        state.write_document(
+    with documents.state_lock(paths):
+        documents.write_document(
             paths.state / FILE,
             document,
             files.PUBLIC_MODE,

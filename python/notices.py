@@ -11,9 +11,9 @@ import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import state
 from ds01.core import files
 from ds01.core.paths import Paths
+from ds01.records import documents
 
 FOLDER = "notices"
 # Who did not come for so long need not know any more; and nobody reads more at once.
@@ -30,7 +30,7 @@ def leave(paths: Paths, uid: int, text: str, now: datetime) -> Path:
     folder = paths.state / FOLDER
     path = folder / str(uid)
     line = f"{int(now.timestamp())} {_CONTROL.sub('?', text)}"
-    with state.state_lock(paths):
+    with documents.state_lock(paths):
         files.ensure_folder(folder)
         kept = [*recent(_lines(path), now), line][-MOST:]
         data = "".join(f"{item}\n" for item in kept).encode("utf-8", "replace")

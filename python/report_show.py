@@ -18,7 +18,8 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run, say
-from events_show import may_show_names, parse_window
+from ds01.records.window import parse_window
+from events_show import may_show_names
 from usage_report import default_window, for_user, make
 
 PROGRAM = "report_show"

@@ -10,7 +10,7 @@ from typing import Any
 
 import usage_days
 from ds01.core.paths import Paths
-from event_reader import EVENTS, GPUS, log_path, read_lines
+from ds01.records.log_reader import EVENTS, GPUS, log_path, read_lines
 from gpu_reconcile import HOLD_EXPIRED
 from gpu_state import Grant, parse_time
 from usage_days import Use

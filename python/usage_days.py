@@ -14,9 +14,9 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import state
 from ds01.core.files import PRIVATE_MODE, ensure_folder
 from ds01.core.paths import Paths
+from ds01.records import documents
 
 VERSION = 1
 # A longer gap between two passes was watched by nobody.
@@ -125,13 +125,13 @@ def note(paths: Paths, samples: Iterable[Sample], now: datetime) -> None:
             day[key] = day.get(key, Use()) + use.part(part)
     if not added:
         return
-    with state.state_lock(paths):
+    with documents.state_lock(paths):
         ensure_folder(folder_of(paths))
         for date_of, uses in added.items():
             path = _path(paths, date_of)
             is_new = not path.exists()
             document = _merge(_load(path, paths), date_of, uses, names)
-            state.write_document(
+            documents.write_document(
                 path, document, PRIVATE_MODE, compact=True, largest=_LARGEST
             )
             if is_new:
@@ -140,9 +140,9 @@ def note(paths: Paths, samples: Iterable[Sample], now: datetime) -> None:
 
 def _load(path: Path, paths: Paths) -> dict[str, Any]:
     try:
-        return state.read_document(path) or {}
+        return documents.read_document(path) or {}
     except (ValueError, RecursionError) as error:
-        state.set_aside(path, " ".join(str(error).split()), paths)
+        documents.set_aside(path, " ".join(str(error).split()), paths)
         return {}
 
 
@@ -204,7 +204,7 @@ def read(
 
 def _entries(path: Path) -> Iterator[tuple[int, int, Use]]:
     try:
-        document = state.read_document(path) or {}
+        document = documents.read_document(path) or {}
     except (ValueError, RecursionError):
         return
     users = document.get("users")

@@ -14,7 +14,7 @@ from typing import Any
 
 from activity import GpuUse, Sample
 from ds01.policy.sections import Lifecycle
-from lifecycle_entries import Entry
+from ds01.records.pass_entries import Entry
 from lifecycle_rules import decide
 from lifecycle_types import Act, Decision, Holding, Moment, Notice, Subject, Term, Terms
 

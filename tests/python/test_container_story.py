@@ -13,16 +13,16 @@ import pytest
 
 import container_story
 import gpu_state
-import lifecycle_memory
 from container_lives import lives
 from container_story import find
 from container_telling import Known
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import find_paths
 from ds01.core.units import utc_stamp
+from ds01.records import passes
+from ds01.records.pass_entries import Entry, Memory, Next, PassInfo
 from gpu_refusal import GrantedDevice
 from gpu_state import Document, Grant
-from lifecycle_entries import Entry, Memory, Next, PassInfo
 
 NOW = datetime.now(timezone.utc)
 NAME = "train._.1001"
@@ -157,7 +157,7 @@ def test_what_comes_next_and_a_hold(
         next=coming,
     )
     memory = Memory(PassInfo(now, 0.1), {NAME: entry})
-    lifecycle_memory.save(find_paths(), memory)
+    passes.save(find_paths(), memory)
     lines = tell("train")
     assert any(line.startswith("idle       2h") for line in lines)
     assert any("(GPU at 71%)" in line for line in lines)

@@ -25,7 +25,7 @@ from containers import (
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.text import age, size_text
-from lifecycle_memory import Outlook
+from ds01.records.passes import Outlook
 
 
 def entry(name: str, uid: int, **more: Any) -> dict[str, Any]:

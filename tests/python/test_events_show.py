@@ -19,7 +19,8 @@ import event_words
 import events_show
 from ds01.core.errors import Exit, HelperError
 from ds01.core.units import utc_stamp
-from events_show import Wanted, hide_others, parse_moment, parse_types, parse_window
+from ds01.records.window import parse_moment, parse_window
+from events_show import Wanted, hide_others, parse_types
 
 HELPER = Path(__file__).resolve().parents[2] / "python/events_show.py"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)

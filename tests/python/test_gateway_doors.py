@@ -177,7 +177,7 @@ def test_a_log_that_cannot_be_written_is_told_once(
     def fail(*words: object, **fields: object) -> None:
         raise OSError("read-only")
 
-    monkeypatch.setattr("event_log.append_event", fail)
+    monkeypatch.setattr("ds01.records.event_log.append_event", fail)
 
     def answers(method: str, target: str) -> tuple[int, Any]:
         if "/containers/json" in target:

@@ -23,6 +23,7 @@ import gateway_json as gj
 import gateway_policy as policy
 import gpu_rehome
 from ds01.core.paths import Paths
+from ds01.records.containers import record_path
 from gateway_types import (
     NO_GPUS,
     Caller,
@@ -33,7 +34,6 @@ from gateway_types import (
     Rewrite,
     Site,
 )
-from state import record_path
 
 G = 1 << 30
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=timezone.utc)

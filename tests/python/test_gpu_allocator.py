@@ -816,9 +816,9 @@ def test_a_log_that_cannot_be_written_stops_nothing(
 
 
 def test_the_lock_fails_closed(single: World) -> None:
-    import state
+    from ds01.records import documents
 
-    with state.state_lock(single.paths):
+    with documents.state_lock(single.paths):
         errors: list[HelperError] = []
 
         def ask() -> None:

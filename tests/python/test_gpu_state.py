@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gpu_state
-import state
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner
 from ds01.core.paths import Paths
+from ds01.records import documents
 from gpu_refusal import GrantedDevice
 from gpu_state import Dirty, Document, Grant, Ticket, Use
 from gpu_world import START, make_paths
@@ -64,7 +64,7 @@ def paths(tmp_path: Path) -> Paths:
 
 
 def test_a_document_is_read_as_it_was_written(paths: Paths) -> None:
-    with state.state_lock(paths):
+    with documents.state_lock(paths):
         gpu_state.save(paths, DOCUMENT)
         found, problem = gpu_state.load(paths)
     assert problem is None
@@ -121,7 +121,7 @@ def test_what_cannot_be_used_is_set_aside(paths: Paths, data: bytes) -> None:
     path = gpu_state.path_of(paths)
     path.write_bytes(data)
     assert gpu_state.peek(paths) is None
-    with state.state_lock(paths):
+    with documents.state_lock(paths):
         document, problem = gpu_state.load(paths)
     assert document == Document()
     assert problem
@@ -141,7 +141,7 @@ def test_a_device_twice_is_no_document() -> None:
 def test_a_newer_document_is_left_alone(paths: Paths) -> None:
     path = gpu_state.path_of(paths)
     path.write_text('{"version": 2}')
-    with state.state_lock(paths), pytest.raises(HelperError) as caught:
+    with documents.state_lock(paths), pytest.raises(HelperError) as caught:
         gpu_state.load(paths)
     assert caught.value.code == Exit.CONFIG
     assert path.exists()
@@ -165,7 +165,7 @@ def test_damage_never_raises_anything_else(seed: int, length: int, put: bytes) -
 
 
 def test_the_file_is_for_the_group_whatever_the_umask(paths: Paths) -> None:
-    with state.state_lock(paths):
+    with documents.state_lock(paths):
         gpu_state.save(paths, DOCUMENT)
     assert gpu_state.path_of(paths).stat().st_mode & 0o777 == 0o660
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import gpu_state
 import gpu_state_text
-import state
 from ds01.core.errors import HelperError
+from ds01.records import documents
 from gpu_state import Document
 from gpu_world import make_paths
 from test_gpu_state import DOCUMENT, GRANT
@@ -25,7 +25,7 @@ OTHER = replace(GRANT, container="b._.1", container_id="", devices=(), lost=())
 
 def text_of(folder: Path, document: Document) -> str:
     paths = make_paths(folder)
-    with state.state_lock(paths):
+    with documents.state_lock(paths):
         gpu_state.save(paths, document)
     return gpu_state.path_of(paths).read_text(encoding="utf-8")
 

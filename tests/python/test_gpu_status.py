@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from ds01.core.processes import Process
+from ds01.records.passes import Outlook
 from gpu_device_states import DeviceState
 from gpu_engine_view import View
 from gpu_refusal import GrantedDevice
@@ -13,7 +14,6 @@ from gpu_report import Status, name_of
 from gpu_state import Grant
 from gpu_status import HEADER, memory, notes, processes, row
 from gpu_types import Device, Inventory
-from lifecycle_memory import Outlook
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 GPU = Device("GPU-1", "GPU-1", "full", 40 * 10**9, index="0")

@@ -17,13 +17,13 @@ import pytest
 
 import leftover_rules as rules
 import leftovers
-import state
 from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.paths import PROJECT_ROOT, Paths
 from ds01.core.units import utc_stamp
 from ds01.policy import limits
 from ds01.policy.types import Policy
+from ds01.records import containers
 from gpu_world import make_paths
 from leftover_rules import File, Image, InUse, Removal
 
@@ -312,7 +312,7 @@ def test_it_looks_once_an_hour(paths: Paths, policy: Policy) -> None:
 def test_a_record_that_changes_meanwhile_stays(
     paths: Paths, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state.removed(paths, "job._.1001", {"image": "x"})
+    containers.removed(paths, "job._.1001", {"image": "x"})
     file = paths.metadata / "job._.1001.json"
     record = json.loads(file.read_text())
     ancient = utc_stamp(datetime.now(timezone.utc) - timedelta(days=91))
@@ -323,7 +323,7 @@ def test_a_record_that_changes_meanwhile_stays(
 
     def and_then(*words: Any) -> list[Removal]:
         removals = found(*words)
-        state.removed(paths, "job._.1001", {})
+        containers.removed(paths, "job._.1001", {})
         return removals
 
     monkeypatch.setattr(leftovers, "find", and_then)
@@ -376,7 +376,7 @@ def test_images_on_the_engine(paths: Paths, policy: Policy, docker_host: str) ->
         text = f"FROM l3-test/base\nLABEL l3={name}\n{label}"
         built(text, "-t", made[-1])
         if record:
-            state.removed(paths, name, {"image": made[-1]})
+            containers.removed(paths, name, {"image": made[-1]})
 
     try:
         prepare("gone._.1001")

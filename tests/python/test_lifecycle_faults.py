@@ -21,11 +21,11 @@ from typing import Any
 
 import pytest
 
-import lifecycle_memory
 from activity_reader import Target, Watcher
 from ds01.core.errors import Exit
 from ds01.core.files import locked
 from ds01.core.paths import Paths, find_paths
+from ds01.records import passes
 from gpu_types import Inventory
 from lifecycle_pass import LOCK, Pass, Report
 
@@ -111,8 +111,8 @@ class Bench:
             if item.get("container") == self.container and kind in {"", item["type"]}
         ]
 
-    def entry(self) -> lifecycle_memory.Entry:
-        return lifecycle_memory.peek(self.paths).containers[self.container]
+    def entry(self) -> passes.Entry:
+        return passes.peek(self.paths).containers[self.container]
 
     def told(self) -> list[int]:
         return [event["percent"] for event in self.events("warned")]
@@ -194,7 +194,7 @@ def test_nvml_down(bench: Bench) -> None:
         report = bench.a_pass(MINUTE, inventory=down)
         assert report.skipped is not None and report.skipped.code == Exit.PREREQUISITE
     assert bench.state() == "running"
-    info = lifecycle_memory.pass_info(bench.paths)
+    info = passes.pass_info(bench.paths)
     assert info.skipped is not None and "of another version" in info.skipped
     reasons = [
         json.loads(line)["reason"]
@@ -202,7 +202,7 @@ def test_nvml_down(bench: Bench) -> None:
         if '"pass-skipped"' in line
     ]
     assert len(reasons) == 1 and "NVML does not answer" in reasons[0]
-    _, trouble = lifecycle_memory.present(
+    _, trouble = passes.present(
         bench.paths, datetime.now(timezone.utc) + timedelta(seconds=bench.offset)
     )
     assert trouble is not None and "NVML" in trouble
@@ -309,7 +309,7 @@ def test_the_engine_goes_away_in_the_middle(bench: Bench, tmp_path: Path) -> Non
         skipped += report.skipped is not None
     # The lists and details are three requests; later ones are the stop itself.
     assert skipped >= 3
-    lifecycle_memory.load(bench.paths)
+    passes.load(bench.paths)
     assert bench.told() == [50, 90]
     bench.a_pass(5 * MINUTE)
     assert bench.state() == "exited"
@@ -362,7 +362,7 @@ def test_a_state_that_cannot_be_written(bench: Bench, small_disk: Path) -> None:
 
 def test_after_a_reboot_the_owner_is_told(bench: Bench) -> None:
     bench.go(3)
-    file = lifecycle_memory.path_of(bench.paths)
+    file = passes.path_of(bench.paths)
     before = json.loads(file.read_text("utf-8"))
     before["pass"]["boot"] = "another boot"
     file.write_text(json.dumps(before), "utf-8")
@@ -372,18 +372,18 @@ def test_after_a_reboot_the_owner_is_told(bench: Bench) -> None:
     bench.a_pass(MINUTE)
     (event,) = bench.events("found-stopped")
     assert event["why"] == "the server was restarted"
-    shown = lifecycle_memory.outlooks(bench.paths)[bench.container]
+    shown = passes.outlooks(bench.paths)[bench.container]
     assert shown.note == "stopped: the server was restarted"
     bench.go(2)
     assert len(bench.events("found-stopped")) == 1
     docker("start", bench.container)
     bench.go(1)
-    assert lifecycle_memory.outlooks(bench.paths)[bench.container].note == ""
+    assert passes.outlooks(bench.paths)[bench.container].note == ""
 
 
 def test_a_broken_memory_is_set_aside(bench: Bench) -> None:
     bench.go(29)
-    lifecycle_memory.path_of(bench.paths).write_text('{"version": 1, "pass"', "utf-8")
+    passes.path_of(bench.paths).write_text('{"version": 1, "pass"', "utf-8")
     bench.go(2)
     assert bench.state() == "running"
     assert bench.entry().active_because == "seen for the first time"
@@ -414,7 +414,7 @@ def test_killed_at_many_points_of_a_pass_that_warns(bench: Bench) -> None:
     points = [1 + number * whole // 14 for number in range(15)]
     for point in points:
         assert _driver(bench.offset, point) in {-9, 0}
-        lifecycle_memory.load(bench.paths)  # whole, whenever it was killed
+        passes.load(bench.paths)  # whole, whenever it was killed
         assert bench.state() == "running"
     assert _driver(bench.offset) == 0
     # Told once it was, or again where it died before it could note that.
@@ -431,7 +431,7 @@ def test_killed_at_many_points_of_a_pass_that_stops(bench: Bench) -> None:
     whole = _calls(bench.offset - 2 * MINUTE) + 250
     for number in range(12):
         assert _driver(bench.offset, 1 + number * whole // 11) in {-9, 0}
-        lifecycle_memory.load(bench.paths)
+        passes.load(bench.paths)
         if bench.state() == "exited":
             break
         # A pass that died after it had decided: the next one waits for it a while.

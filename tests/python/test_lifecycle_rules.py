@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import lifecycle_words as words
 from ds01.policy.sections import Lifecycle
-from lifecycle_entries import Entry
+from ds01.records.pass_entries import Entry
 from lifecycle_rules import decide
 from lifecycle_types import Holding, Moment, Subject, Term, Terms
 from lifecycle_world import (

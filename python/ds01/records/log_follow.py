@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
-from event_reader import (
+from ds01.records.log_reader import (
     BLOCK,
     LogFile,
     files_since,

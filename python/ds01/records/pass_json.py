@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import Any, cast
 
 from ds01.core.units import read_stamp, utc_stamp
-from lifecycle_entries import Action, Doing, Entry, Memory, Next, PassInfo, Warned
+from ds01.records.pass_entries import (
+    Action,
+    Doing,
+    Entry,
+    Memory,
+    Next,
+    PassInfo,
+    Warned,
+)
 
 VERSION = 1
 _ACTIONS = ("stop", "return-gpus", "remove")

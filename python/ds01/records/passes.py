@@ -26,12 +26,20 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-import state
 from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
 from ds01.core.text import span
-from lifecycle_entries import Action, Doing, Entry, Memory, Next, PassInfo, Warned
-from lifecycle_json import entry_json, parse, to_json
+from ds01.records import documents
+from ds01.records.pass_entries import (
+    Action,
+    Doing,
+    Entry,
+    Memory,
+    Next,
+    PassInfo,
+    Warned,
+)
+from ds01.records.pass_json import entry_json, parse, to_json
 
 __all__ = [
     "Action",
@@ -178,7 +186,7 @@ def present(
 def peek(paths: Paths) -> Memory:
     """Return the document without a lock; an empty one where it cannot be used."""
     try:
-        raw = state.read_document(path_of(paths))
+        raw = documents.read_document(path_of(paths))
         return Memory() if raw is None else parse(raw)
     except _UNUSABLE:
         return Memory()
@@ -203,16 +211,16 @@ def load(paths: Paths) -> Memory:
     path = path_of(paths)
     owner = _owner(path)
     if owner not in {None, 0, os.geteuid()}:
-        state.set_aside(path, f"it is of the user with the number {owner}", paths)
+        documents.set_aside(path, f"it is of the user with the number {owner}", paths)
         return Memory()
     try:
-        raw = state.read_document(path)
+        raw = documents.read_document(path)
         return Memory() if raw is None else parse(raw)
     except HelperError:
         raise
     except _UNUSABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-    state.set_aside(path, reason, paths)
+    documents.set_aside(path, reason, paths)
     return Memory()
 
 
@@ -225,8 +233,8 @@ def _owner(path: Path) -> int | None:
 
 def save(paths: Paths, memory: Memory) -> None:
     """Write the document, on the disk when this returns; only the pass calls it."""
-    with state.state_lock(paths):
-        state.write_document(
+    with documents.state_lock(paths):
+        documents.write_document(
             path_of(paths),
             to_json(memory),
             _MODE,

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from event_follow import Follower
 from test_event_reader import START, line, lines
+
+from ds01.records.log_follow import Follower
 
 
 class Log:

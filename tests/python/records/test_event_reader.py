@@ -15,10 +15,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import event_reader
 from ds01.core.errors import HelperError
 from ds01.core.units import utc_stamp
-from event_reader import list_files, moment_of, open_files, raw_lines, read_lines
+from ds01.records import log_reader
+from ds01.records.log_reader import (
+    list_files,
+    moment_of,
+    open_files,
+    raw_lines,
+    read_lines,
+)
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 
@@ -175,7 +181,7 @@ def test_recent_lines_are_found_from_the_end(
         return pread(file, length, offset)
 
     monkeypatch.setattr(os, "pread", counted)
-    monkeypatch.setattr(event_reader, "BLOCK", 1 << 16)
+    monkeypatch.setattr(log_reader, "BLOCK", 1 << 16)
     assert numbers(log, START + timedelta(seconds=39_990)) == list(
         range(39_990, 40_000)
     )
@@ -202,7 +208,7 @@ def test_from_any_moment_no_line_is_missed(
     log = tmp_path_factory.mktemp("log") / "events.jsonl"
     log.write_bytes(b"".join(line(n * 5, text="x" * s) for n, s in enumerate(sizes)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(event_reader, "BLOCK", block)
+        patch.setattr(log_reader, "BLOCK", block)
         found = numbers(log, START + timedelta(seconds=second))
     assert found == [n * 5 for n in range(len(sizes)) if n * 5 >= second]
 

@@ -11,13 +11,21 @@ from pathlib import Path
 import pytest
 
 import lifecycle_clock as clock
-import lifecycle_view
 from container_keep import seconds_for
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import Paths
 from ds01.core.text import span
-from lifecycle_entries import Doing, Entry, Memory, Next, PassInfo, Warned
-from lifecycle_memory import load, outlook, outlooks, pass_info, path_of, present, save
+from ds01.records import kept as records_kept
+from ds01.records.pass_entries import Doing, Entry, Memory, Next, PassInfo, Warned
+from ds01.records.passes import (
+    load,
+    outlook,
+    outlooks,
+    pass_info,
+    path_of,
+    present,
+    save,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 ENTRY = Entry(
@@ -192,7 +200,7 @@ def test_kept_containers() -> None:
         "until": stamp(NOW + timedelta(hours=4)),
         "by": "alice",
     }
-    kept = lifecycle_view.kept
+    kept = records_kept.kept
     until = NOW + timedelta(hours=4)
     assert kept({"kept": asked}, "1", 86400, NOW) == (until, "alice")
     assert kept({"kept": asked}, "2", 86400, NOW) == (None, "")  # an earlier container
@@ -235,7 +243,7 @@ def test_the_document_is_as_documented(paths: Paths) -> None:
     assert set(raw) == {"version", "pass", "containers"}
     assert set(raw["pass"]) == {field.name for field in fields(PassInfo)}
     text = (
-        Path(__file__).resolve().parents[2] / "python/lifecycle_memory.py"
+        Path(__file__).resolve().parents[3] / "python/lifecycle_memory.py"
     ).read_text()
     for key in raw["containers"]["proj._.1000"]:
         assert f'"{key}"' in text.partition('"""')[2].partition('"""')[0]

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from ds01.core.paths import Paths
-from event_follow import Follower
-from event_log import append_event
-from event_reader import list_files, log_path, read_lines, select
+from ds01.records.event_log import append_event
+from ds01.records.log_follow import Follower
+from ds01.records.log_reader import list_files, log_path, read_lines, select
 
 pytestmark = pytest.mark.engine  # needs root, and logrotate of the bench
 
-SHIPPED = Path(__file__).resolve().parents[2] / "config/logrotate.d/ds01"
+SHIPPED = Path(__file__).resolve().parents[3] / "config/logrotate.d/ds01"
 WRITERS = 8
 LINES = 150
 

@@ -28,8 +28,9 @@ from ds01.core import owner as core_owner
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, is_alive, owner_of
 from ds01.core.paths import Paths, find_paths
+from ds01.records import containers
 
-PYTHON = Path(__file__).resolve().parents[2] / "python"
+PYTHON = Path(__file__).resolve().parents[3] / "python"
 HELPER = PYTHON / "state.py"
 NAME = "my.project_1._.39101"
 
@@ -69,8 +70,9 @@ def helper(*words: str) -> subprocess.CompletedProcess[str]:
 
 def spawn(code: str, *words: str) -> subprocess.Popen[str]:
     """Start a Python process that has the helpers at hand."""
-    head = f"import sys; sys.path.insert(0, {str(PYTHON)!r}); import os, time, state\n"
+    head = f"import sys; sys.path.insert(0, {str(PYTHON)!r}); import os, time\n"
     head += "from ds01.core import files as locked_files, owner as process_owner\n"
+    head += "from ds01.records import containers as state\n"
     head += "from ds01.core.errors import *\nfrom ds01.core.paths import *\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + code, *words],
@@ -97,21 +99,21 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def test_begin_finish_removed(paths: Paths, me: Owner) -> None:
-    assert state.begin(paths, NAME, me, {"image": "x"}) == {
+    assert containers.begin(paths, NAME, me, {"image": "x"}) == {
         "container": NAME,
         "previous": "none",
     }
-    record = state.show(paths, NAME)
+    record = containers.show(paths, NAME)
     assert record["phase"] == "creating"
     assert record["owner"] == core_owner.owner_dict(me)
-    record = state.finish(paths, NAME, {"id": "abc"})
+    record = containers.finish(paths, NAME, {"id": "abc"})
     assert (record["phase"], record["image"], record["id"]) == ("ready", "x", "abc")
     assert "owner" not in record
-    record = state.removed(paths, NAME)
+    record = containers.removed(paths, NAME)
     assert record["phase"] == "removed"
     assert record["removed"].endswith("Z")
-    assert state.show(paths, NAME) == record
-    assert state.begin(paths, NAME, me, {})["previous"] == "none"
+    assert containers.show(paths, NAME) == record
+    assert containers.begin(paths, NAME, me, {})["previous"] == "none"
 
 
 def test_begin_tells_what_was_before(
@@ -119,14 +121,14 @@ def test_begin_tells_what_was_before(
 ) -> None:
     other = owner_of(sleeper.pid)
     assert other is not None
-    state.begin(paths, NAME, other, {})
+    containers.begin(paths, NAME, other, {})
     sleeper.kill()
     sleeper.wait()
-    assert state.begin(paths, NAME, me, {})["previous"] == "abandoned"
-    state.finish(paths, NAME, {})
-    assert state.begin(paths, NAME, me, {})["previous"] == "ready"
+    assert containers.begin(paths, NAME, me, {})["previous"] == "abandoned"
+    containers.finish(paths, NAME, {})
+    assert containers.begin(paths, NAME, me, {})["previous"] == "ready"
     # The same process may try again.
-    assert state.begin(paths, NAME, me, {})["previous"] == "abandoned"
+    assert containers.begin(paths, NAME, me, {})["previous"] == "abandoned"
 
 
 def test_begin_refuses_while_another_process_creates(
@@ -134,24 +136,24 @@ def test_begin_refuses_while_another_process_creates(
 ) -> None:
     other = owner_of(sleeper.pid)
     assert other is not None
-    state.begin(paths, NAME, other, {})
+    containers.begin(paths, NAME, other, {})
     with pytest.raises(HelperError) as caught:
-        state.begin(paths, NAME, me, {})
+        containers.begin(paths, NAME, me, {})
     assert caught.value.code == Exit.REFUSED
     assert f"(process {sleeper.pid}) since 20" in caught.value.message
-    assert state.show(paths, NAME)["owner"]["pid"] == sleeper.pid
+    assert containers.show(paths, NAME)["owner"]["pid"] == sleeper.pid
 
 
 def test_forget_drops_only_what_is_in_flight(paths: Paths, me: Owner) -> None:
     gone = {"container": NAME, "forgotten": False}
-    assert state.forget(paths, NAME) == gone
-    state.begin(paths, NAME, me, {})
-    assert state.forget(paths, NAME)["forgotten"] is True
+    assert containers.forget(paths, NAME) == gone
+    containers.begin(paths, NAME, me, {})
+    assert containers.forget(paths, NAME)["forgotten"] is True
     assert not record_file(paths).exists()
-    state.begin(paths, NAME, me, {})
-    state.finish(paths, NAME, {})
-    assert state.forget(paths, NAME) == gone
-    assert state.show(paths, NAME)["phase"] == "ready"
+    containers.begin(paths, NAME, me, {})
+    containers.finish(paths, NAME, {})
+    assert containers.forget(paths, NAME) == gone
+    assert containers.show(paths, NAME)["phase"] == "ready"
 
 
 def test_forget_leaves_the_record_of_another_living_owner(
@@ -159,38 +161,38 @@ def test_forget_leaves_the_record_of_another_living_owner(
 ) -> None:
     other = owner_of(sleeper.pid)
     assert other is not None
-    state.begin(paths, NAME, other, {})
-    assert state.forget(paths, NAME, me)["forgotten"] is False
-    assert state.forget(paths, NAME, other)["forgotten"] is True
+    containers.begin(paths, NAME, other, {})
+    assert containers.forget(paths, NAME, me)["forgotten"] is False
+    assert containers.forget(paths, NAME, other)["forgotten"] is True
 
 
 def test_failed_create_keeps_the_history_of_the_name(paths: Paths, me: Owner) -> None:
     for number in range(8):
-        state.begin(paths, NAME, me, {"number": number})
-        state.finish(paths, NAME, {})
-        state.removed(paths, NAME)
-    before = state.show(paths, NAME)
+        containers.begin(paths, NAME, me, {"number": number})
+        containers.finish(paths, NAME, {})
+        containers.removed(paths, NAME)
+    before = containers.show(paths, NAME)
     assert [old["number"] for old in before["history"]] == [2, 3, 4, 5, 6]
-    state.begin(paths, NAME, me, {"number": 8})
-    state.forget(paths, NAME)
-    after = state.show(paths, NAME)
+    containers.begin(paths, NAME, me, {"number": 8})
+    containers.forget(paths, NAME)
+    after = containers.show(paths, NAME)
     assert after["number"] == 7
     assert [old["number"] for old in after["history"]] == [3, 4, 5, 6]
 
 
 def test_unknown_keys_are_kept(paths: Paths, me: Owner) -> None:
-    state.begin(paths, NAME, me, {})
-    record = state.show(paths, NAME)
+    containers.begin(paths, NAME, me, {})
+    record = containers.show(paths, NAME)
     record["from_a_later_version"] = {"a": [1]}
     record_file(paths).write_text(json.dumps(record))
-    state.finish(paths, NAME, {})
-    assert state.removed(paths, NAME)["from_a_later_version"] == {"a": [1]}
+    containers.finish(paths, NAME, {})
+    assert containers.removed(paths, NAME)["from_a_later_version"] == {"a": [1]}
 
 
 def test_finish_and_removed_without_a_record(paths: Paths) -> None:
-    assert state.finish(paths, NAME, {"id": "a"})["phase"] == "ready"
+    assert containers.finish(paths, NAME, {"id": "a"})["phase"] == "ready"
     record_file(paths).unlink()
-    assert state.removed(paths, NAME)["phase"] == "removed"
+    assert containers.removed(paths, NAME)["phase"] == "removed"
 
 
 @pytest.mark.parametrize(
@@ -198,20 +200,20 @@ def test_finish_and_removed_without_a_record(paths: Paths) -> None:
 )
 def test_names_that_are_no_file_names_are_refused(paths: Paths, name: str) -> None:
     with pytest.raises(HelperError) as caught:
-        state.finish(paths, name, {})
+        containers.finish(paths, name, {})
     assert caught.value.code == Exit.USAGE
 
 
 def test_callers_cannot_set_what_is_ours(paths: Paths) -> None:
     with pytest.raises(HelperError, match="field 'phase'"):
-        state.finish(paths, NAME, {"phase": "removed"})
+        containers.finish(paths, NAME, {"phase": "removed"})
 
 
 def test_list_skips_what_it_cannot_read(paths: Paths) -> None:
-    state.finish(paths, "b._.1", {})
-    state.finish(paths, "a._.1", {})
+    containers.finish(paths, "b._.1", {})
+    containers.finish(paths, "a._.1", {})
     (paths.metadata / "c._.1.json").write_text("{")
-    found = [record["container"] for record in state.list_records(paths)]
+    found = [record["container"] for record in containers.list_records(paths)]
     assert found == ["a._.1", "b._.1"]
 
 
@@ -224,13 +226,13 @@ def test_corrupt_record_is_set_aside_and_logged(
 ) -> None:
     record_file(paths).write_bytes(data)
     with pytest.raises(HelperError) as caught:
-        state.show(paths, NAME)
+        containers.show(paths, NAME)
     assert caught.value.code == Exit.NOT_FOUND
     (kept,) = paths.metadata.glob("*.corrupt-*")
     assert kept.read_bytes() == data
     (event,) = events(paths)
     assert (event["type"], event["kept"]) == ("state-corrupt", str(kept))
-    assert state.begin(paths, NAME, me, {})["previous"] == "none"
+    assert containers.begin(paths, NAME, me, {})["previous"] == "none"
 
 
 def test_missing_state_folder_says_what_to_do(paths: Paths) -> None:
@@ -244,7 +246,7 @@ def test_missing_state_folder_says_what_to_do(paths: Paths) -> None:
 
 def test_missing_metadata_folder_is_made(paths: Paths) -> None:
     paths.metadata.rmdir()
-    state.finish(paths, NAME, {})
+    containers.finish(paths, NAME, {})
     assert stat.S_IMODE(paths.metadata.stat().st_mode) == 0o2777
 
 
@@ -256,11 +258,11 @@ def test_missing_log_folder_says_what_to_do(paths: Paths) -> None:
 
 
 def test_state_can_be_deleted_at_any_time(paths: Paths, me: Owner) -> None:
-    state.begin(paths, NAME, me, {})
+    containers.begin(paths, NAME, me, {})
     for path in [*paths.metadata.iterdir(), paths.metadata]:
         path.rmdir() if path.is_dir() else path.unlink()
     (paths.state / "state.lock").unlink()
-    assert state.begin(paths, NAME, me, {})["previous"] == "none"
+    assert containers.begin(paths, NAME, me, {})["previous"] == "none"
 
 
 # -- modes -----------------------------------------------------------------------------
@@ -269,7 +271,7 @@ def test_state_can_be_deleted_at_any_time(paths: Paths, me: Owner) -> None:
 def test_modes_do_not_depend_on_the_umask(paths: Paths) -> None:
     before = os.umask(0o077)
     try:
-        state.finish(paths, NAME, {})
+        containers.finish(paths, NAME, {})
         state.append_event("tried", paths=paths)
     finally:
         os.umask(before)
@@ -304,7 +306,7 @@ def hold(lock: Path) -> subprocess.Popen[str]:
 
 
 def test_lock_timeout_names_the_holder_and_changes_nothing(paths: Paths) -> None:
-    state.finish(paths, NAME, {})
+    containers.finish(paths, NAME, {})
     before = record_file(paths).read_bytes()
     holder = hold(paths.state / "state.lock")
     try:
@@ -325,7 +327,7 @@ def test_lock_of_a_killed_holder_is_free(paths: Paths) -> None:
     holder = hold(paths.state / "state.lock")
     holder.kill()
     holder.communicate()
-    state.finish(paths, NAME, {}, timeout=5)
+    containers.finish(paths, NAME, {}, timeout=5)
 
 
 def test_lock_holds_between_threads(paths: Paths) -> None:
@@ -418,7 +420,7 @@ def test_no_update_of_many_processes_is_lost(paths: Paths) -> None:
     writers = [spawn(code, NAME, f"w{number}_") for number in range(8)]
     for writer in writers:
         assert writer.communicate()[1] == ""
-    record = state.show(paths, NAME)
+    record = containers.show(paths, NAME)
     assert all(record[f"w{w}_{n}"] == n for w in range(8) for n in range(20))
     lines = events(paths)
     assert len(lines) == 160
@@ -431,7 +433,7 @@ def test_no_update_of_many_processes_is_lost(paths: Paths) -> None:
 
 
 def test_kill_at_any_moment_leaves_a_whole_record(paths: Paths) -> None:
-    state.finish(paths, NAME, {"n": -1, "pad": ""})
+    containers.finish(paths, NAME, {"n": -1, "pad": ""})
     code = (
         "print('on', flush=True)\n"
         "n = 0\n"
@@ -452,7 +454,7 @@ def test_kill_at_any_moment_leaves_a_whole_record(paths: Paths) -> None:
         assert record["phase"] == "ready"
         assert len(record["pad"]) in {0, 60000}
     # A next write goes through at once and sweeps what the killed left.
-    state.finish(paths, NAME, {}, timeout=5)
+    containers.finish(paths, NAME, {}, timeout=5)
     state.append_event("after", paths=paths, timeout=5)
     assert leftovers(paths.metadata) == []
     lines = paths.events.read_text().splitlines()
@@ -480,7 +482,7 @@ def test_leftover_of_a_killed_writer_is_swept_and_no_other_file(paths: Paths) ->
     ]
     for path in (dead, rebooted, *kept):
         path.write_text("x")
-    state.finish(paths, NAME, {})
+    containers.finish(paths, NAME, {})
     assert not dead.exists()
     assert not rebooted.exists()
     assert all(path.exists() for path in kept)
@@ -489,7 +491,7 @@ def test_leftover_of_a_killed_writer_is_swept_and_no_other_file(paths: Paths) ->
 def test_failed_write_leaves_the_old_record(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state.finish(paths, NAME, {"n": 1})
+    containers.finish(paths, NAME, {"n": 1})
     before = record_file(paths).read_bytes()
 
     def broken(_file: int) -> None:
@@ -497,7 +499,7 @@ def test_failed_write_leaves_the_old_record(
 
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(HelperError, match="input/output error") as caught:
-        state.finish(paths, NAME, {"n": 2})
+        containers.finish(paths, NAME, {"n": 2})
     assert caught.value.code == Exit.CONFIG
     assert record_file(paths).read_bytes() == before
     assert leftovers(paths.metadata) == []
@@ -679,15 +681,15 @@ def test_members_of_the_group_share_the_state(
     import grp
 
     share(paths, grp.getgrnam("ds01t-docker").gr_gid)
-    state.finish(paths, NAME, {"root": 1})
+    containers.finish(paths, NAME, {"root": 1})
     state.append_event("root", paths=paths)
     for key in ("alice", "ldap", "huge"):
         done = as_user(users[key], "finish", NAME, "--json", f'{{"{key}": 1}}')
         assert done.returncode == 0, done.stderr
         done = as_user(users[key], "event", key)
         assert done.returncode == 0, done.stderr
-    state.removed(paths, NAME, {"root": 2})
-    record = state.show(paths, NAME)
+    containers.removed(paths, NAME, {"root": 2})
+    record = containers.show(paths, NAME)
     assert [record[key] for key in ("root", "alice", "ldap", "huge")] == [2, 1, 1, 1]
     lines = events(paths)
     assert [line["type"] for line in lines] == ["root", "alice", "ldap", "huge"]
@@ -727,7 +729,7 @@ def small_disk(paths: Paths) -> Iterator[Paths]:
 @pytest.mark.engine
 def test_full_disk_leaves_the_old_state(small_disk: Paths) -> None:
     paths = small_disk
-    state.finish(paths, NAME, {"n": 1})
+    containers.finish(paths, NAME, {"n": 1})
     state.append_event("before", paths=paths)
     record, log = record_file(paths).read_bytes(), paths.events.read_bytes()
     for folder in (paths.state, paths.log):

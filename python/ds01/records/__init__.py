@@ -1,0 +1,1 @@
+"""What is remembered: documents, container records, the event log, the passes."""
