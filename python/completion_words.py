@@ -49,7 +49,7 @@ def _ask(path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
 def containers(command: str, given: Given) -> Iterator[Candidate]:
     """Yield the user's containers; for stop and start those that can be."""
     # Here: of all kinds only this one needs it, and it takes its time to load.
-    from containers import select  # noqa: PLC0415
+    from ds01.containers.containers import select  # noqa: PLC0415
     from ds01.core.labels import MLC  # noqa: PLC0415
 
     verb = command.rpartition("-")[2]

@@ -26,7 +26,7 @@ from email.parser import HeaderParser
 from typing import Any
 from urllib.parse import quote
 
-from containers import Container, find_own
+from ds01.containers.containers import Container, find_own
 from ds01.core import settings
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError

@@ -18,7 +18,7 @@ from typing import Any
 import gpu_state
 from container_lives import Life, current, lives
 from container_telling import Known, Story, as_object, lines_of
-from containers import as_json, from_summary
+from ds01.containers.containers import as_json, from_summary
 from ds01.core import settings
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError

@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import gpu_report
-from containers import choices, select
+from ds01.containers.containers import choices, select
 from ds01.core import settings, table
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError

@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import image_names as names
-from containers import Container, find_own
+from ds01.containers.containers import Container, find_own
 from ds01.core import settings
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from activity_reader import Target
-from containers import from_summary
+from ds01.containers.containers import from_summary
 from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.labels import ASIDE, MANAGED, MOVED_FROM

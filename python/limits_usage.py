@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
-from container_stats import Usage, read_usages
-from containers import select
+from ds01.containers.containers import select
+from ds01.containers.stats import Usage, read_usages
 from ds01.core import settings, units
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit

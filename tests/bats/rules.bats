@@ -83,7 +83,7 @@ python_files() {
     local pattern files
     mapfile -t files < <(python_files)
     pattern='\.write_text\(|\.write_bytes\(|os\.replace\(|open\([^)]*["'\''][wa]'
-    run bash -c 'grep -HE "$1" "${@:2}" | grep -vF "state.write_text(" | cut -d: -f1 | sort -u' \
+    run bash -c 'grep -HE "$1" "${@:2}" | grep -vF "documents.write_text(" | cut -d: -f1 | sort -u' \
         _ "${pattern}" "${files[@]}"
     ((${#lines[@]} > 3))
     local file

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import container_changes as changes
 from container_changes import Dist, Found
-from containers import Container, from_summary
+from ds01.containers.containers import Container, from_summary
 
 SITE = "/usr/local/lib/python3.11/dist-packages"
 ADDED, CHANGED, DELETED = 1, 0, 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import image_commit
-from containers import from_summary
+from ds01.containers.containers import from_summary
 from image_labels import decode
 
 OF_CONTAINER = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from container_stats import Usage
+from ds01.containers.stats import Usage
 from ds01.core.paths import PROJECT_ROOT
 from ds01.policy.limits import effective_limits, load_policy
 from ds01.policy.types import Limits

@@ -1,10 +1,4 @@
-"""Show what containers there are, as the engine and DS01's labels tell it.
-
-Reads the engine only. `list` prints a table for people, with --json one JSON object;
-`choices` prints as JSON the rows of a menu; `show` prints one container as JSON, and
-`tell` a few lines for people out of that; `remains` and `is-idle` answer one question
-each. Exit statuses: docs/exit-codes.md.
-"""
+"""The engine's containers, as people see them and menus offer them."""
 
 from __future__ import annotations
 
@@ -16,13 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ds01.core import settings, table
+from ds01.core import table
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.labels import MLC
-from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
-from ds01.core.program import print_json, program_name, run, say
+from ds01.core.program import print_json, say
 from ds01.core.text import SEPARATOR, age, nearest, size_text
 from ds01.core.units import counted, utc_stamp
 
@@ -420,38 +413,3 @@ def do_tell(words: argparse.Namespace, engine: Engine) -> int:
     """Print for a person what `show` said on stdin, without asking the engine again."""
     print("\n".join(summary_lines(json.load(sys.stdin), words.image)))
     return Exit.OK
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("containers"), description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    listing = verbs.add_parser("list")
-    listing.add_argument("--all-users", action="store_true")
-    listing.add_argument("--json", action="store_true")
-    listing.add_argument("--column", action="append", default=[])
-    offered = verbs.add_parser("choices")
-    offered.add_argument("--only", choices=sorted(STATES))
-    show = verbs.add_parser("show")
-    show.add_argument("name")
-    verbs.add_parser("tell").add_argument("--image")
-    for verb in ("remains", "is-idle"):
-        verbs.add_parser(verb).add_argument("container")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    verb = {
-        "list": do_list,
-        "choices": do_choices,
-        "show": do_show,
-        "tell": do_tell,
-        "remains": do_remains,
-        "is-idle": do_is_idle,
-    }[words.verb]
-    with Engine(settings.engine_address()) as engine:
-        return verb(words, engine)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "containers"))

@@ -1,8 +1,4 @@
-"""Show what running containers use, against their limits.
-
-Reads the engine only; prints a table for people, with --json one JSON object.
-Exit statuses: docs/exit-codes.md.
-"""
+"""What containers use at the moment."""
 
 from __future__ import annotations
 
@@ -14,13 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from containers import Container, select
-from ds01.core import settings, table
+from ds01.containers.containers import Container, select
+from ds01.core import table
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit
 from ds01.core.labels import MLC
-from ds01.core.parser import Parser
-from ds01.core.program import print_json, program_name, run, say
+from ds01.core.program import print_json, say
 from ds01.core.text import size_text
 
 
@@ -128,20 +123,3 @@ def show_stats(engine: Engine, words: argparse.Namespace) -> int:
         return Exit.OK
     sys.stdout.write(table.render(*stats_rows(usages, words.all_users)))
     return Exit.OK
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("container_stats"), description=__doc__)
-    parser.add_argument("--all-users", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    with Engine(settings.engine_address()) as engine:
-        return show_stats(engine, words)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "container_stats"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from pathlib import Path
 
-import container_greeting as cg
+from ds01.containers import greeting
 from ds01.policy import limits
 from ds01.policy import types as policy_types
 
@@ -36,7 +36,7 @@ def limits_of(folder: Path, idle: str) -> policy_types.Limits:
 def test_it_names_limits_gpu_files_the_way_out_and_the_idle_rule(
     tmp_path: Path,
 ) -> None:
-    lines = cg.greeting_lines(SHOWN, limits_of(tmp_path, "48h"), "")
+    lines = greeting.greeting_lines(SHOWN, limits_of(tmp_path, "48h"), "")
     assert lines == [
         "container  my-project: Pytorch-2.8.0, GPU 1g.10gb",
         "limits     16 CPUs, memory 32.0G, shared memory unlimited, 4096 processes",
@@ -48,14 +48,16 @@ def test_it_names_limits_gpu_files_the_way_out_and_the_idle_rule(
 
 
 def test_what_is_to_come_takes_the_place_of_the_rule(tmp_path: Path) -> None:
-    lines = cg.greeting_lines(SHOWN, limits_of(tmp_path, "48h"), "stops in 42m: idle")
+    lines = greeting.greeting_lines(
+        SHOWN, limits_of(tmp_path, "48h"), "stops in 42m: idle"
+    )
     assert lines[-1] == "next       stops in 42m: idle"
 
 
 def test_without_a_rule_or_a_policy_nothing_is_said_of_it(
     tmp_path: Path,
 ) -> None:
-    assert len(cg.greeting_lines(SHOWN, limits_of(tmp_path, "null"), "")) == 4
-    lines = cg.greeting_lines({**SHOWN, "gpus": ""}, None, "")
+    assert len(greeting.greeting_lines(SHOWN, limits_of(tmp_path, "null"), "")) == 4
+    lines = greeting.greeting_lines({**SHOWN, "gpus": ""}, None, "")
     assert len(lines) == 4
     assert lines[0].endswith("GPU none")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from container_stats import Usage, cpu_percent, memory_used, stats_rows
+from ds01.containers.stats import Usage, cpu_percent, memory_used, stats_rows
 
 
 def sample(used: int, passed: int, cores: int | None = 4) -> dict[str, object]:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import containers
-from containers import (
+from ds01.containers import containers as containers_containers
+from ds01.containers.containers import (
     applied_limits,
     choice,
     coming,
@@ -92,7 +93,7 @@ def test_select_is_by_owner_and_sorted() -> None:
 
 
 def test_json_has_its_time_in_iso() -> None:
-    shown = containers.as_json(from_summary(entry("a", 1)))
+    shown = containers_containers.as_json(from_summary(entry("a", 1)))
     assert shown["created"] == "1970-01-01T00:16:40.000Z"
 
 
@@ -195,7 +196,7 @@ def test_only_what_holds_nothing_may_be_removed() -> None:
 def test_the_summary_says_what_is_unlimited(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = containers.as_json(from_summary(entry("a", 1))) | {
+    shown = containers_containers.as_json(from_summary(entry("a", 1))) | {
         "applied": {"cpus": 2.0, "memory": None, "shm_size": 1 << 30, "pids": 77.0}
     }
     one = {**shown, "applied": {**shown["applied"], "cpus": 1.0}}
@@ -225,11 +226,11 @@ class FakeEngine(Engine):
 
 def test_what_is_not_found_names_the_nearest_of_ones_own() -> None:
     engine = FakeEngine([entry("my-project", 1), entry("my-projekt", 2)])
-    assert containers.find_own(engine, "my-project", 1).uid == 1
+    assert containers_containers.find_own(engine, "my-project", 1).uid == 1
     with pytest.raises(HelperError) as caught:
-        containers.find_own(engine, "my-projekt", 1)
+        containers_containers.find_own(engine, "my-projekt", 1)
     assert caught.value.code == Exit.NOT_FOUND
     assert caught.value.hint == "did you mean 'my-project'?"
     with pytest.raises(HelperError) as caught:
-        containers.find_own(engine, "zzz", 1)
+        containers_containers.find_own(engine, "zzz", 1)
     assert "container-list" in str(caught.value.hint)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import lifecycle_clock as clock
-from container_keep import seconds_for
+from ds01.containers.keep import seconds_for
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import Paths
 from ds01.core.text import span
@@ -243,7 +243,7 @@ def test_the_document_is_as_documented(paths: Paths) -> None:
     assert set(raw) == {"version", "pass", "containers"}
     assert set(raw["pass"]) == {field.name for field in fields(PassInfo)}
     text = (
-        Path(__file__).resolve().parents[3] / "python/lifecycle_memory.py"
+        Path(__file__).resolve().parents[3] / "python/ds01/records/passes.py"
     ).read_text()
     for key in raw["containers"]["proj._.1000"]:
         assert f'"{key}"' in text.partition('"""')[2].partition('"""')[0]

@@ -72,7 +72,7 @@ def spawn(code: str, *words: str) -> subprocess.Popen[str]:
     """Start a Python process that has the helpers at hand."""
     head = f"import sys; sys.path.insert(0, {str(PYTHON)!r}); import os, time\n"
     head += "from ds01.core import files as locked_files, owner as process_owner\n"
-    head += "from ds01.records import containers as state\n"
+    head += "from ds01.records import containers as state, event_log\n"
     head += "from ds01.core.errors import *\nfrom ds01.core.paths import *\n"
     return subprocess.Popen(
         [sys.executable, "-c", head + code, *words],
@@ -414,7 +414,7 @@ def test_no_update_of_many_processes_is_lost(paths: Paths) -> None:
     code = (
         "for n in range(20):\n"
         "    state.finish(find_paths(), sys.argv[1], {sys.argv[2] + str(n): n}, 120)\n"
-        "    state.append_event('tried', timeout=120, who=sys.argv[2], n=n,"
+        "    event_log.append_event('tried', timeout=120, who=sys.argv[2], n=n,"
         " long='x' * 5000)\n"
     )
     writers = [spawn(code, NAME, f"w{number}_") for number in range(8)]
@@ -440,7 +440,7 @@ def test_kill_at_any_moment_leaves_a_whole_record(paths: Paths) -> None:
         "while True:\n"
         "    n += 1\n"
         "    state.finish(find_paths(), sys.argv[1], {'n': n, 'pad': 'x' * 60000}, 60)\n"
-        "    state.append_event('tried', n=n, pad='y' * 3000)\n"
+        "    event_log.append_event('tried', n=n, pad='y' * 3000)\n"
     )
     chance = random.Random(7)  # noqa: S311 - only for moments to kill at
     for _ in range(12):

@@ -1,0 +1,1 @@
+"""The engine's containers, as people see them."""
