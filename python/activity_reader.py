@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-import gpu_dcgm
 import terminals
 from activity import GpuUse, Sample
 from ds01.core import processes
-from gpu_types import Device, Inventory
+from ds01.gpus.devices import dcgm
+from ds01.gpus.devices.types import Device, Inventory
 
 PROC = Path("/proc")
 KEEP_FILE = ".keep-alive"
@@ -180,7 +180,7 @@ class Watcher:
     @functools.cached_property
     def _figures(self) -> Mapping[str, float]:
         """DCGM's figures for MIG devices, asked for once and where needed only."""
-        return gpu_dcgm.read_use(self._devices.values())
+        return dcgm.read_use(self._devices.values())
 
 
 def gpu_use(

@@ -126,12 +126,12 @@ def architectures(_: str, given: Given) -> Iterator[Candidate]:
 
 def gpu_requests(_: str, given: Given) -> Iterator[Candidate]:
     """Yield the kinds of GPU that this user may ever be given, with their memory."""
+    from ds01.gpus.devices.inventory import read_inventory  # noqa: PLC0415
+    from ds01.gpus.rules.refusal import Refusal  # noqa: PLC0415
+    from ds01.gpus.rules.request import parse_request  # noqa: PLC0415
+    from ds01.gpus.rules.rules import check  # noqa: PLC0415
     from ds01.policy.limits import effective_limits, load_policy  # noqa: PLC0415
     from ds01.policy.users import identify_user  # noqa: PLC0415
-    from gpu_inventory import read_inventory  # noqa: PLC0415
-    from gpu_refusal import Refusal  # noqa: PLC0415
-    from gpu_request import parse_request  # noqa: PLC0415
-    from gpu_rules import check  # noqa: PLC0415
 
     policy = load_policy(find_paths().policy)
     user = identify_user(os.getuid())

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-import gpu_state
 from container_lives import Life, current, lives
 from container_telling import Known, Story, as_object, lines_of
 from ds01.containers.containers import as_json, from_summary
@@ -27,6 +26,7 @@ from ds01.core.paths import Paths, find_paths
 from ds01.core.program import print_json, program_name, run, say
 from ds01.core.table import plain as printable
 from ds01.core.text import SEPARATOR, nearest
+from ds01.gpus.ledger import document as ledger_document
 from ds01.records import containers
 from ds01.records.log_reader import LOGS, log_path, read_lines
 from ds01.records.passes import outlooks, pass_info
@@ -130,7 +130,7 @@ def gather(paths: Paths, name: str, uid: int) -> Story:
     record = records.get(it.container, {})
     told = lives(events_of(paths, it, uid), it.container)
     life = current(told)
-    document = gpu_state.peek(paths)
+    document = ledger_document.peek(paths)
     grant = document.grant_of(it.container) if document else None
     seen_now = here.get(it.container)
     outlook = outlooks(paths).get(it.container)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import gpu_state
 from container_lives import Life, Teller
 from ds01.core.text import SEPARATOR, span
 from ds01.core.units import utc_stamp
+from ds01.gpus.ledger import document
+from ds01.gpus.ledger.document import Grant
 from ds01.records.passes import Outlook
 from event_words import clock, image_of, joined, kinds, limits
 from event_words import say as say_event
-from gpu_state import Grant
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def as_object(story: Story, now: datetime) -> dict[str, Any]:
         "state": story.state,
         "record": dict(story.record),
         "engine": dict(story.shown) or None,
-        "grant": gpu_state.grant_json(story.grant) if story.grant else None,
+        "grant": document.grant_json(story.grant) if story.grant else None,
         "outlook": outlook and _outlook_json(outlook, now),
         "events": [{**e, "words": say_event(e)} for e in story.life.events],
         "earlier": [

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TypeVar, Union
 
 from check_config import Verdict
+from ds01.gpus.ledger.device_states import DeviceState
 from ds01.records.pass_entries import PassInfo
-from gpu_device_states import DeviceState
 
 T = TypeVar("T")
 

@@ -71,8 +71,8 @@ def group_of(address: str) -> str:
 def read_driver(paths: Paths, address: str) -> facts.DriverFacts:
     """Ask NVML, the kernel and the linker about the driver, the allocator about the
     devices."""
-    from gpu_desk import Desk  # noqa: PLC0415
-    from gpu_report import status  # noqa: PLC0415
+    from ds01.gpus.allocator.desk import Desk  # noqa: PLC0415
+    from ds01.gpus.allocator.report import status  # noqa: PLC0415
 
     found = status(Desk(paths, address))
     module = None

@@ -21,7 +21,6 @@ import catalog
 import check_config
 import doctor_facts as facts
 import doctor_host as host
-import gpu_state
 import image_workshop
 import metrics
 from doctor_facts import Answer, Facts, Unknown
@@ -31,6 +30,7 @@ from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.owner import user_name
 from ds01.core.paths import PROJECT_ROOT, Paths
+from ds01.gpus.ledger import document
 from ds01.policy import limits
 from ds01.policy import types as policy_types
 from ds01.records import documents, passes
@@ -159,7 +159,7 @@ def _group_name(gid: int) -> str:
 def broken_documents(paths: Paths) -> Iterator[tuple[Path, str]]:
     """Yield the documents that cannot be used, with the reason."""
     for path, parse in (
-        (gpu_state.path_of(paths), gpu_state.parse),
+        (document.path_of(paths), document.parse),
         (passes.path_of(paths), passes.parse),
     ):
         try:

@@ -16,15 +16,8 @@ from typing import Any
 import gateway_json as gj
 import gateway_policy as policy
 from ds01.core.labels import HELPER, HELPER_SECONDS
-from gateway_types import (
-    Caller,
-    Create,
-    HostFacts,
-    Limits,
-    Note,
-    RefusalError,
-    Site,
-)
+from ds01.gpus.ledger.device_request import Create
+from gateway_types import Caller, HostFacts, Limits, Note, RefusalError, Site
 from image_names import PREFIX, owner_part
 
 # What may be an image's id, or its beginning.

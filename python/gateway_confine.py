@@ -12,16 +12,8 @@ import posixpath
 import re
 from typing import Any
 
-from gateway_types import (
-    Caller,
-    Create,
-    Gpus,
-    HostFacts,
-    Limits,
-    Notes,
-    RefusalError,
-    Site,
-)
+from ds01.gpus.ledger.device_request import Create, Gpus, put_gpus
+from gateway_types import Caller, HostFacts, Limits, Notes, RefusalError, Site
 
 # Capabilities that Docker gives by default, and two that stay inside a container.
 _CAPABILITIES = frozenset(
@@ -35,13 +27,6 @@ _DEVICE = re.compile(
     r"/dev/(?:snd|dri|infiniband)(?:/[A-Za-z0-9:_.-]+)*|/dev/(?:video\d+|kfd|fuse)"
 )
 _SYSCTL = re.compile(r"net\.[\w.\-/]+|kernel\.(?:msg|sem|shm)\w*|fs\.mqueue\.\w+")
-_GPU_ENVIRONMENT = re.compile(
-    r"(?:NVIDIA_VISIBLE_DEVICES|NVIDIA_MIG_\w+_DEVICES|NVIDIA_IMEX_CHANNELS)(?:=|$)"
-)
-# What a container may use of a GPU; NVIDIA's driver capabilities.
-_GPU_CAPABILITIES = frozenset(
-    {"compute", "compat32", "display", "graphics", "ngx", "utility", "video"}
-)
 # The NVIDIA runtime reads mounts at this place as a request for GPUs.
 _GPU_MOUNTS = re.compile(r"/(?:var/)?run/nvidia-container-devices(?:/|$)")
 # image_workshop.Workshop: one volume for each user who builds images.
@@ -383,42 +368,6 @@ def _check_target(target: str) -> None:
             f"'{target}' cannot be a mount: it would ask for GPUs",
             "ask for GPUs with --gpus",
         )
-
-
-def put_gpus(create: Create, gpus: Gpus) -> None:
-    """Put the granted devices in the place of the request; close the ways around it.
-
-    The environment names them too: where NVIDIA's runtime is the engine's default, what
-    an image bakes in would otherwise count.
-    """
-    config = create["HostConfig"]
-    requests = config.pop("DeviceRequests", [])
-    environment = [
-        entry for entry in create.get("Env", []) if not _GPU_ENVIRONMENT.match(entry)
-    ]
-    if not gpus.uuids:
-        environment.append("NVIDIA_VISIBLE_DEVICES=void")
-    else:
-        asked = {
-            name
-            for request in requests
-            for names in request.get("Capabilities", [])
-            for name in names
-        }
-        config["DeviceRequests"] = [
-            {
-                "DeviceIDs": list(gpus.uuids),
-                "Capabilities": [["gpu", *sorted(asked & _GPU_CAPABILITIES)]],
-            }
-        ]
-        environment = [
-            entry for entry in environment if not entry.startswith("CUDA_DEVICE_ORDER=")
-        ]
-        environment += [
-            f"NVIDIA_VISIBLE_DEVICES={','.join(gpus.uuids)}",
-            "CUDA_DEVICE_ORDER=PCI_BUS_ID",
-        ]
-    create["Env"] = environment
 
 
 def _life(config: dict[str, Any], notes: Notes) -> None:

@@ -21,6 +21,7 @@ import gateway_json as gj
 import gateway_policy as policy
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import find_paths
+from ds01.gpus.ledger.device_request import NO_GPUS, Gpus
 from ds01.policy.sections import Images
 from gateway_build_rules import (
     build_query,
@@ -36,17 +37,7 @@ from gateway_gpus import GpuDesk, Reserved
 from gateway_http import Answer
 from gateway_proxy import Exchange
 from gateway_routes import Rule
-from gateway_types import (
-    NO_GPUS,
-    Caller,
-    Gpus,
-    HostFacts,
-    Limits,
-    Note,
-    RefusalError,
-    Rewrite,
-    Site,
-)
+from gateway_types import Caller, HostFacts, Limits, Note, RefusalError, Rewrite, Site
 
 BODY_LIMIT = 4 << 20
 _EMPTY_BODIES = (b"", b"{}", b"null")

@@ -15,22 +15,20 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from ds01.core import units
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import find_paths
-from gateway_types import Caller, Create, Gpus
+from ds01.gpus.ledger.device_request import Create, Gpus, labels_of, waits
+from gateway_types import Caller
 
 if TYPE_CHECKING:
-    from gpu_allocator import Allocator
-    from gpu_request import Request
-    from gpu_state import Grant
-
-WAIT_OPTION = "ds01.wait"
+    from ds01.gpus.allocator.allocator import Allocator
+    from ds01.gpus.ledger.document import Grant
+    from ds01.gpus.rules.request import Request
 _NUMBERS = itertools.count(1)
 _CLOSE_SECONDS = 2.0
 
@@ -44,39 +42,6 @@ class Reserved:
 
     key: str
     gpus: Gpus
-
-
-def waits(requests: Sequence[Mapping[str, Any]]) -> tuple[bool, float | None]:
-    """Return whether a request waits in the queue, and for how many seconds at most.
-
-    Raises HelperError(USAGE) for what is no duration.
-    """
-    for request in requests:
-        for key, value in (request.get("Options") or {}).items():
-            if key.lower() != WAIT_OPTION:
-                continue
-            if not value:
-                return True, None
-            try:
-                return True, float(units.parse_duration(value))
-            except ValueError as error:
-                raise HelperError(
-                    Exit.USAGE,
-                    f"'{value}' is not a time to wait: {error}",
-                    "write '--wait' alone, or '--wait=2h'",
-                ) from error
-    return False, None
-
-
-def labels_of(grant: Grant) -> dict[str, str]:
-    """Return the labels that tell what a container was given; never with a comma."""
-    if not grant.devices:
-        return {"ds01.gpus": "none", "ds01.gpu.request": grant.request or "none"}
-    return {
-        "ds01.gpus": ";".join(device.uuid for device in grant.devices),
-        "ds01.gpu.profiles": ";".join(device.profile for device in grant.devices),
-        "ds01.gpu.request": grant.request.replace(",", ";"),
-    }
 
 
 class GpuDesk:
@@ -99,7 +64,7 @@ class GpuDesk:
         self._waiting: set[threading.Event] = set()
 
     def _allocator(self) -> Allocator:
-        from gpu_allocator import Allocator  # noqa: PLC0415 - needed by a create only
+        from ds01.gpus.allocator.allocator import Allocator  # noqa: PLC0415 - needed by a create only
 
         with self._lock:
             if self._made is None:
@@ -112,7 +77,7 @@ class GpuDesk:
         Raises Refusal and other HelperErrors as the allocator does; HelperError(LEFT)
         where leave_queue() came between.
         """
-        from gpu_request import from_device_request  # noqa: PLC0415
+        from ds01.gpus.rules.request import from_device_request  # noqa: PLC0415
 
         requests = create.get("HostConfig", {}).get("DeviceRequests") or []
         request = from_device_request(requests)
@@ -146,7 +111,7 @@ class GpuDesk:
             user = identify_user(self._caller.uid)
             if not is_waiting:
                 return self._allocator().reserve(user, request, key)
-            from gpu_wait import wait_for  # noqa: PLC0415
+            from ds01.gpus.allocator.wait import wait_for  # noqa: PLC0415
 
             def say(text: str) -> None:
                 if not left.is_set():

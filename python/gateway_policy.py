@@ -17,11 +17,9 @@ from typing import Any
 import gateway_confine as confine
 import gateway_json as gj
 import gateway_limits
+from ds01.gpus.ledger.device_request import NO_GPUS, Create, Gpus
 from gateway_types import (
-    NO_GPUS,
     Caller,
-    Create,
-    Gpus,
     HostFacts,
     Limits,
     Note,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-# A create request with the engine's own field names (gateway_json.canonical).
-Create = dict[str, Any]
+from ds01.gpus.ledger.device_request import Create
 
 
 class Limits(Protocol):
@@ -56,20 +55,6 @@ class HostFacts:
     ceilings: Mapping[str, int] = field(default_factory=dict)
     devices: frozenset[str] = frozenset()
     real_paths: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Gpus:
-    """The devices that the allocator granted to a container, and the labels that tell.
-
-    Without any, the container sees no GPU.
-    """
-
-    uuids: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
-NO_GPUS = Gpus()
 
 
 @dataclass(frozen=True)

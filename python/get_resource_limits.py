@@ -96,8 +96,8 @@ def check_room(user: User, limits: Limits, name: str) -> None:
     name not counted, or where no engine answers."""
     from ds01.core import settings  # noqa: PLC0415 - asks the engine, only here
     from ds01.core.engine import Engine  # noqa: PLC0415
-    from gpu_engine_view import container_of  # noqa: PLC0415
-    from gpu_rules import check_room as check  # noqa: PLC0415
+    from ds01.gpus.ledger.engine_view import container_of  # noqa: PLC0415
+    from ds01.gpus.rules.rules import check_room as check  # noqa: PLC0415
 
     with Engine(settings.engine_address()) as engine:
         found = [

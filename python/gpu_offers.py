@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import catalog
-import gpu_report
 from ds01.core import settings
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit
@@ -23,12 +22,13 @@ from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
 from ds01.core.text import size_text
+from ds01.gpus.allocator import report
+from ds01.gpus.allocator.allocator import Allocator
+from ds01.gpus.allocator.desk import Desk
+from ds01.gpus.ledger.device_states import DeviceState, device_states
+from ds01.gpus.rules.request import DEFAULT, parse_request
 from ds01.policy.types import User
 from ds01.policy.users import identify_user
-from gpu_allocator import Allocator
-from gpu_desk import Desk
-from gpu_device_states import DeviceState, device_states
-from gpu_request import DEFAULT, parse_request
 
 
 def offers(desk: Desk, user: User) -> tuple[dict[str, str], str]:
@@ -37,7 +37,7 @@ def offers(desk: Desk, user: User) -> tuple[dict[str, str], str]:
 
     Raises HelperError(PREREQUISITE) where the engine does not answer.
     """
-    document, world, problem = gpu_report.look(desk)
+    document, world, problem = report.look(desk)
     if problem is not None:
         raise problem
     states = device_states(document, world.view, world.inventory)
@@ -48,13 +48,11 @@ def offers(desk: Desk, user: User) -> tuple[dict[str, str], str]:
             kinds.setdefault(state.device.profile, []).append(state)
     found = {}
     for kind, devices in kinds.items():
-        answer = gpu_report.answer_request(
-            desk, document, world, user, parse_request(kind)
-        )
+        answer = report.answer_request(desk, document, world, user, parse_request(kind))
         text = offer_text(devices, answer)
         if text is not None:
             found[kind] = text
-    answer = gpu_report.answer_request(desk, document, world, user, DEFAULT)
+    answer = report.answer_request(desk, document, world, user, DEFAULT)
     return found, default_text(list(found), kinds, answer)
 
 

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-import gpu_report
 from ds01.containers.containers import choices, select
 from ds01.core import settings, table
 from ds01.core.engine import Engine
@@ -25,10 +24,12 @@ from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run, say
 from ds01.core.text import age, nearest
+from ds01.gpus.allocator import report
+from ds01.gpus.allocator.allocator import Allocator
+from ds01.gpus.allocator.queue_words import name_of
+from ds01.gpus.allocator.report import Place
+from ds01.gpus.rules.request import parse_request
 from ds01.policy.users import identify_user
-from gpu_allocator import Allocator
-from gpu_report import Place, name_of
-from gpu_request import parse_request
 
 PROGRAM = "gpu_show"
 
@@ -73,7 +74,7 @@ def tell_silent(nvml: str | None, engine: str | None) -> None:
 def show_queue(words: argparse.Namespace, allocator: Allocator) -> int:
     """Print who waits, in the order in which they will be served."""
     uid = os.getuid()
-    found = gpu_report.waiting(allocator.desk)
+    found = report.waiting(allocator.desk)
     places: Sequence[Place] = found.places
     if words.mine:
         places = [place for place in places if place.ticket.uid == uid]
@@ -84,7 +85,7 @@ def show_queue(words: argparse.Namespace, allocator: Allocator) -> int:
         hidden = ["owner"] if show_names else ["user", "uid", "container", "owner"]
         shown = []
         for place in places:
-            value = gpu_report.place_json(place)
+            value = report.place_json(place)
             if uid not in (0, place.ticket.uid):
                 for key in hidden:
                     value.pop(key, None)
@@ -103,7 +104,7 @@ def show_queue(words: argparse.Namespace, allocator: Allocator) -> int:
 def cancel(words: argparse.Namespace, allocator: Allocator) -> int:
     """Take the caller's request for a container out of the queue."""
     uid = os.getuid()
-    for place in gpu_report.places(allocator.desk):
+    for place in report.places(allocator.desk):
         if place.ticket.uid == uid and place.ticket.container == words.container:
             allocator.cancel(place.ticket.number, uid)
             return Exit.OK
@@ -198,10 +199,10 @@ def explain(words: argparse.Namespace, allocator: Allocator) -> int:
             hint = (error.hint or "").replace("--gpu-mem ", "--request mem=")
             error.hint = hint.replace("--gpus ", "--request ")
             raise
-        answer = gpu_report.explain_request(allocator.desk, user, request)
+        answer = report.explain_request(allocator.desk, user, request)
         lines = request_lines
     else:
-        answer = gpu_report.explain_container(allocator.desk, words.container)
+        answer = report.explain_container(allocator.desk, words.container)
         if not answer["found"]:
             name = name_of(words.container)
             close = near_container(name)
@@ -227,7 +228,7 @@ def offer(_words: argparse.Namespace, allocator: Allocator) -> int:
     with Engine(settings.engine_address()) as engine:
         rows = choices(engine, lambda item: bool(item.devices))
     texts = {row["name"]: row["text"] for row in rows}
-    for place in gpu_report.places(allocator.desk):
+    for place in report.places(allocator.desk):
         if place.ticket.uid == uid:
             texts[name_of(place.ticket.container)] = f"waits: {place.words}"
     offered = [{"name": name, "text": text} for name, text in sorted(texts.items())]

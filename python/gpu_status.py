@@ -18,12 +18,13 @@ from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run, say
 from ds01.core.text import age
+from ds01.gpus.allocator.allocator import Allocator
+from ds01.gpus.allocator.queue_words import name_of
+from ds01.gpus.allocator.report import Status, state_json, status
+from ds01.gpus.devices.inventory import read_inventory
+from ds01.gpus.devices.types import Device
+from ds01.gpus.ledger.device_states import DeviceState
 from ds01.records.passes import Outlook, present
-from gpu_allocator import Allocator
-from gpu_device_states import DeviceState
-from gpu_inventory import read_inventory
-from gpu_report import Status, name_of, state_json, status
-from gpu_types import Device
 
 PROGRAM = "gpu_status"
 HEADER = (

@@ -7,21 +7,21 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import gpu_report
-import gpu_state
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, owner_of
 from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, say
 from ds01.core.units import parse_duration
+from ds01.gpus.allocator import report
+from ds01.gpus.allocator.allocator import Allocator
+from ds01.gpus.allocator.queue_words import refusal_json
+from ds01.gpus.allocator.wait import wait_for
+from ds01.gpus.ledger import document
+from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.request import parse_request
 from ds01.policy.types import User
 from ds01.policy.users import identify_user
-from gpu_allocator import Allocator
-from gpu_refusal import Refusal
-from gpu_report import refusal_json
-from gpu_request import parse_request
-from gpu_wait import wait_for
 
 
 def _process(text: str) -> Owner:
@@ -86,14 +86,14 @@ def _user(words: argparse.Namespace) -> User:
 def _act(words: argparse.Namespace, allocator: Allocator) -> dict[str, Any]:
     desk = allocator.desk
     if words.verb == "status":
-        return gpu_report.status_json(gpu_report.status(desk))
+        return report.status_json(report.status(desk))
     if words.verb == "reconcile":
         events = allocator.reconcile()
         return {"changes": [{"type": kind, **fields} for kind, fields in events]}
     if words.verb == "queue":
         uid = None if words.user is None else _user(words).uid
-        found = [p for p in gpu_report.places(desk) if uid in {None, p.ticket.uid}]
-        return {"queue": [gpu_report.place_json(place) for place in found]}
+        found = [p for p in report.places(desk) if uid in {None, p.ticket.uid}]
+        return {"queue": [report.place_json(place) for place in found]}
     if words.verb == "explain":
         return _explain(words, allocator)
     if words.verb == "cancel":
@@ -102,7 +102,7 @@ def _act(words: argparse.Namespace, allocator: Allocator) -> dict[str, Any]:
         if (words.number is None) == (not words.container):
             raise HelperError(Exit.USAGE, "cancel takes a number or --container")
         ticket = allocator.cancel(words.number, uid, container=words.container)
-        return gpu_state.ticket_json(ticket)
+        return document.ticket_json(ticket)
     if words.verb == "commit":
         grant = allocator.commit(words.container, words.container_id)
     elif words.verb == "release":
@@ -111,10 +111,10 @@ def _act(words: argparse.Namespace, allocator: Allocator) -> dict[str, Any]:
         )
     else:
         grant = _reserve(words, allocator)
-    return {"grant": None if grant is None else gpu_state.grant_json(grant)}
+    return {"grant": None if grant is None else document.grant_json(grant)}
 
 
-def _reserve(words: argparse.Namespace, allocator: Allocator) -> gpu_state.Grant:
+def _reserve(words: argparse.Namespace, allocator: Allocator) -> document.Grant:
     user, request = _user(words), parse_request(words.request)
     # This process ends at once: what it reserves belongs to whoever called it.
     owner = words.owner_pid or owner_of(os.getppid())
@@ -145,8 +145,8 @@ def _explain(words: argparse.Namespace, allocator: Allocator) -> dict[str, Any]:
         )
     if words.request is not None:
         request = parse_request(words.request)
-        return gpu_report.explain_request(allocator.desk, _user(words), request)
-    answer = gpu_report.explain_container(allocator.desk, words.container)
+        return report.explain_request(allocator.desk, _user(words), request)
+    answer = report.explain_container(allocator.desk, words.container)
     if not answer["found"]:
         raise HelperError(
             Exit.NOT_FOUND,

@@ -28,10 +28,10 @@ from ds01.core.owner import user_name
 from ds01.core.paths import Paths
 from ds01.core.program import say
 from ds01.core.units import utc_stamp
+from ds01.gpus.ledger.document import parse_time
 from ds01.policy.types import Policy
 from ds01.records import containers, documents
 from ds01.records.event_log import append_events
-from gpu_state import parse_time
 from leftover_rules import File, Image, InUse, Removal
 
 _PROGRAM = "leftovers"

@@ -22,14 +22,14 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.files import locked
 from ds01.core.paths import Paths
 from ds01.core.program import say
+from ds01.gpus.ledger.document import CREATED_TIMEOUT, RESERVATION
 from ds01.policy.sections import Lifecycle
 from ds01.records import containers, kept
 from ds01.records.pass_entries import Entry
-from gpu_reconcile import CREATED_TIMEOUT, RESERVATION
 from lifecycle_types import Act, Subject
 
 if TYPE_CHECKING:
-    from gpu_allocator import Allocator
+    from ds01.gpus.allocator.allocator import Allocator
 
 PROGRAM = "lifecycle"
 _AT_ONCE = 16

@@ -10,16 +10,16 @@ from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import Paths
 from ds01.core.program import say
+from ds01.gpus.allocator.desk import Desk
 from ds01.policy.limits import find_group
 from ds01.policy.types import Policy
 from ds01.policy.users import identify_user
 from ds01.records.passes import outlook
-from gpu_desk import Desk
 from lifecycle_look import Snapshot
 from lifecycle_pass import PROGRAM, Report
 
 if TYPE_CHECKING:
-    from gpu_report import Status
+    from ds01.gpus.allocator.report import Status
 
 # leftovers.py looks once an hour; it need not be loaded to know that.
 _LEFTOVERS = "leftovers.json"
@@ -99,7 +99,7 @@ def _metrics(paths: Paths, address: str, engine: Engine, found: Report) -> None:
 def _status(paths: Paths, address: str, found: Report) -> Status | None:
     """Return what the pass saw; where engine or driver kept it from seeing anything,
     what did not answer. None where it was something else."""
-    from gpu_report import status, status_of  # noqa: PLC0415
+    from ds01.gpus.allocator.report import status, status_of  # noqa: PLC0415
 
     if found.snapshot:
         return status_of(found.snapshot.document, found.snapshot.world)

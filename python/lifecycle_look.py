@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import gpu_state
 import lifecycle_view as view
 from activity_reader import Target, Watcher, keep_files
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import is_alive
 from ds01.core.paths import Paths
+from ds01.gpus.allocator.desk import Desk
+from ds01.gpus.devices.types import Inventory
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.ledger.document import Document
+from ds01.gpus.ledger.engine_view import read_view
+from ds01.gpus.ledger.reconcile import World, reconcile
 from ds01.policy.types import Policy
 from ds01.records import kept as records_kept
-from gpu_desk import Desk
-from gpu_engine_view import read_view
-from gpu_reconcile import World, reconcile
-from gpu_state import Document
-from gpu_types import Inventory
 from lifecycle_types import ACTIVE, Subject, Terms
 
 
@@ -89,7 +89,7 @@ def _allocated(
         with desk.work() as work:
             world = desk.observe(work)
         return work.document, world
-    document = gpu_state.peek(paths) or Document()
+    document = ledger_document.peek(paths) or Document()
     with Engine(address, timeout=30.0) as engine:
         found, _ = read_view(engine, document.containers)
         world = World(found, desk.read_inventory(), desk.now(), is_alive, desk.hold_of)
@@ -101,9 +101,9 @@ def _wanted(desk: Desk, document: Document, world: World) -> frozenset[str]:
     wanted: set[str] = set()
     if not document.queue:
         return frozenset()
-    from gpu_choice import Choices  # noqa: PLC0415 - only where somebody waits
-    from gpu_queue import Given  # noqa: PLC0415
-    from gpu_report import ordered  # noqa: PLC0415
+    from ds01.gpus.allocator.choice import Choices  # noqa: PLC0415 - only where somebody waits
+    from ds01.gpus.allocator.queue import Given  # noqa: PLC0415
+    from ds01.gpus.allocator.queue_words import ordered  # noqa: PLC0415
 
     choices = Choices(document, world, desk)
     given: list[Given] = []

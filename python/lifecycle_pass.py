@@ -24,12 +24,12 @@ from ds01.core.files import LockHeldError, locked
 from ds01.core.owner import boot_id
 from ds01.core.paths import Paths
 from ds01.core.program import say
+from ds01.gpus.allocator.desk import Desk
+from ds01.gpus.devices.inventory import read_inventory
+from ds01.gpus.devices.types import Inventory
 from ds01.records import containers, passes, reasons
 from ds01.records.event_log import append_events
 from ds01.records.pass_entries import Entry, Memory, PassInfo
-from gpu_desk import Desk
-from gpu_inventory import read_inventory
-from gpu_types import Inventory
 from lifecycle_look import Snapshot, look
 from lifecycle_news import Event, about, about_entry, message, news
 from lifecycle_rules import decide
@@ -250,7 +250,7 @@ class Pass:
         tasks, done = self._tasks(report, "return-gpus"), []
         if not tasks:
             return
-        from gpu_allocator import Allocator  # noqa: PLC0415 - rarely needed
+        from ds01.gpus.allocator.allocator import Allocator  # noqa: PLC0415 - rarely needed
 
         allocator = Allocator(self._paths, self._address)
         for task in tasks:

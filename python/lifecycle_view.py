@@ -17,10 +17,9 @@ from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.labels import ASIDE, MANAGED, MOVED_FROM
 from ds01.core.units import read_stamp
+from ds01.gpus.allocator.desk import Desk
+from ds01.gpus.ledger.document import HOLD_EXPIRED, Document, Grant
 from ds01.policy.types import Policy, User
-from gpu_desk import Desk
-from gpu_reconcile import HOLD_EXPIRED
-from gpu_state import Document, Grant
 from lifecycle_clock import whole
 from lifecycle_types import Holding, Subject, Term, Terms
 

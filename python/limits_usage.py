@@ -24,12 +24,12 @@ from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
 from ds01.core.text import size_text
+from ds01.gpus.allocator.allocator import Allocator
+from ds01.gpus.allocator.report import status
+from ds01.gpus.ledger.document import Grant
 from ds01.policy.limits import effective_limits, load_policy
 from ds01.policy.types import Limits, User
 from ds01.policy.users import identify_user
-from gpu_allocator import Allocator
-from gpu_report import status
-from gpu_state import Grant
 
 PROGRAM = "limits_usage"
 BAR = 20

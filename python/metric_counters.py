@@ -17,8 +17,8 @@ from typing import Any
 from ds01.core import files
 from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
+from ds01.gpus.ledger.document import parse_time
 from ds01.records import documents
-from gpu_state import parse_time
 
 FILE = "metrics.json"
 # What one pass reads of a log; the rest waits for the next.

@@ -20,8 +20,8 @@ from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.paths import PROJECT_ROOT, Paths
 from ds01.core.program import say
-from gpu_report import Status
-from gpu_types import State
+from ds01.gpus.allocator.report import Status
+from ds01.gpus.devices.types import State
 from metric_counters import Counters
 from metric_table import BY_NAME, Samples, family
 

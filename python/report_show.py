@@ -28,9 +28,9 @@ WEEK, MONTH = 7, 30
 
 def capacity() -> float | None:
     """Return the GPU-equivalents of this host, None where the driver does not tell."""
-    import gpu_inventory  # noqa: PLC0415 - NVML is slow to load
+    from ds01.gpus.devices import inventory as devices_inventory  # noqa: PLC0415 - NVML is slow to load
 
-    inventory = gpu_inventory.read_inventory()
+    inventory = devices_inventory.read_inventory()
     if inventory.error is not None:
         return None
     return sum(d.share for d in inventory.devices if not d.mig_mode) or None

@@ -10,9 +10,8 @@ from typing import Any
 
 import usage_days
 from ds01.core.paths import Paths
+from ds01.gpus.ledger.document import HOLD_EXPIRED, Grant, parse_time
 from ds01.records.log_reader import EVENTS, GPUS, log_path, read_lines
-from gpu_reconcile import HOLD_EXPIRED
-from gpu_state import Grant, parse_time
 from usage_days import Use
 from usage_intervals import (
     LONGEST_WAIT,

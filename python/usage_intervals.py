@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from gpu_state import Grant, parse_time
+from ds01.gpus.ledger.document import Grant, parse_time
 
 Event = Mapping[str, Any]
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import gpu_state
 from ds01.core.errors import HelperError
 from ds01.core.owner import user_name
 from ds01.core.paths import Paths
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.ledger.document import parse_time
 from ds01.policy.limits import find_group, load_policy
 from ds01.policy.types import Policy
 from ds01.policy.users import identify_user
-from gpu_state import parse_time
 from usage_books import Books, read_books
 from usage_days import Use
 from usage_intervals import Interval, bucketed
@@ -252,7 +252,7 @@ def make(
     except HelperError as error:
         policy = None
         notes.append(f"the groups are not known: {error.message}")
-    document = gpu_state.peek(paths)
+    document = ledger_document.peek(paths)
     books = read_books(paths, begin, end, document.grants if document else None)
     uids = {*books.names, *(uid for uid, _, _ in books.uses)}
     groups = groups_of(uids, policy)

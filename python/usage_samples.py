@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from gpu_state import Document
+from ds01.gpus.ledger.document import Document
 from lifecycle_types import ACTIVE, Decision, Subject
 from usage_days import Sample
 

@@ -28,8 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests/python")]
 
 import gpu_world  # noqa: E402
-from gpu_request import parse_request  # noqa: E402
-from gpu_types import Inventory  # noqa: E402
+from ds01.gpus.devices.types import Inventory  # noqa: E402
+from ds01.gpus.rules.request import parse_request  # noqa: E402
 
 PROCESSES = 32
 PACE = 100

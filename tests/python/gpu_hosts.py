@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ds01.gpus.devices.types import FULL, Device, Inventory
+from ds01.gpus.rules.refusal import GrantedDevice, Holding
 from ds01.policy import limits as policy_limits
 from ds01.policy import types as policy_types
 from ds01.policy.types import Limits
-from gpu_refusal import GrantedDevice, Holding
-from gpu_types import FULL, Device, Inventory
 
 MIB = 1 << 20
 # Profiles of an A100 80 GB: compute slices, memory slices, MiB as NVML shows them.

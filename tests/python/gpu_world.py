@@ -18,11 +18,11 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, is_alive, owner_of
 from ds01.core.paths import Paths
 from ds01.core.processes import Process
+from ds01.gpus.allocator.allocator import Allocator
+from ds01.gpus.devices.types import Device, Inventory
+from ds01.gpus.ledger.engine_view import Container, View
 from ds01.policy import limits
 from ds01.policy.types import Policy, User
-from gpu_allocator import Allocator
-from gpu_engine_view import Container, View
-from gpu_types import Device, Inventory
 
 GIB = 1 << 30
 START = datetime(2026, 11, 2, 8, 0, tzinfo=timezone.utc)
@@ -171,7 +171,7 @@ class World:
 
     def run(self, name: str, uid: int, request: str, **fields: Any) -> Container:
         """Reserve, make, commit: what the gateway does."""
-        from gpu_request import parse_request
+        from ds01.gpus.rules.request import parse_request
 
         allocator = self.allocator()
         grant = allocator.reserve(user(uid), parse_request(request), name, me())
@@ -194,9 +194,9 @@ class World:
 
     def states(self) -> dict[str, str]:
         """The state of each device by UUID."""
-        import gpu_report
+        from ds01.gpus.allocator import report
 
-        found = gpu_report.status(self.allocator().desk)
+        found = report.status(self.allocator().desk)
         return {state.device.uuid: state.state for state in found.devices}
 
     def log(self, *kinds: str) -> list[dict[str, Any]]:
@@ -276,9 +276,9 @@ def make_paths(root: Path) -> Paths:
 
 def assert_sound(world: World) -> None:
     """No device is held twice, and the document can be read."""
-    import gpu_state
+    from ds01.gpus.ledger import document as ledger_document
 
-    document = gpu_state.peek(world.paths)
+    document = ledger_document.peek(world.paths)
     assert document is not None
     uuids = [uuid for grant in document.grants for uuid in grant.uuids]
     assert len(uuids) == len(set(uuids))

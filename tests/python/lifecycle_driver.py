@@ -25,7 +25,7 @@ import lifecycle  # noqa: E402
 from ds01.core import settings  # noqa: E402
 from ds01.core.paths import find_paths  # noqa: E402
 from ds01.core.program import print_json  # noqa: E402
-from gpu_types import Inventory  # noqa: E402
+from ds01.gpus.devices.types import Inventory  # noqa: E402
 from lifecycle_pass import Pass  # noqa: E402
 
 calls = 0

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from gpu_inventory import read_inventory
-from gpu_types import Inventory
+from ds01.gpus.devices.inventory import read_inventory
+from ds01.gpus.devices.types import Inventory
 
 GIB = 1 << 30
 

@@ -17,8 +17,8 @@ import activity_reader
 from activity import Before, Sample, counters_of, judge
 from activity_reader import Cgroups, Target, Watcher, gpu_use, keep_files, read_cgroups
 from ds01.core.processes import Process
+from ds01.gpus.devices.types import Device, Inventory
 from ds01.policy.sections import Lifecycle
-from gpu_types import Device, Inventory
 
 ID = "0123456789abcdef" * 4
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 import container_story
-import gpu_state
 from container_lives import lives
 from container_story import find
 from container_telling import Known
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import find_paths
 from ds01.core.units import utc_stamp
+from ds01.gpus.ledger import document
+from ds01.gpus.ledger.document import Document, Grant
+from ds01.gpus.rules.refusal import GrantedDevice
 from ds01.records import passes
 from ds01.records.pass_entries import Entry, Memory, Next, PassInfo
-from gpu_refusal import GrantedDevice
-from gpu_state import Document, Grant
 
 NOW = datetime.now(timezone.utc)
 NAME = "train._.1001"
@@ -184,7 +184,7 @@ def test_a_hold_and_a_reservation_are_told(
         container_id=ID,
         ends=NOW + timedelta(hours=9),
     )
-    gpu_state.save(find_paths(), Document(born="x", grants=(grant,)))
+    document.save(find_paths(), Document(born="x", grants=(grant,)))
     line = next(line for line in tell("train") if line.startswith("gpus"))
     assert line.startswith("gpus       1g.5gb, held since ")
     assert ", until " in line

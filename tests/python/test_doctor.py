@@ -25,11 +25,11 @@ from doctor_checks import Finding
 from doctor_facts import DriverFacts, EngineFacts, Facts, Unknown
 from ds01.core.errors import Exit
 from ds01.core.paths import PROJECT_ROOT, Paths
+from ds01.gpus.devices.types import Device
+from ds01.gpus.ledger.device_states import DeviceState
 from ds01.records.pass_entries import PassInfo
 from fake_gpus import a100_40, topology
 from gpu_bench import FakeDriver
-from gpu_device_states import DeviceState
-from gpu_types import Device
 from gpu_world import make_paths
 
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=timezone.utc)

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from ds01.gpus.ledger.device_request import NO_GPUS, Create
 from gateway_bench import FakeEngine, dial, proxy, read_all, short_folder
 from gateway_build_rules import build_query
 from gateway_doors import Doors
 from gateway_gpus import GpuDesk, Reserved
 from gateway_proxy import Exchange
-from gateway_types import NO_GPUS, Caller, Create, HostFacts, RefusalError, Site
+from gateway_types import Caller, HostFacts, RefusalError, Site
 from test_gateway_policy import LIMITS, SomeLimits
 
 CALLER = Caller(1000, "alice")

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-import gpu_state
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, owner_of
-from gateway_gpus import GpuDesk, labels_of, waits
+from ds01.gpus.devices.types import Inventory
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.ledger.device_request import labels_of, waits
+from ds01.gpus.ledger.document import Grant
+from ds01.gpus.rules.refusal import GrantedDevice, Refusal
+from gateway_gpus import GpuDesk
 from gateway_types import Caller
-from gpu_refusal import GrantedDevice, Refusal
-from gpu_state import Grant
-from gpu_types import Inventory
 from gpu_world import World, gpu, make_paths
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -263,6 +264,6 @@ def test_who_leaves_is_out_of_the_queue_at_once(tmp_path: Path, is_told: bool) -
     assert [line["reason"] for line in world.log("leave")] == ["left"]
     # Who has hung up reads nothing.
     assert told[1:] == (["left the queue"] if is_told else [])
-    document = gpu_state.peek(world.paths)
+    document = ledger_document.peek(world.paths)
     assert document is not None
     assert document.queue == ()

@@ -21,19 +21,11 @@ from hypothesis import strategies as st
 import gateway_confine as confine
 import gateway_json as gj
 import gateway_policy as policy
-import gpu_rehome
 from ds01.core.paths import Paths
+from ds01.gpus.allocator import rehome
+from ds01.gpus.ledger.device_request import NO_GPUS, Gpus
 from ds01.records.containers import record_path
-from gateway_types import (
-    NO_GPUS,
-    Caller,
-    Gpus,
-    HostFacts,
-    Note,
-    RefusalError,
-    Rewrite,
-    Site,
-)
+from gateway_types import Caller, HostFacts, Note, RefusalError, Rewrite, Site
 
 G = 1 << 30
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=timezone.utc)
@@ -298,8 +290,8 @@ def test_root_gives_names_with_any_number() -> None:
 
 @pytest.mark.parametrize("caller", [CALLER, Caller(0, "root")])
 def test_the_name_of_a_container_on_the_move_is_kept(caller: Caller) -> None:
-    assert policy._ASIDE == gpu_rehome.ASIDE
-    for name in ("job-moving", f"job._.{caller.uid}{gpu_rehome.ASIDE}"):
+    assert policy._ASIDE == rehome.ASIDE
+    for name in ("job-moving", f"job._.{caller.uid}{rehome.ASIDE}"):
         with pytest.raises(RefusalError) as caught:
             policy.check_name(name, caller)
         assert caught.value.code == "name"
@@ -310,7 +302,7 @@ def test_the_name_of_a_container_on_the_move_is_kept(caller: Caller) -> None:
 def test_a_name_that_no_record_could_have_is_refused() -> None:
     paths = Paths(Path("/etc"), Path("/state"), Path("/log"))
     policy.check_name("a" * 190, CALLER)
-    record_path(paths, "a" * 190 + gpu_rehome.ASIDE)
+    record_path(paths, "a" * 190 + rehome.ASIDE)
     with pytest.raises(RefusalError) as caught:
         policy.check_name("a" * 191, CALLER)
     assert caught.value.code == "name" and "191 characters" in caught.value.message

@@ -8,8 +8,8 @@ import pytest
 
 import gpu_world
 from ds01.core.errors import Exit, HelperError
+from ds01.gpus.devices.types import Inventory
 from gpu_offers import default_text, offers
-from gpu_types import Inventory
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 
 import gpu_show
 from ds01.core.errors import Exit, HelperError
-from gpu_report import Place
+from ds01.gpus.allocator.report import Place
+from ds01.gpus.devices.types import Inventory
+from ds01.gpus.ledger.document import Ticket
 from gpu_show import build_parser, container_lines, queue_rows, request_lines
-from gpu_state import Ticket
-from gpu_types import Inventory
 from gpu_world import World, make_paths
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)

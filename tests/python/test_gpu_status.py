@@ -6,14 +6,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 from ds01.core.processes import Process
+from ds01.gpus.allocator.queue_words import name_of
+from ds01.gpus.allocator.report import Status
+from ds01.gpus.devices.types import Device, Inventory
+from ds01.gpus.ledger.device_states import DeviceState
+from ds01.gpus.ledger.document import Grant
+from ds01.gpus.ledger.engine_view import View
+from ds01.gpus.rules.refusal import GrantedDevice
 from ds01.records.passes import Outlook
-from gpu_device_states import DeviceState
-from gpu_engine_view import View
-from gpu_refusal import GrantedDevice
-from gpu_report import Status, name_of
-from gpu_state import Grant
 from gpu_status import HEADER, memory, notes, processes, row
-from gpu_types import Device, Inventory
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 GPU = Device("GPU-1", "GPU-1", "full", 40 * 10**9, index="0")

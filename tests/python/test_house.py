@@ -51,7 +51,7 @@ def test_every_module_is_under_test() -> None:
         for name in imported(file)
     }
     shell = [*(ROOT / "lib").rglob("*.bash"), *(ROOT / "tests/bats").glob("*.bats")]
-    for file in shell:
+    for file in [*shell, *(ROOT / "tests/python").rglob("*.py")]:
         text = file.read_text(encoding="utf-8")
         pattern = r"(?:core::(?:become_)?helper|image::governed) (\w+)|python/(\w+)\.py"
         start |= {door or path for door, path in re.findall(pattern, text)}

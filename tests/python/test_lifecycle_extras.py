@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import gpu_desk
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import Paths
-from gpu_types import Inventory
+from ds01.gpus.allocator import desk
+from ds01.gpus.devices.types import Inventory
 from gpu_world import make_paths
 from lifecycle_extras import run_extras
 from lifecycle_pass import Report
@@ -33,7 +33,7 @@ def written(
 ) -> str:
     """The metrics after a pass that was kept from its work; no engine is there."""
     down = Inventory(error="the driver's library is of another version")
-    monkeypatch.setattr(gpu_desk, "_read_inventory", lambda: down)
+    monkeypatch.setattr(desk, "_read_inventory", lambda: down)
     report = Report(NOW, skipped=HelperError(code, "it does not answer"))
     run_extras(paths, f"unix://{tmp_path}/none.sock", report)
     return (tmp_path / "metrics/ds01.prom").read_text(encoding="utf-8")

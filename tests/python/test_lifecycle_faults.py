@@ -25,8 +25,8 @@ from activity_reader import Target, Watcher
 from ds01.core.errors import Exit
 from ds01.core.files import locked
 from ds01.core.paths import Paths, find_paths
+from ds01.gpus.devices.types import Inventory
 from ds01.records import passes
-from gpu_types import Inventory
 from lifecycle_pass import LOCK, Pass, Report
 
 pytestmark = [pytest.mark.engine, pytest.mark.passes]

@@ -10,9 +10,9 @@ import pytest
 
 import lifecycle_look
 import lifecycle_view
-from gpu_reconcile import CREATED_TIMEOUT, RESERVATION
-from gpu_request import parse_request
-from gpu_types import Inventory
+from ds01.gpus.devices.types import Inventory
+from ds01.gpus.ledger.document import CREATED_TIMEOUT, RESERVATION
+from ds01.gpus.rules.request import parse_request
 from gpu_world import POLICY, World, gpu, make_paths, make_policy, me, mig, user
 from lifecycle_types import Term
 from lifecycle_view import is_foreign, moment, seen_of, terms_of

@@ -7,11 +7,11 @@ from datetime import datetime, timezone
 
 from ds01.containers.stats import Usage
 from ds01.core.paths import PROJECT_ROOT
+from ds01.gpus.ledger.document import Grant
+from ds01.gpus.rules.refusal import GrantedDevice
 from ds01.policy.limits import effective_limits, load_policy
 from ds01.policy.types import Limits
 from ds01.policy.users import identify_user
-from gpu_refusal import GrantedDevice
-from gpu_state import Grant
 from limits_usage import BAR, Use, bar, text, uses
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-import gpu_report
 import metric_counters
 import metric_table
 import metrics
@@ -21,6 +20,7 @@ from ds01.core import settings
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import PROJECT_ROOT
 from ds01.core.processes import Process
+from ds01.gpus.allocator import report
 from gpu_world import World, gpu, make_paths, with_processes
 from metric_counters import Counters, Place, add, read_on
 from metric_table import METRICS, Samples
@@ -41,7 +41,7 @@ def world(tmp_path: Path) -> World:
 
 
 def write(world: World, **fields: Any) -> tuple[Path, str]:
-    status = gpu_report.status(world.allocator().desk)
+    status = report.status(world.allocator().desk)
     figures = metrics.Pass(world.now, 0.25, status=status)
     path = metrics.write_metrics(
         world.paths, replace(figures, **fields), lambda uid: f"group{uid % 2}"
@@ -185,7 +185,7 @@ def test_a_user_of_no_group(world: World) -> None:
     def refuse(uid: int) -> str:
         raise HelperError(Exit.REFUSED, f"no group for {uid}")
 
-    status = gpu_report.status(world.allocator().desk)
+    status = report.status(world.allocator().desk)
     samples = Samples()
     metrics.put_users(samples, status, refuse)
     assert 'user="user1",group="",state="allocated"} 1' in samples.text()
@@ -393,7 +393,7 @@ def test_alert_rules_are_sound_and_work() -> None:
 
 
 def test_waiting_requests(world: World) -> None:
-    from gpu_request import parse_request
+    from ds01.gpus.rules.request import parse_request
     from gpu_world import me, user
 
     desk = world.allocator()

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ds01.core.units import utc_stamp
-from gpu_refusal import GrantedDevice
-from gpu_state import Grant
+from ds01.gpus.ledger.document import Grant
+from ds01.gpus.rules.refusal import GrantedDevice
 from usage_intervals import (
     Interval,
     bucketed,

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-import gpu_state
 import report_show
 import usage_report
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import Paths, find_paths
 from ds01.core.units import utc_stamp
-from gpu_refusal import GrantedDevice
-from gpu_state import Document, Grant, Ticket
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.ledger.document import Document, Grant, Ticket
+from ds01.gpus.rules.refusal import GrantedDevice
 from log_world import busy
 from report_words import as_object, hours, text
 from usage_days import Sample, note
@@ -119,7 +119,7 @@ def test_present_grants_count_and_a_past_window_ends_before_them(paths: Paths) -
     )
     ticket = Ticket(1, "x._.1", 1, "daemon", "1", 10, NOW)
     document = Document(born="x", grants=(grant,), queue=(ticket,))
-    gpu_state.save(paths, document)
+    ledger_document.save(paths, document)
     report = make(paths, WEEK, NOW)
     assert user(report, 1).granted / 3600 == pytest.approx(3)
     assert report.waiting == 1

@@ -8,9 +8,9 @@ from typing import Any
 
 from activity import GpuUse
 from activity import Sample as Activity
+from ds01.gpus.ledger.document import Document, Grant
+from ds01.gpus.rules.refusal import GrantedDevice
 from ds01.records.pass_entries import Entry
-from gpu_refusal import GrantedDevice
-from gpu_state import Document, Grant
 from lifecycle_types import Decision, Subject
 from usage_samples import samples
 

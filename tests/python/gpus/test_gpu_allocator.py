@@ -14,18 +14,18 @@ from pathlib import Path
 
 import pytest
 
-import gpu_report
-import gpu_state
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner
 from ds01.core.processes import Process
-from gpu_desk import PolicyFile
-from gpu_queue import NotYet
-from gpu_refusal import Refusal
-from gpu_request import parse_request
-from gpu_state import Grant
-from gpu_types import Inventory
-from gpu_wait import wait_for, wait_to_start
+from ds01.gpus.allocator import report
+from ds01.gpus.allocator.desk import PolicyFile
+from ds01.gpus.allocator.queue import NotYet
+from ds01.gpus.allocator.wait import wait_for, wait_to_start
+from ds01.gpus.devices.types import Inventory
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.ledger.document import Grant
+from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.request import parse_request
 from gpu_world import (
     POLICY,
     START,
@@ -59,7 +59,7 @@ def single(tmp_path: Path) -> World:
 
 def held(world: World) -> Grant:
     """The only grant, as a status shows it: it is held."""
-    [grant] = gpu_report.status(world.allocator().desk).grants
+    [grant] = report.status(world.allocator().desk).grants
     assert grant.state == "held"
     return grant
 
@@ -123,7 +123,7 @@ def test_a_container_without_gpu_leaves_nothing_behind(single: World) -> None:
     allocator.reserve(user(7), parse_request("none"), "a", me())
     made = single.make("a", 7)
     assert allocator.commit("a", made.id) is None
-    document = gpu_state.peek(single.paths)
+    document = ledger_document.peek(single.paths)
     assert document is not None
     assert document.grants == ()
 
@@ -156,7 +156,7 @@ def test_a_name_is_made_by_one_process_only(world: World) -> None:
     world.allocator().reserve(user(7), ONE, "x", me())
     # And the same process may try again.
     grant = world.allocator().reserve(user(7), ONE, "x", me())
-    document = gpu_state.peek(world.paths)
+    document = ledger_document.peek(world.paths)
     assert document is not None
     assert [g.uuids for g in document.grants] == [grant.uuids]
 
@@ -189,13 +189,13 @@ def test_allocate_lasts_as_long_as_its_owner(single: World) -> None:
 
 def test_a_container_keeps_its_devices_whatever_the_document_says(world: World) -> None:
     made = world.run("a", 7, "1g.5gb")
-    gpu_state.path_of(world.paths).unlink()
+    ledger_document.path_of(world.paths).unlink()
     world.allocator().reconcile()
     states = world.states()
     assert [u for u, s in states.items() if s != "free"] == list(made.holds)
     (line,) = world.log("adopt")
     assert line["container"] == "a"
-    document = gpu_state.peek(world.paths)
+    document = ledger_document.peek(world.paths)
     assert document is not None
     assert document.grants[0].devices[0].profile == "1g.5gb"
 
@@ -205,15 +205,15 @@ def test_a_stopped_container_made_anew_is_held_since_it_stopped(world: World) ->
     world.pass_time(hours=1)
     world.stop("a")
     world.pass_time(hours=10)
-    gpu_state.path_of(world.paths).unlink()
+    ledger_document.path_of(world.paths).unlink()
     world.allocator().reconcile()
-    document = gpu_state.peek(world.paths)
+    document = ledger_document.peek(world.paths)
     assert document is not None
     (grant,) = document.grants
     assert grant.state == "held"
     assert grant.until == START + timedelta(hours=25)
     # And one whose time is over is not taken in at all.
-    gpu_state.path_of(world.paths).unlink()
+    ledger_document.path_of(world.paths).unlink()
     world.pass_time(hours=20)
     world.allocator().reconcile()
     assert set(world.states().values()) == {"free"}
@@ -244,7 +244,7 @@ def test_foreign_containers_hold_what_they_name(world: World) -> None:
 def test_a_foreign_container_on_a_granted_device_is_told(single: World) -> None:
     single.run("a", 7, "1")
     single.make("greedy", -1, "all", managed=False)
-    found = gpu_report.status(single.allocator().desk).devices[0]
+    found = report.status(single.allocator().desk).devices[0]
     assert found.state == "allocated"
     assert "greedy" in found.why
 
@@ -257,7 +257,7 @@ def test_a_container_that_comes_late_gets_no_second_grant(single: World) -> None
     single.allocator().reconcile()
     single.allocator().reconcile()
     assert len(single.log("conflict")) == 1
-    document = gpu_state.peek(single.paths)
+    document = ledger_document.peek(single.paths)
     assert document is not None
     assert [g.container for g in document.grants] == ["a"]
     with pytest.raises(Refusal):
@@ -265,7 +265,7 @@ def test_a_container_that_comes_late_gets_no_second_grant(single: World) -> None
     # Once the device is free, the running one has it.
     single.remove("a")
     single.allocator().reconcile()
-    document = gpu_state.peek(single.paths)
+    document = ledger_document.peek(single.paths)
     assert document is not None
     assert [g.container for g in document.grants] == ["late"]
 
@@ -275,7 +275,7 @@ def test_a_grant_lost_with_the_document_is_not_committed_over_another(
 ) -> None:
     first = single.allocator()
     grant = first.reserve(user(7), ONE, "a", me())
-    gpu_state.path_of(single.paths).unlink()
+    ledger_document.path_of(single.paths).unlink()
     single.run("b", 8, "1")
     made = single.make("a", 7, *grant.uuids, active=False, fresh=True)
     with pytest.raises(Refusal) as caught:
@@ -285,7 +285,7 @@ def test_a_grant_lost_with_the_document_is_not_committed_over_another(
 
 def test_a_grant_lost_with_the_document_is_found_again(single: World) -> None:
     grant = single.allocator().reserve(user(7), ONE, "a", me())
-    gpu_state.path_of(single.paths).unlink()
+    ledger_document.path_of(single.paths).unlink()
     made = single.make("a", 7, *grant.uuids, active=False, fresh=True)
     assert single.allocator().commit("a", made.id) is not None
     assert_sound(single)
@@ -502,7 +502,7 @@ def test_nobody_gets_anything_while_the_engine_is_down(single: World) -> None:
     with pytest.raises(HelperError) as caught:
         single.allocator().reserve(user(8), ONE, "b", me())
     assert caught.value.code == Exit.PREREQUISITE
-    found = gpu_report.status(single.allocator().desk)
+    found = report.status(single.allocator().desk)
     assert found.engine
     assert found.devices[0].state == "allocated"
     single.engine_up = True
@@ -533,15 +533,15 @@ def test_nothing_is_given_or_taken_while_nvml_fails(single: World) -> None:
 
 def test_a_container_is_taken_in_while_nvml_fails(world: World) -> None:
     world.run("a", 7, "1g.5gb", profiles=("1g.5gb",))
-    gpu_state.path_of(world.paths).unlink()
+    ledger_document.path_of(world.paths).unlink()
     working, world.inventory = world.inventory, Inventory(error="gone")
     world.allocator().reconcile()
-    document = gpu_state.peek(world.paths)
+    document = ledger_document.peek(world.paths)
     assert document is not None
     assert document.grants[0].share == pytest.approx(1 / 7)
     world.inventory = working
     world.allocator().reconcile()
-    document = gpu_state.peek(world.paths)
+    document = ledger_document.peek(world.paths)
     assert document is not None
     assert document.grants[0].devices[0].parent == gpu(2).uuid
 
@@ -592,7 +592,7 @@ def test_a_lost_grant_is_kept_where_there_is_nothing_else(single: World) -> None
     single.inventory = Inventory((replace(gpu(0), sick="fell off the bus"),))
     with pytest.raises(Refusal):
         single.allocator().reacquire("a", me())
-    document = gpu_state.peek(single.paths)
+    document = ledger_document.peek(single.paths)
     assert document is not None
     assert [g.container for g in document.grants] == ["a"]
     assert single.states() == {gpu(0).uuid: "sick"}
@@ -673,7 +673,7 @@ def test_after_a_reboot_reservations_are_over_and_containers_stopped(
     states = list(world.states().values())
     assert states.count("held") == 1
     assert states.count("free") == 15
-    document = gpu_state.peek(world.paths)
+    document = ledger_document.peek(world.paths)
     assert document is not None
     assert document.queue == ()
 
@@ -681,7 +681,7 @@ def test_after_a_reboot_reservations_are_over_and_containers_stopped(
 @pytest.mark.parametrize("damage", ["truncate", "garble", "delete", "empty"])
 def test_a_damaged_document_is_made_anew(world: World, damage: str) -> None:
     made = world.run("a", 7, "1g.5gb")
-    path = gpu_state.path_of(world.paths)
+    path = ledger_document.path_of(world.paths)
     data = path.read_bytes()
     if damage == "delete":
         path.unlink()
@@ -714,7 +714,7 @@ def test_a_broken_policy_grants_nothing_and_takes_nothing(single: World) -> None
         allocator.reserve(user(8), ONE, "b", me())
     assert caught.value.code == Exit.CONFIG
     allocator.reconcile()
-    found = gpu_report.status(allocator.desk)
+    found = report.status(allocator.desk)
     assert [s.state for s in found.devices] == ["held"]
     # Once it can be read, what it says of the hold counts, from the stop on.
     single.pass_time(minutes=1)
@@ -776,7 +776,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_grants_nothing(full_disk: Path) -> None:
     world = World(make_paths(full_disk))
     world.run("a", 7, "1g.5gb")
-    before = gpu_state.path_of(world.paths).read_bytes()
+    before = ledger_document.path_of(world.paths).read_bytes()
     fill = full_disk / "fill"
     with fill.open("wb", buffering=0) as file, pytest.raises(OSError, match="space"):
         while True:
@@ -784,7 +784,7 @@ def test_a_full_disk_grants_nothing(full_disk: Path) -> None:
     with pytest.raises(HelperError) as caught:
         world.allocator().reserve(user(8), parse_request("1g.5gb"), "b", me())
     assert caught.value.code == Exit.PREREQUISITE
-    assert gpu_state.path_of(world.paths).read_bytes() == before
+    assert ledger_document.path_of(world.paths).read_bytes() == before
     fill.unlink()
     assert world.allocator().reserve(user(8), parse_request("1g.5gb"), "b", me())
 
@@ -863,7 +863,7 @@ def test_who_waits_gets_it_when_it_comes_free(single: World) -> None:
     thread.join(10)
     assert answers
     assert_sound(single)
-    document = gpu_state.peek(single.paths)
+    document = ledger_document.peek(single.paths)
     assert document is not None
     assert document.queue == ()
     assert [g.container for g in document.grants] == ["b"]
@@ -920,7 +920,7 @@ def test_who_interrupts_leaves_the_queue(single: World) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         wait_for(single.allocator(), user(8), ONE, "b", None, interrupt)
-    document = gpu_state.peek(single.paths)
+    document = ledger_document.peek(single.paths)
     assert document is not None
     assert document.queue == ()
 
@@ -947,7 +947,7 @@ def test_who_is_stopped_by_another_thread_leaves_the_queue(single: World) -> Non
     thread.join(20)
     assert [error.code for error in caught] == [Exit.LEFT]
     assert [line["reason"] for line in single.log("leave")] == ["left"]
-    document = gpu_state.peek(single.paths)
+    document = ledger_document.peek(single.paths)
     assert document is not None
     assert document.queue == ()
 
@@ -964,7 +964,7 @@ def test_who_waits_keeps_waiting_when_the_document_is_lost(single: World) -> Non
     thread.start()
     while not said:
         time.sleep(0.02)
-    gpu_state.path_of(single.paths).unlink()
+    ledger_document.path_of(single.paths).unlink()
     time.sleep(0.6)
     single.remove("a")
     single.allocator().release("a", "removed", container_id=made.id)
@@ -1018,32 +1018,32 @@ def test_a_start_waits_too(single: World) -> None:
 
 def test_explain_a_request(world: World) -> None:
     desk = world.allocator().desk
-    answer = gpu_report.explain_request(desk, user(7), parse_request("1g.5gb"))
+    answer = report.explain_request(desk, user(7), parse_request("1g.5gb"))
     assert answer["granted"] is True
     assert len(answer["devices"]) == 1
-    refusal = gpu_report.explain_request(desk, user(7), FULL)
+    refusal = report.explain_request(desk, user(7), FULL)
     assert refusal["granted"] is False
     assert refusal["code"] == "full-gpu-not-allowed"
     assert refusal["hint"]
-    assert not gpu_state.path_of(world.paths).exists()
+    assert not ledger_document.path_of(world.paths).exists()
 
 
 def test_nothing_is_promised_while_the_engine_is_down(world: World) -> None:
     world.engine_up = False
     with pytest.raises(HelperError) as caught:
-        gpu_report.explain_request(world.allocator().desk, user(7), ONE)
+        report.explain_request(world.allocator().desk, user(7), ONE)
     assert caught.value.code == Exit.PREREQUISITE
     assert caught.value.message == "no Docker engine answers"
-    assert gpu_report.waiting(world.allocator().desk).engine == caught.value.message
+    assert report.waiting(world.allocator().desk).engine == caught.value.message
 
 
 def test_explain_a_container(world: World) -> None:
     made = world.run("a", 7, "1g.5gb")
-    answer = gpu_report.explain_container(world.allocator().desk, "a")
+    answer = report.explain_container(world.allocator().desk, "a")
     assert answer["grant"]["container_id"] == made.id
     assert [line["type"] for line in answer["log"]] == ["grant", "commit"]
-    assert gpu_report.explain_container(world.allocator().desk, made.id)["found"]
-    assert not gpu_report.explain_container(world.allocator().desk, "b")["found"]
+    assert report.explain_container(world.allocator().desk, made.id)["found"]
+    assert not report.explain_container(world.allocator().desk, "b")["found"]
 
 
 def test_places_do_not_name_people(single: World) -> None:
@@ -1051,7 +1051,7 @@ def test_places_do_not_name_people(single: World) -> None:
     allocator = single.allocator()
     allocator.enqueue(user(8), ONE, "b", me())
     allocator.enqueue(user(1), ONE, "c", me())
-    places = gpu_report.places(allocator.desk)
+    places = report.places(allocator.desk)
     assert [p.ticket.container for p in places] == ["c", "b"]
     assert "after '1' of priority 50" in places[1].words
     assert not any("user" in p.words for p in places)
@@ -1065,7 +1065,7 @@ def test_places_name_people_where_the_policy_shows_names(single: World) -> None:
     allocator = single.allocator()
     allocator.enqueue(user(1), ONE, "first._.1", me())
     ticket = allocator.enqueue(user(8), ONE, "b", me())
-    words = gpu_report.places(allocator.desk)[1].words
+    words = report.places(allocator.desk)[1].words
     assert f"after '1' of priority 50 ({user(1).name}: 'first')" in words
     with pytest.raises(NotYet) as caught:
         allocator.reserve(user(8), ONE, "b", me(), ticket.number)
@@ -1079,7 +1079,7 @@ def test_files_are_for_the_group(single: World) -> None:
     finally:
         os.umask(old)
     for path in (
-        gpu_state.path_of(single.paths),
+        ledger_document.path_of(single.paths),
         single.paths.log / "gpu-allocations.log",
     ):
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
@@ -1104,7 +1104,7 @@ def test_a_grant_before_a_reservation_ends_with_it(single: World) -> None:
     grant = single.allocator().reserve(user(7), ONE, "a", me())
     assert grant.ends == START + timedelta(hours=10)
     assert grant.note
-    document = gpu_state.peek(single.paths)
+    document = ledger_document.peek(single.paths)
     assert document is not None
     assert document.grants[0].ends == grant.ends
 

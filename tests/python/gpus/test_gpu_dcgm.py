@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-import gpu_dcgm
 from activity import Before, GpuUse, Sample, judge
 from activity_reader import gpu_use
 from ds01.core.processes import Process
+from ds01.gpus.devices import dcgm
+from ds01.gpus.devices.types import Device
 from ds01.policy.sections import Lifecycle
-from gpu_types import Device
 from lifecycle_world import EPOCH, at
 
 PARENT = "GPU-5fd15f35-e148-2992-4ecb-9825e534f253"
@@ -50,9 +50,9 @@ def device(number: int, *, busy: bool = True) -> Device:
 
 
 def test_which_number_is_whose() -> None:
-    assert gpu_dcgm.parse_hierarchy(HIERARCHY) == {(PARENT, 1): 4, (PARENT, 2): 5}
-    assert gpu_dcgm.parse_hierarchy("error\n") == {}
-    assert gpu_dcgm.parse_rows(ROWS) == {4: 0.534, 5: 0.0}
+    assert dcgm.parse_hierarchy(HIERARCHY) == {(PARENT, 1): 4, (PARENT, 2): 5}
+    assert dcgm.parse_hierarchy("error\n") == {}
+    assert dcgm.parse_rows(ROWS) == {4: 0.534, 5: 0.0}
 
 
 def test_the_programs_are_asked(
@@ -71,18 +71,18 @@ case $1 in discovery) cat <<'X'
     )
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     devices = [device(1), device(2), device(3), device(1, busy=False)]
-    assert gpu_dcgm.read_use(devices) == {}  # not to be run: not there
+    assert dcgm.read_use(devices) == {}  # not to be run: not there
     program.chmod(0o755)
-    found = gpu_dcgm.read_use(devices)
+    found = dcgm.read_use(devices)
     assert found == {"MIG-1": pytest.approx(53.4), "MIG-2": 0.0}
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked[1] == "dmon -e 1001 -i instance:4,instance:5 -c 3 -d 100"
     # Nobody is asked for what has no processes.
     (tmp_path / "asked").unlink()
-    assert gpu_dcgm.read_use([device(1, busy=False)]) == {}
+    assert dcgm.read_use([device(1, busy=False)]) == {}
     assert not (tmp_path / "asked").exists()
     program.write_text("#!/bin/sh\nexit 1\n")
-    assert gpu_dcgm.read_use(devices) == {}
+    assert dcgm.read_use(devices) == {}
 
 
 def test_a_figure_shows_work_and_none_shows_nothing() -> None:

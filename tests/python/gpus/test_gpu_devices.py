@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ds01.core.processes import Process
-from gpu_devices import devices_of, profile_of, sick_reason
-from gpu_readings import (
+from ds01.gpus.devices.health import devices_of, profile_of, sick_reason
+from ds01.gpus.devices.readings import (
     FUNCTION_NOT_FOUND,
     GPU_IS_LOST,
     NO_PERMISSION,
@@ -25,7 +25,7 @@ from gpu_readings import (
     compute_slices,
     find_profile,
 )
-from gpu_types import FULL, Device
+from ds01.gpus.devices.types import FULL, Device
 
 GIB = 1 << 30
 LOST = Fault(GPU_IS_LOST, "GPU is lost")

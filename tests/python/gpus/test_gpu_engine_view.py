@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ds01.core.engine import Engine
-from gpu_engine_view import ALL, container_of, holdings, read_view, resolve
-from gpu_types import Inventory
+from ds01.gpus.devices.types import Inventory
+from ds01.gpus.ledger.engine_view import ALL, container_of, holdings, read_view, resolve
 from gpu_world import gpu, mig
 
 INVENTORY = Inventory((gpu(0), gpu(1), *mig(2)))

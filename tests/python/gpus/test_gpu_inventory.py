@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-import gpu_inventory
-from gpu_inventory import read_inventory
-from gpu_types import Inventory
+from ds01.gpus.devices.inventory import as_json, read_inventory
+from ds01.gpus.devices.types import Inventory
 from nvml_stand_in import (
     Driver,
     NvmlError,
@@ -88,13 +87,13 @@ def test_without_pynvml_a_driver_is_an_error(
     host: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    monkeypatch.setattr(gpu_inventory, "_LIBRARY", "libno-such-thing.so.1")
+    monkeypatch.setattr(devices_inventory, "_LIBRARY", "libno-such-thing.so.1")
     assert read_inventory(host / "proc", dev=host / "dev") == Inventory()
     (host / "dev/nvidiactl").touch()
     found = read_inventory(host / "proc", dev=host / "dev")
     assert found.error == "the Python package nvidia-ml-py is missing"
     (host / "dev/nvidiactl").unlink()
-    monkeypatch.setattr(gpu_inventory, "_LIBRARY", "libc.so.6")
+    monkeypatch.setattr(devices_inventory, "_LIBRARY", "libc.so.6")
     assert read_inventory(host / "proc", dev=host / "dev").error == found.error
 
 
@@ -143,21 +142,15 @@ def test_the_kernel_may_have_forgotten_the_uuid(inventory: Take, host: Path) -> 
     assert uuids(inventory(Driver([NvmlError(15)]))) == ["unreadable-0"]
 
 
-def test_the_program_prints_one_object(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_inventory_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = linked(Driver([gpu(1), gpu(0)]), {(0, 1): 10})
     monkeypatch.setitem(sys.modules, "pynvml", driver)
-    assert gpu_inventory.main([]) == 0
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1
-    printed = json.loads(out)
-    assert printed["error"] is None
-    assert [d["uuid"] for d in printed["devices"]] == ["GPU-1", "GPU-0"]
-    assert printed["links"] == [{"a": "GPU-0", "b": "GPU-1", "rank": 5}]
+    shown = json.loads(json.dumps(as_json(read_inventory())))
+    assert shown["error"] is None
+    assert [d["uuid"] for d in shown["devices"]] == ["GPU-1", "GPU-0"]
+    assert shown["links"] == [{"a": "GPU-0", "b": "GPU-1", "rank": 5}]
     driver.init = NvmlError(9)
-    assert gpu_inventory.main(["--detail"]) == 0
-    assert json.loads(capsys.readouterr().out) == {
+    assert as_json(read_inventory(detail=True)) == {
         "error": "the NVIDIA driver is not loaded",
         "devices": [],
         "links": [],

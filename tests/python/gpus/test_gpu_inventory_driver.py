@@ -26,8 +26,14 @@ from fake_gpus import (
     write,
 )
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = PROJECT_ROOT / "python/gpu_inventory.py"
+PROJECT_ROOT = Path(__file__).resolve().parents[3]
+# Prints the inventory as another process sees it; with --detail the readings too.
+READ = f"""
+import json, sys
+sys.path.insert(0, {str(PROJECT_ROOT / "python")!r})
+from ds01.gpus.devices.inventory import as_json, read_inventory
+print(json.dumps(as_json(read_inventory(detail="--detail" in sys.argv))))
+"""
 LOST = "the GPU is lost: it has fallen off the bus"
 
 
@@ -64,7 +70,7 @@ class Host:
         return json.loads(done.stdout)
 
     def read(self, *options: str) -> Any:
-        return self.run(str(PROGRAM), *options)
+        return self.run("-c", READ, *options)
 
     def inventory(self, gpus: list[Json], *options: str, **values: Any) -> Any:
         write(self.file, topology(gpus, **values))
@@ -338,7 +344,7 @@ def test_a_switch_joins_all_gpus_alike(host: Host) -> None:
 IN_ONE_PROCESS = """
 import json, os, sys, threading
 sys.path.insert(0, sys.argv[1])
-from gpu_inventory import read_inventory
+from ds01.gpus.devices.inventory import read_inventory
 import pynvml
 from fake_gpus import a100_40, topology, write
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gpu_types import Inventory
+from ds01.gpus.devices.types import Inventory
 from nvml_stand_in import (
     Answers,
     Driver,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ds01.core.processes import Process
-from gpu_types import Inventory
+from ds01.gpus.devices.types import Inventory
 from nvml_stand_in import (
     GIB,
     Driver,

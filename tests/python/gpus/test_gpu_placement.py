@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_allowed import Allowed
+from ds01.gpus.devices.types import Device, Inventory
+from ds01.gpus.rules.allowed import Allowed
+from ds01.gpus.rules.placement import choose
+from ds01.gpus.rules.request import parse_request
+from ds01.gpus.rules.rules import check
 from gpu_hosts import MIXED, SEVEN, divided, host, limits, whole
-from gpu_placement import choose
-from gpu_request import parse_request
-from gpu_rules import check
-from gpu_types import Device, Inventory
 
 
 def place(

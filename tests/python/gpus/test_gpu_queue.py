@@ -12,11 +12,11 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import gpu_use
 from ds01.core.errors import Exit
-from gpu_queue import Given, Outcome, Place, find_turn, order
-from gpu_refusal import GrantedDevice, Refusal
-from gpu_state import Grant, Ticket, Use
+from ds01.gpus.allocator.queue import Given, Outcome, Place, find_turn, order
+from ds01.gpus.ledger import use as ledger_use
+from ds01.gpus.ledger.document import Grant, Ticket, Use
+from ds01.gpus.rules.refusal import GrantedDevice, Refusal
 from gpu_world import START
 
 DAY = 86400.0
@@ -168,9 +168,9 @@ def test_no_device_is_promised_twice(wishes: list[tuple[str, int]]) -> None:
 def test_use_fades_by_half_in_a_week() -> None:
     use = Use(100.0, START)
     later = START + timedelta(days=7)
-    assert math.isclose(gpu_use.faded(use, later), 50)
-    assert gpu_use.faded(use, START - timedelta(hours=1)) == 100
-    assert gpu_use.faded(None, START) == 0
+    assert math.isclose(ledger_use.faded(use, later), 50)
+    assert ledger_use.faded(use, START - timedelta(hours=1)) == 100
+    assert ledger_use.faded(None, START) == 0
 
 
 @settings(deadline=None)
@@ -180,8 +180,8 @@ def test_use_in_two_parts_is_as_much_as_in_one(
 ) -> None:
     middle = START + timedelta(seconds=first)
     end = middle + timedelta(seconds=second)
-    whole = gpu_use.worth(share, START, end, end)
-    parts = gpu_use.worth(share, START, middle, end) + gpu_use.worth(
+    whole = ledger_use.worth(share, START, end, end)
+    parts = ledger_use.worth(share, START, middle, end) + ledger_use.worth(
         share, middle, end, end
     )
     assert math.isclose(whole, parts, rel_tol=1e-6, abs_tol=1e-3)
@@ -209,18 +209,18 @@ def test_use_is_made_anew_from_the_log(tmp_path: Path) -> None:
     # Files that were rotated away count, too.
     packed = json.dumps({**line, "uid": 8}, separators=(",", ":")) + "\n"
     (tmp_path / "gpu-allocations.log.4.gz").write_bytes(gzip.compress(packed.encode()))
-    found = gpu_use.from_log(log, end)
-    remembered = gpu_use.add({}, grant, end)
+    found = ledger_use.from_log(log, end)
+    remembered = ledger_use.add({}, grant, end)
     assert remembered is not None
     assert set(found) == {7, 8}
     assert math.isclose(found[7].seconds, remembered[7].seconds)
     assert math.isclose(found[8].seconds, remembered[7].seconds)
-    assert gpu_use.from_log(tmp_path / "none", end) == {}
+    assert ledger_use.from_log(tmp_path / "none", end) == {}
 
 
 def test_what_is_in_use_now_counts() -> None:
     device = GrantedDevice("GPU-1", "GPU-1", "full", None, None, 1.0, False)
     grant = Grant("a", 7, "a", (device,), "1", "allocated", START)
     now = START + timedelta(seconds=100)
-    assert 99 < gpu_use.of_user(7, {}, [grant], now) <= 100
-    assert gpu_use.of_user(8, {}, [grant], now) == 0
+    assert 99 < ledger_use.of_user(7, {}, [grant], now) <= 100
+    assert ledger_use.of_user(8, {}, [grant], now) == 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import gpu_rehome
-from gateway_types import Gpus
+from ds01.gpus.allocator import rehome
+from ds01.gpus.ledger.device_request import Gpus
 
 DETAILS: dict[str, Any] = {
     "Id": "0123456789abcdef",
@@ -33,7 +33,7 @@ GPUS = Gpus(("GPU-new",), {"ds01.gpus": "GPU-new"})
 
 
 def test_everything_stays_but_the_devices() -> None:
-    body = gpu_rehome.create_body(DETAILS, "img", GPUS)
+    body = rehome.create_body(DETAILS, "img", GPUS)
     assert body["HostConfig"]["Binds"] == DETAILS["HostConfig"]["Binds"]
     assert body["HostConfig"]["Memory"] == 1 << 30
     assert body["User"] == "1001:1001"
@@ -53,7 +53,7 @@ def test_everything_stays_but_the_devices() -> None:
 
 
 def test_what_was_the_engines_choice_is_chosen_anew() -> None:
-    body = gpu_rehome.create_body(DETAILS, "img", GPUS)
+    body = rehome.create_body(DETAILS, "img", GPUS)
     assert "Hostname" not in body
     endpoint = body["NetworkingConfig"]["EndpointsConfig"]["lab"]
     assert endpoint == {"Aliases": ["job"], "IPAMConfig": None, "Links": None}
@@ -61,16 +61,16 @@ def test_what_was_the_engines_choice_is_chosen_anew() -> None:
 
 def test_the_details_are_left_as_they_are() -> None:
     before = repr(DETAILS)
-    gpu_rehome.create_body(DETAILS, "img", GPUS)
+    rehome.create_body(DETAILS, "img", GPUS)
     assert repr(DETAILS) == before
 
 
 def test_the_files_go_into_mlcs_own_image_of_the_container() -> None:
-    assert gpu_rehome.image_for(DETAILS) == ("ds01/debian", "job._.1001")
+    assert rehome.image_for(DETAILS) == ("ds01/debian", "job._.1001")
     other = {"Name": "/x", "Config": {"Image": "host:5000/a/b"}}
-    assert gpu_rehome.image_for(other) == ("ds01-moved", "x")
+    assert rehome.image_for(other) == ("ds01-moved", "x")
     aside = {**DETAILS, "Name": "/job._.1001-moving"}
-    assert gpu_rehome.image_for(aside) == ("ds01/debian", "job._.1001")
+    assert rehome.image_for(aside) == ("ds01/debian", "job._.1001")
 
 
 def test_volumes_of_the_image_are_kept_by_name() -> None:
@@ -80,7 +80,7 @@ def test_volumes_of_the_image_are_kept_by_name() -> None:
         {"Type": "volume", "Name": "v3", "Destination": "/workspace", "RW": True},
         {"Type": "bind", "Source": "/a", "Destination": "/b", "RW": True},
     ]
-    body = gpu_rehome.create_body({**DETAILS, "Mounts": mounts}, "img", GPUS)
+    body = rehome.create_body({**DETAILS, "Mounts": mounts}, "img", GPUS)
     assert body["HostConfig"]["Binds"] == [
         "/home/alice/workspace:/workspace",
         "v1:/vol",
@@ -96,13 +96,13 @@ def test_only_what_was_set_aside_for_this_container_counts() -> None:
     name = "job._.1001"
     mine = aside(**{"ds01.uid": "1001", "aime.mlc.NAME": "job"})
     new = aside(**{"ds01.uid": "1001", "ds01.moved.from": "old"})
-    assert gpu_rehome.is_ours(mine, None, name)
-    assert gpu_rehome.is_ours(mine, new, name)
+    assert rehome.is_ours(mine, None, name)
+    assert rehome.is_ours(mine, new, name)
     # Somebody else's, or one that has nothing to do with the new one.
     theirs = aside(**{"ds01.uid": "1002", "aime.mlc.NAME": "job"})
-    assert not gpu_rehome.is_ours(theirs, None, name)
-    assert not gpu_rehome.is_ours(aside(), None, name)
-    assert not gpu_rehome.is_ours(aside(**{"ds01.uid": "1001"}), None, name)
+    assert not rehome.is_ours(theirs, None, name)
+    assert not rehome.is_ours(aside(), None, name)
+    assert not rehome.is_ours(aside(**{"ds01.uid": "1001"}), None, name)
     other = aside(**{"ds01.uid": "1001", "ds01.moved.from": "another"})
-    assert not gpu_rehome.is_ours(mine, other, name)
-    assert not gpu_rehome.is_ours(mine, aside(**{"ds01.uid": "1001"}), name)
+    assert not rehome.is_ours(mine, other, name)
+    assert not rehome.is_ours(mine, aside(**{"ds01.uid": "1001"}), name)

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ds01.core.errors import Exit, HelperError
-from gpu_request import (
+from ds01.gpus.rules.request import (
     DEFAULT,
     NONE,
     Request,

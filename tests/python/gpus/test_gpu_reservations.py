@@ -9,17 +9,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ds01.policy.sections import Allocation, Lifecycle
-from ds01.policy.types import Entry, Group, Override, Policy, Reservation
-from gpu_hosts import SEVEN, divided, host, whole
-from gpu_reservations import (
+from ds01.gpus.devices.types import Inventory
+from ds01.gpus.rules.reservations import (
     NO_RESERVATIONS,
     Holder,
     ReservationView,
     kept_devices,
     reservation_view,
 )
-from gpu_types import Inventory
+from ds01.policy.sections import Allocation, Lifecycle
+from ds01.policy.types import Entry, Group, Override, Policy, Reservation
+from gpu_hosts import SEVEN, divided, host, whole
 
 START = datetime(2026, 12, 10, 8, tzinfo=timezone.utc)
 END = START + timedelta(hours=4)

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ds01.core.errors import Exit
-from gpu_allowed import Allowed, none_free
+from ds01.gpus.devices.types import FULL, Device, Inventory
+from ds01.gpus.rules.allowed import Allowed, none_free
+from ds01.gpus.rules.placement import choose
+from ds01.gpus.rules.refusal import Refusal, exact
+from ds01.gpus.rules.request import parse_request
+from ds01.gpus.rules.reservations import ReservationView
+from ds01.gpus.rules.rules import check
 from gpu_hosts import MIXED, SEVEN, divided, holding, host, limits, whole
-from gpu_placement import choose
-from gpu_refusal import Refusal, exact
-from gpu_request import parse_request
-from gpu_reservations import ReservationView
-from gpu_rules import check
-from gpu_types import FULL, Device, Inventory
 
 ONES = divided("GPU-B", *SEVEN)
 MIXES = divided("GPU-C", *MIXED)

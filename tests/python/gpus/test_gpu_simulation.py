@@ -22,13 +22,13 @@ from typing import Any
 
 import pytest
 
-import gpu_state
-import gpu_turns
-from gpu_queue import NotYet, Turn, order
-from gpu_refusal import Refusal
-from gpu_request import parse_request
-from gpu_types import Inventory
-from gpu_use import of_user
+from ds01.gpus.allocator import turns
+from ds01.gpus.allocator.queue import NotYet, Turn, order
+from ds01.gpus.devices.types import Inventory
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.ledger.use import of_user
+from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.request import parse_request
 from gpu_world import START, World, gpu, make_paths, make_policy, me, mig, user
 
 USERS = 30
@@ -94,7 +94,7 @@ def wish(day: Day, uid: int) -> str:
 
 def begin(day: Day, uid: int, name: str, words: str, since: float) -> None:
     """Somebody has devices: the container runs for a while, then stops or goes."""
-    document = gpu_state.peek(day.world.paths)
+    document = ledger_document.peek(day.world.paths)
     assert document is not None
     grant = document.grant_of(name)
     assert grant is not None
@@ -182,7 +182,7 @@ def look(day: Day, number: int) -> Turn | None:
 
 
 def last_number(day: Day) -> int:
-    document = gpu_state.peek(day.world.paths)
+    document = ledger_document.peek(day.world.paths)
     assert document is not None
 
     def use(uid: int) -> float:
@@ -193,7 +193,7 @@ def last_number(day: Day) -> int:
 
 def check(day: Day) -> None:
     """No device twice, no quota exceeded, at this instant."""
-    document = gpu_state.peek(day.world.paths)
+    document = ledger_document.peek(day.world.paths)
     assert document is not None
     uuids = [uuid for grant in document.grants for uuid in grant.uuids]
     assert len(uuids) == len(set(uuids))
@@ -222,7 +222,7 @@ def test_a_day(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Those who wait look at every event here, which may be minutes apart.
-    monkeypatch.setattr(gpu_turns, "OFFER_SECONDS", 1e6)
+    monkeypatch.setattr(turns, "OFFER_SECONDS", 1e6)
     for uid in range(1, USERS + 1):
         # Some ask ten times as often as others.
         pace = 0.1 if uid % 10 == 0 else 0.25

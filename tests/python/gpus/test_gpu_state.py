@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import gpu_state
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner
 from ds01.core.paths import Paths
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.ledger.document import Dirty, Document, Grant, Ticket, Use
+from ds01.gpus.rules.refusal import GrantedDevice
 from ds01.records import documents
-from gpu_refusal import GrantedDevice
-from gpu_state import Dirty, Document, Grant, Ticket, Use
 from gpu_world import START, make_paths
 
 DEVICE = GrantedDevice("MIG-1", "GPU-1", "1g.5gb", 0, 1, 1 / 7, True)
@@ -65,26 +65,29 @@ def paths(tmp_path: Path) -> Paths:
 
 def test_a_document_is_read_as_it_was_written(paths: Paths) -> None:
     with documents.state_lock(paths):
-        gpu_state.save(paths, DOCUMENT)
-        found, problem = gpu_state.load(paths)
+        ledger_document.save(paths, DOCUMENT)
+        found, problem = ledger_document.load(paths)
     assert problem is None
     assert found == DOCUMENT
-    assert gpu_state.peek(paths) == DOCUMENT
+    assert ledger_document.peek(paths) == DOCUMENT
 
 
 def test_an_empty_document_is_small(paths: Paths) -> None:
     grant = Grant("a", 1, "a", (), "none", "reserved", START)
-    assert set(gpu_state.grant_json(grant)) == {
+    assert set(ledger_document.grant_json(grant)) == {
         *("container", "uid", "user", "request", "state", "since", "devices")
     }
-    assert gpu_state.load(paths) == (Document(), None)
+    assert ledger_document.load(paths) == (Document(), None)
 
 
 def test_keys_that_are_not_known_are_kept(paths: Paths) -> None:
-    raw = gpu_state.to_json(DOCUMENT)
+    raw = ledger_document.to_json(DOCUMENT)
     raw["grants"][0]["new"] = raw["dirty"][0]["new"] = raw["queue"][0]["new"] = {"a": 1}
     raw["new"] = [1]
-    assert gpu_state.to_json(gpu_state.parse(json.loads(json.dumps(raw)))) == raw
+    assert (
+        ledger_document.to_json(ledger_document.parse(json.loads(json.dumps(raw))))
+        == raw
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,22 +110,25 @@ def test_keys_that_are_not_known_are_kept(paths: Paths) -> None:
         b'{"version":1,"use":{"x":[1,"y"]}}',
         b'{"version":1,"containers":{"a":1}}',
         b"[" * 100_000,
-        json.dumps(gpu_state.to_json(DOCUMENT)).encode()[:-40],
-        json.dumps(gpu_state.to_json(DOCUMENT))
+        json.dumps(ledger_document.to_json(DOCUMENT)).encode()[:-40],
+        json.dumps(ledger_document.to_json(DOCUMENT))
         .replace("2026-11-02T08:00:00.000Z", "yesterday")
         .encode(),
         json.dumps(
-            {**gpu_state.to_json(DOCUMENT), "grants": [gpu_state.grant_json(GRANT)] * 2}
+            {
+                **ledger_document.to_json(DOCUMENT),
+                "grants": [ledger_document.grant_json(GRANT)] * 2,
+            }
         ).encode(),
     ],
     ids=range(20),
 )
 def test_what_cannot_be_used_is_set_aside(paths: Paths, data: bytes) -> None:
-    path = gpu_state.path_of(paths)
+    path = ledger_document.path_of(paths)
     path.write_bytes(data)
-    assert gpu_state.peek(paths) is None
+    assert ledger_document.peek(paths) is None
     with documents.state_lock(paths):
-        document, problem = gpu_state.load(paths)
+        document, problem = ledger_document.load(paths)
     assert document == Document()
     assert problem
     assert not path.exists()
@@ -132,17 +138,17 @@ def test_what_cannot_be_used_is_set_aside(paths: Paths, data: bytes) -> None:
 
 
 def test_a_device_twice_is_no_document() -> None:
-    raw = gpu_state.to_json(DOCUMENT)
+    raw = ledger_document.to_json(DOCUMENT)
     raw["grants"].append({**raw["grants"][0], "container": "other"})
     with pytest.raises(ValueError, match="twice"):
-        gpu_state.parse(raw)
+        ledger_document.parse(raw)
 
 
 def test_a_newer_document_is_left_alone(paths: Paths) -> None:
-    path = gpu_state.path_of(paths)
+    path = ledger_document.path_of(paths)
     path.write_text('{"version": 2}')
     with documents.state_lock(paths), pytest.raises(HelperError) as caught:
-        gpu_state.load(paths)
+        ledger_document.load(paths)
     assert caught.value.code == Exit.CONFIG
     assert path.exists()
 
@@ -151,7 +157,7 @@ def test_a_newer_document_is_left_alone(paths: Paths) -> None:
 @given(st.integers(), st.integers(0, 60), st.binary(max_size=8))
 def test_damage_never_raises_anything_else(seed: int, length: int, put: bytes) -> None:
     rng = random.Random(seed)  # noqa: S311 - a test
-    data = json.dumps(gpu_state.to_json(DOCUMENT)).encode()
+    data = json.dumps(ledger_document.to_json(DOCUMENT)).encode()
     at = rng.randrange(len(data))
     damaged = data[:at] + put + data[at + length :]
     try:
@@ -159,15 +165,15 @@ def test_damage_never_raises_anything_else(seed: int, length: int, put: bytes) -
     except ValueError:
         return
     try:
-        gpu_state.parse(raw)
+        ledger_document.parse(raw)
     except (ValueError, TypeError, KeyError, AttributeError, HelperError):
         return
 
 
 def test_the_file_is_for_the_group_whatever_the_umask(paths: Paths) -> None:
     with documents.state_lock(paths):
-        gpu_state.save(paths, DOCUMENT)
-    assert gpu_state.path_of(paths).stat().st_mode & 0o777 == 0o660
+        ledger_document.save(paths, DOCUMENT)
+    assert ledger_document.path_of(paths).stat().st_mode & 0o777 == 0o660
 
 
 def test_a_grant_is_found_by_name_and_by_id() -> None:

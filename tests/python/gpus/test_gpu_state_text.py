@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import gpu_state
-import gpu_state_text
-from ds01.core.errors import HelperError
-from ds01.records import documents
-from gpu_state import Document
-from gpu_world import make_paths
 from test_gpu_state import DOCUMENT, GRANT
+
+from ds01.core.errors import HelperError
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.ledger import document_text
+from ds01.gpus.ledger.document import Document
+from ds01.records import documents
+from gpu_world import make_paths
 
 PARTS, LISTS = ("bare", "containers"), ("grants", "queue")
 OTHER = replace(GRANT, container="b._.1", container_id="", devices=(), lost=())
@@ -26,8 +26,8 @@ OTHER = replace(GRANT, container="b._.1", container_id="", devices=(), lost=())
 def text_of(folder: Path, document: Document) -> str:
     paths = make_paths(folder)
     with documents.state_lock(paths):
-        gpu_state.save(paths, document)
-    return gpu_state.path_of(paths).read_text(encoding="utf-8")
+        ledger_document.save(paths, document)
+    return ledger_document.path_of(paths).read_text(encoding="utf-8")
 
 
 def slowly(text: str) -> Document:
@@ -35,7 +35,7 @@ def slowly(text: str) -> Document:
     raw = json.loads(text)
     if not isinstance(raw, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - as read() has it
-    return gpu_state.parse(raw)
+    return ledger_document.parse(raw)
 
 
 def outcome(read: object, text: str) -> object:
@@ -53,13 +53,13 @@ def test_the_file_is_plain_json_with_a_line_for_each_grant(tmp_path: Path) -> No
     assert json.loads(text)["grants"][1]["container"] == "b._.1"
     assert sum('"container":' in line for line in text.splitlines()) == 4
     assert text.endswith("]}\n")
-    assert slowly(text) == gpu_state.read(text) == document
+    assert slowly(text) == ledger_document.read(text) == document
 
 
 def test_what_did_not_change_is_the_same_value(tmp_path: Path) -> None:
     text = text_of(tmp_path, replace(DOCUMENT, grants=(GRANT, OTHER)))
-    first = gpu_state.read(text)
-    again = gpu_state.read(text.replace('"b._.1"', '"c._.1"'))
+    first = ledger_document.read(text)
+    again = ledger_document.read(text.replace('"b._.1"', '"c._.1"'))
     assert again.grants[0] is first.grants[0]
     assert again.grants[1] == replace(OTHER, container="c._.1")
     assert again.containers is first.containers
@@ -69,7 +69,7 @@ def test_what_did_not_change_is_the_same_value(tmp_path: Path) -> None:
 
 def test_a_changed_value_is_written_anew(tmp_path: Path) -> None:
     text = text_of(tmp_path, DOCUMENT)
-    found = gpu_state.read(text)
+    found = ledger_document.read(text)
     changed = replace(found, grants=(replace(found.grants[0], note="later"),))
     changed = replace(changed, containers={"a" * 64: ()}, use=None)
     written = text_of(tmp_path, changed)
@@ -80,8 +80,8 @@ def test_a_changed_value_is_written_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("indent", [None, 1])
 def test_any_other_layout_is_read_too(indent: int | None) -> None:
-    text = json.dumps(gpu_state.to_json(DOCUMENT), indent=indent)
-    assert gpu_state.read(text) == DOCUMENT
+    text = json.dumps(ledger_document.to_json(DOCUMENT), indent=indent)
+    assert ledger_document.read(text) == DOCUMENT
 
 
 @settings(deadline=None, max_examples=300)
@@ -93,7 +93,7 @@ def test_damage_is_seen_as_it_would_be_without_lines(
     text = _TEXT
     at = rng.randrange(len(text))
     damaged = text[:at] + put + text[at + length :]
-    assert outcome(gpu_state.read, damaged) == outcome(slowly, damaged)
+    assert outcome(ledger_document.read, damaged) == outcome(slowly, damaged)
 
 
 @pytest.mark.parametrize(
@@ -118,29 +118,29 @@ def test_damage_is_seen_as_it_would_be_without_lines(
 def test_what_is_nearly_the_layout(change: object) -> None:
     damaged = change(_TEXT)  # type: ignore[operator]
     assert damaged != _TEXT
-    assert outcome(gpu_state.read, damaged) == outcome(slowly, damaged)
+    assert outcome(ledger_document.read, damaged) == outcome(slowly, damaged)
 
 
 def test_join_and_split() -> None:
     for lines in ([], ["{}"], ['{"a":1}', '{"b":[]}', "{}"]):
-        text = gpu_state_text.join(
+        text = document_text.join(
             {"v": 1}, {"bare": '""', "containers": "{}"}, {"grants": lines, "queue": []}
         )
         json.loads(text)
-        head, parts, lists = gpu_state_text.split(text, PARTS, LISTS)
+        head, parts, lists = document_text.split(text, PARTS, LISTS)
         assert (head, parts, lists) == ({"v": 1}, ['""', "{}"], [lines, []])
 
 
 def _text() -> str:
     lists = {
         "grants": [
-            gpu_state_text.encode(gpu_state.grant_json(grant))
+            document_text.encode(ledger_document.grant_json(grant))
             for grant in (GRANT, OTHER)
         ],
         "dirty": [],
-        "queue": [gpu_state_text.encode(gpu_state.ticket_json(DOCUMENT.queue[0]))],
+        "queue": [document_text.encode(ledger_document.ticket_json(DOCUMENT.queue[0]))],
     }
-    return gpu_state_text.join(
+    return document_text.join(
         {"version": 1, "born": "x"},
         {"bare": f'"{"e" * 64}"', "containers": "{}", "use": "null"},
         lists,

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-import gpu_state
-from gpu_refusal import Refusal
-from gpu_request import parse_request
-from gpu_types import Inventory
+from ds01.gpus.devices.types import Inventory
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.request import parse_request
 from gpu_world import (
     FileEngine,
     World,
@@ -59,7 +59,7 @@ def ask_each_round(world: World, number: int, start: Any, end: Any, out: Any) ->
             out.put((turn, number, refusal.machine))
         end.wait()
         # Everybody has asked: who has it gives it back for the next round.
-        document = gpu_state.peek(world.paths)
+        document = ledger_document.peek(world.paths)
         if document and document.grant_of(f"c{number}"):
             allocator.release(f"c{number}", "round")
         end.wait()
@@ -134,12 +134,12 @@ def test_kill_at_any_moment(fast_dir: Path, seed: int) -> None:
         time.sleep(rng.uniform(0.0, 0.03))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        before = gpu_state.peek(world.paths)
+        before = ledger_document.peek(world.paths)
         for grant in before.grants if before else ():
             seen[grant.state + (" with id" if grant.container_id else "")] += 1
         world.allocator().reconcile()
         assert_sound(world)
-        document = gpu_state.peek(world.paths)
+        document = ledger_document.peek(world.paths)
         containers = json.loads(world.engine.path.read_text())
         if document is None:  # killed before it wrote anything
             assert not containers

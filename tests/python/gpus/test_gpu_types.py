@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpu_types import FULL, Device, Inventory
+from ds01.gpus.devices.types import FULL, Device, Inventory
 
 
 def test_a_whole_gpu_is_one_equivalent() -> None:

@@ -19,7 +19,7 @@ from ds01.core.errors import Exit
 from fake_gpus import a100_40, topology
 from gpu_bench import FakeDriver
 
-HELPER = Path(__file__).resolve().parents[2] / "python/gpu_allocator.py"
+HELPER = Path(__file__).resolve().parents[3] / "python/gpu_allocator.py"
 IMAGE = "ds01/debian:bookworm"
 pytestmark = pytest.mark.engine
 

@@ -10,8 +10,9 @@ import pytest
 
 import gpu_words
 from ds01.core.errors import Exit, HelperError
-from gateway_gpus import waits
-from gpu_request import Request, from_device_request, parse_request
+from ds01.gpus.ledger.device_request import waits
+from ds01.gpus.rules import request_words
+from ds01.gpus.rules.request import Request, from_device_request, parse_request
 
 
 def device_requests(words: str) -> list[dict[str, Any]]:
@@ -43,7 +44,7 @@ def device_requests(words: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("wait", [None, "", "2h"])
 def test_docker_hands_the_same_request_on(spec: str, wait: str | None) -> None:
     request = parse_request(spec)
-    sent = device_requests(gpu_words.docker_words(request, wait))
+    sent = device_requests(request_words.docker_words(request, wait))
     assert from_device_request(sent) == request
     expected: tuple[bool, float | None]
     expected = (False, None) if wait is None or spec == "none" else (True, None)
@@ -53,18 +54,18 @@ def test_docker_hands_the_same_request_on(spec: str, wait: str | None) -> None:
 
 
 def test_memory_and_kind_are_two_ways_to_say_it() -> None:
-    assert gpu_words.requested(None, None) is None
-    assert gpu_words.requested(None, "10g") == Request("memory", memory=10 * 10**9)
-    assert gpu_words.requested("full", None) == Request("full")
+    assert request_words.requested(None, None) is None
+    assert request_words.requested(None, "10g") == Request("memory", memory=10 * 10**9)
+    assert request_words.requested("full", None) == Request("full")
     with pytest.raises(HelperError) as caught:
-        gpu_words.requested("full", "10g")
+        request_words.requested("full", "10g")
     assert caught.value.code == Exit.USAGE
 
 
 @pytest.mark.parametrize("wait", ["2", "soon", "-1h"])
 def test_a_time_to_wait_has_a_unit(wait: str) -> None:
     with pytest.raises(HelperError) as caught:
-        gpu_words.docker_words(Request("default"), wait)
+        request_words.docker_words(Request("default"), wait)
     assert caught.value.code == Exit.USAGE
     assert "--wait" in str(caught.value.hint)
 

@@ -21,7 +21,6 @@ from typing import Any
 
 import pytest
 
-import state
 from conftest import BenchUser
 from ds01.core import files
 from ds01.core import owner as core_owner
@@ -29,6 +28,7 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, is_alive, owner_of
 from ds01.core.paths import Paths, find_paths
 from ds01.records import containers
+from ds01.records.event_log import append_event
 
 PYTHON = Path(__file__).resolve().parents[3] / "python"
 HELPER = PYTHON / "state.py"
@@ -272,7 +272,7 @@ def test_modes_do_not_depend_on_the_umask(paths: Paths) -> None:
     before = os.umask(0o077)
     try:
         containers.finish(paths, NAME, {})
-        state.append_event("tried", paths=paths)
+        append_event("tried", paths=paths)
     finally:
         os.umask(before)
     modes = {
@@ -455,7 +455,7 @@ def test_kill_at_any_moment_leaves_a_whole_record(paths: Paths) -> None:
         assert len(record["pad"]) in {0, 60000}
     # A next write goes through at once and sweeps what the killed left.
     containers.finish(paths, NAME, {}, timeout=5)
-    state.append_event("after", paths=paths, timeout=5)
+    append_event("after", paths=paths, timeout=5)
     assert leftovers(paths.metadata) == []
     lines = paths.events.read_text().splitlines()
     torn = 0
@@ -534,29 +534,29 @@ def test_event_says_who_when_and_what(paths: Paths) -> None:
 
 
 def test_events_survive_rotation(paths: Paths) -> None:
-    state.append_event("one", paths=paths)
+    append_event("one", paths=paths)
     paths.events.rename(paths.log / "events.jsonl.1")
-    state.append_event("two", paths=paths)
+    append_event("two", paths=paths)
     assert [line["type"] for line in events(paths)] == ["two"]
 
 
 def test_half_a_line_of_a_crash_is_ended(paths: Paths) -> None:
     paths.events.write_bytes(b'{"half":')
-    state.append_event("one", paths=paths)
+    append_event("one", paths=paths)
     half, whole = paths.events.read_text().splitlines()
     assert half == '{"half":'
     assert json.loads(whole)["type"] == "one"
 
 
 def test_line_breaks_and_odd_bytes_stay_in_one_line(paths: Paths) -> None:
-    state.append_event("one", paths=paths, text="a\nb\u2028ü\udcff", path=Path("/x"))
+    append_event("one", paths=paths, text="a\nb\u2028ü\udcff", path=Path("/x"))
     data = paths.events.read_bytes()
     assert data.count(b"\n") == 1
     assert json.loads(data)["path"] == "/x"
 
 
 def test_allocations_have_a_log_of_their_own(paths: Paths) -> None:
-    state.append_event("granted", log="gpu-allocations", paths=paths)
+    append_event("granted", log="gpu-allocations", paths=paths)
     assert not paths.events.exists()
     line = (paths.log / "gpu-allocations.log").read_text()
     assert json.loads(line)["type"] == "granted"
@@ -682,7 +682,7 @@ def test_members_of_the_group_share_the_state(
 
     share(paths, grp.getgrnam("ds01t-docker").gr_gid)
     containers.finish(paths, NAME, {"root": 1})
-    state.append_event("root", paths=paths)
+    append_event("root", paths=paths)
     for key in ("alice", "ldap", "huge"):
         done = as_user(users[key], "finish", NAME, "--json", f'{{"{key}": 1}}')
         assert done.returncode == 0, done.stderr
@@ -730,7 +730,7 @@ def small_disk(paths: Paths) -> Iterator[Paths]:
 def test_full_disk_leaves_the_old_state(small_disk: Paths) -> None:
     paths = small_disk
     containers.finish(paths, NAME, {"n": 1})
-    state.append_event("before", paths=paths)
+    append_event("before", paths=paths)
     record, log = record_file(paths).read_bytes(), paths.events.read_bytes()
     for folder in (paths.state, paths.log):
         with contextlib.suppress(OSError), (folder / "filler").open("wb") as filler:

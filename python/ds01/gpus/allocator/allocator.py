@@ -11,23 +11,27 @@ cancel, reconcile. stdout: one JSON object. Exit statuses: docs/exit-codes.md.
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, owner_of
 from ds01.core.paths import Paths
-from ds01.core.program import run
+from ds01.gpus.allocator.choice import Choices
+from ds01.gpus.allocator.desk import Desk, Work
+from ds01.gpus.allocator.turns import (
+    about_ticket,
+    choose,
+    find_ticket,
+    make_ticket,
+    served,
+)
+from ds01.gpus.ledger.document import Grant, Ticket, granted
+from ds01.gpus.ledger.engine_view import Container
+from ds01.gpus.ledger.reconcile import World, clean, describe, own_devices, release
+from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.request import Request, format_request, parse_request
 from ds01.policy.types import User
-from gpu_choice import Choices
-from gpu_desk import Desk, Work
-from gpu_engine_view import Container
-from gpu_reconcile import World, clean, describe, granted, own_devices, release
-from gpu_refusal import Refusal
-from gpu_request import Request, format_request, parse_request
-from gpu_state import Grant, Ticket
-from gpu_turns import about_ticket, choose, find_ticket, make_ticket, served
 
 
 @dataclass(frozen=True)
@@ -391,9 +395,3 @@ def asked_for(container: Container) -> Request:
         return parse_request(container.request or "default")
     except HelperError:
         return parse_request("default")
-
-
-if __name__ == "__main__":
-    from gpu_verbs import main
-
-    sys.exit(run(main, "gpu-allocator"))

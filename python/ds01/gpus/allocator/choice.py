@@ -8,44 +8,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
-import gpu_placement
-import gpu_rules
 from ds01.core.errors import HelperError
-from ds01.policy.types import Effective, User
-from gpu_desk import Desk
-from gpu_device_states import device_states
-from gpu_engine_view import Container
-from gpu_queue import Given, Outcome
-from gpu_reconcile import World, granted, own_devices
-from gpu_refusal import Holding, Refusal
-from gpu_request import Request, parse_request
-from gpu_reservations import (
+from ds01.gpus.allocator.desk import Desk
+from ds01.gpus.allocator.queue import Chosen, Given, Outcome
+from ds01.gpus.devices.types import Device
+from ds01.gpus.ledger.device_states import device_states
+from ds01.gpus.ledger.document import Document, Grant, Ticket, granted
+from ds01.gpus.ledger.engine_view import Container
+from ds01.gpus.ledger.reconcile import World, own_devices
+from ds01.gpus.rules import placement, rules
+from ds01.gpus.rules.refusal import Holding, Refusal
+from ds01.gpus.rules.request import Request, parse_request
+from ds01.gpus.rules.reservations import (
     NO_RESERVATIONS,
     Holder,
     ReservationView,
     reservation_view,
 )
-from gpu_state import Document, Grant, Ticket
-from gpu_types import Device
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Devices for a request; `why` is what the log keeps.
-
-    `useful` are all that would do. The chosen ones must be given back at `ends` (None:
-    at no time); the user is told `note`.
-    """
-
-    devices: tuple[Device, ...] = ()
-    useful: frozenset[str] = frozenset()
-    ends: datetime | None = None
-    note: str = ""
-    why: dict[str, Any] | None = None
+from ds01.policy.types import Effective, User
 
 
 class Choices:
@@ -79,7 +61,7 @@ class Choices:
         holdings = self.holdings(user.uid, container, given)
         free = self.free - barred
         count = self.count(user.uid, container, given)
-        allowed = gpu_rules.check(
+        allowed = rules.check(
             request,
             effective.limits,
             holdings,
@@ -92,11 +74,11 @@ class Choices:
         quotas = use_of_quotas(effective, holdings, count)
         if not allowed.count:
             return Chosen(note=allowed.note, why={"quotas": quotas})
-        devices = gpu_placement.choose(
+        devices = placement.choose(
             allowed, free, self._world.inventory, allocation.strategy
         )
         if devices is None:
-            raise gpu_rules.none_free(request, allowed, free)
+            raise rules.none_free(request, allowed, free)
         why = {
             "strategy": allocation.strategy,
             "candidates": sorted(allowed.useful),

@@ -15,24 +15,24 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import gpu_state
-import gpu_use
 from ds01.core import owner
 from ds01.core.errors import HelperError
 from ds01.core.owner import Owner
 from ds01.core.paths import Paths
 from ds01.core.program import say
 from ds01.core.units import utc_stamp
+from ds01.gpus.devices.types import Inventory
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.ledger import use as ledger_use
+from ds01.gpus.ledger.document import Document
+from ds01.gpus.ledger.engine_view import View, read_view
+from ds01.gpus.ledger.reconcile import Event, World, reconcile
+from ds01.gpus.rules.refusal import Refusal
 from ds01.policy.limits import effective_limits, load_policy
 from ds01.policy.types import Effective, Policy, User
 from ds01.policy.users import identify_user
 from ds01.records import documents
 from ds01.records.event_log import log_lock
-from gpu_engine_view import View, read_view
-from gpu_reconcile import Event, World, reconcile
-from gpu_refusal import Refusal
-from gpu_state import Document
-from gpu_types import Inventory
 
 LOG = "gpu-allocations"
 _USER_SECONDS = 60.0
@@ -57,9 +57,9 @@ def _utc_now() -> datetime:
 
 
 def _read_inventory() -> Inventory:
-    import gpu_inventory  # noqa: PLC0415 - NVML is slow to load, tests need none
+    from ds01.gpus.devices import inventory as devices_inventory  # noqa: PLC0415 - NVML is slow to load, tests need none
 
-    return gpu_inventory.read_inventory()
+    return devices_inventory.read_inventory()
 
 
 class PolicyFile:
@@ -157,9 +157,9 @@ class Desk:
         """
         with contextlib.ExitStack() as lock:
             # The lines that are known by then need not be read under the lock.
-            prepare = functools.partial(gpu_state.peek, self.paths)
+            prepare = functools.partial(ledger_document.peek, self.paths)
             lock.enter_context(documents.state_lock(self.paths, prepare=prepare))
-            before, problem = gpu_state.load(self.paths)
+            before, problem = ledger_document.load(self.paths)
             work = Work(before)
             if problem is not None:
                 work.tell("rebuild", reason=problem)
@@ -174,7 +174,7 @@ class Desk:
         if work.document != before:
             born, changes = before.born or utc_stamp(), before.changes + 1
             document = replace(work.document, born=born, changes=changes)
-            gpu_state.save(self.paths, document)
+            ledger_document.save(self.paths, document)
         if not work.events:
             return
         try:
@@ -204,7 +204,7 @@ class Desk:
         if cache != document.containers:
             document = replace(document, containers=dict(cache))
         if document.use is None:
-            use = gpu_use.from_log(self.paths.log / f"{LOG}.log", now)
+            use = ledger_use.from_log(self.paths.log / f"{LOG}.log", now)
             document = replace(document, use=use)
         world = World(view, inventory, now, self.is_alive, self.hold_of)
         work.document, events = reconcile(document, world)

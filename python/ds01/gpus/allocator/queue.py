@@ -16,14 +16,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import Any
 
 from ds01.core.errors import Exit
-from gpu_refusal import Refusal
-from gpu_state import Ticket
+from ds01.gpus.devices.types import Device
+from ds01.gpus.ledger.document import Ticket
+from ds01.gpus.rules.refusal import Refusal
 
-if TYPE_CHECKING:
-    from gpu_choice import Chosen
+
+@dataclass(frozen=True)
+class Chosen:
+    """Devices for a request; `why` is what the log keeps.
+
+    `useful` are all that would do. The chosen ones must be given back at `ends` (None:
+    at no time); the user is told `note`.
+    """
+
+    devices: tuple[Device, ...] = ()
+    useful: frozenset[str] = frozenset()
+    ends: datetime | None = None
+    note: str = ""
+    why: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

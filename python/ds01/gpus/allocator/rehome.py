@@ -17,8 +17,7 @@ from ds01.core import labels as core_labels
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
 from ds01.core.program import program_name, say
-from gateway_confine import put_gpus
-from gateway_types import Gpus
+from ds01.gpus.ledger.device_request import Gpus, put_gpus
 
 # The labels are written by DS01 only: the gateway takes ds01.* out of requests.
 ASIDE = core_labels.ASIDE

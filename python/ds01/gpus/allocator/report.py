@@ -6,27 +6,27 @@ Reads without the lock, since documents are replaced as a whole, and changes not
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gpu_state
 from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
 from ds01.core.units import utc_stamp
+from ds01.gpus.allocator.choice import Choices
+from ds01.gpus.allocator.desk import LOG, Desk, Work
+from ds01.gpus.allocator.queue import find_turn
+from ds01.gpus.allocator.queue_words import ordered, refusal_json, turn_words
+from ds01.gpus.devices.types import Inventory
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.ledger.device_states import DeviceState, device_states
+from ds01.gpus.ledger.document import Document, Grant, Ticket
+from ds01.gpus.ledger.engine_view import View
+from ds01.gpus.ledger.reconcile import World
+from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.request import Request, format_request
 from ds01.policy.types import User
-from gpu_choice import Choices
-from gpu_desk import LOG, Desk, Work
-from gpu_device_states import DeviceState, device_states
-from gpu_engine_view import View
-from gpu_queue import Turn, find_turn, order
-from gpu_reconcile import World
-from gpu_refusal import Refusal
-from gpu_request import Request, format_request, parse_request
-from gpu_state import Document, Grant, Ticket
-from gpu_types import Inventory
-from gpu_use import of_user
 
 _LARGEST_LOG = 16 << 20
 _LINES = 20
@@ -67,17 +67,12 @@ class Queue:
     engine: str | None = None
 
 
-def name_of(container: str) -> str:
-    """Return the user's own name of a container that the engine calls NAME._.UID."""
-    return container.rpartition("._.")[0] or container
-
-
 def look(desk: Desk) -> tuple[Document, World, HelperError | None]:
     """Return document and world as they are now, put in order in memory only.
 
     The last is why the engine did not answer: then nothing is put in order.
     """
-    work = Work(gpu_state.peek(desk.paths) or Document())
+    work = Work(ledger_document.peek(desk.paths) or Document())
     try:
         world = desk.observe(work)
     except HelperError as error:
@@ -111,17 +106,6 @@ def status_of(
     )
 
 
-def ordered(
-    document: Document, world: World, tickets: Iterable[Ticket]
-) -> list[Ticket]:
-    """Return tickets in the order of the queue."""
-
-    def use(uid: int) -> float:
-        return of_user(uid, document.use, document.grants, world.now)
-
-    return order(tickets, use)
-
-
 def places(desk: Desk) -> list[Place]:
     """Return the queue in its order, with what each waits for."""
     return list(waiting(desk).places)
@@ -144,30 +128,6 @@ def _places(desk: Desk, document: Document, world: World) -> list[Place]:
         words = turn_words(ticket, turn, choices)
         found.append(Place(ticket, position, words, turn.devices is not None))
     return found
-
-
-def turn_words(ticket: Ticket, turn: Turn, choices: Choices) -> str:
-    """Say a place in the queue: who is before it, and what must come free.
-
-    Others are told in kind; by name too where the policy shows names.
-    """
-    text = f"place {turn.position} in the queue for '{ticket.request}'"
-    if turn.ahead:
-        others = [_in_words(other, choices.show_names) for other in turn.ahead[:3]]
-        text += f", after {', '.join(others)}{', …' if len(turn.ahead) > 3 else ''}"
-    needs = choices.needs(parse_request(ticket.request), turn.outcome.useful)
-    if turn.devices is not None:
-        return text + "; it is your turn"
-    if turn.outcome.refused and turn.outcome.reason is not None:
-        return f"{text}; refused: {turn.outcome.reason.message}"
-    return f"{text}; needed: {needs}"
-
-
-def _in_words(ticket: Ticket, show_names: bool) -> str:
-    text = f"'{ticket.request}' of priority {ticket.priority}"
-    if not show_names:
-        return text
-    return f"{text} ({ticket.user}: '{name_of(ticket.container)}')"
 
 
 def explain_request(desk: Desk, user: User, request: Request) -> dict[str, Any]:
@@ -237,7 +197,7 @@ def explain_container(desk: Desk, container: str) -> dict[str, Any]:
     lines = list(_log_lines(desk.paths, names - {""}))[-_LINES:]
     return {
         "container": grant.container if grant else container,
-        "grant": gpu_state.grant_json(grant) if grant else None,
+        "grant": ledger_document.grant_json(grant) if grant else None,
         "devices": [
             {"uuid": s.device.uuid, "state": s.state, "why": s.why}
             for s in states
@@ -275,24 +235,10 @@ def _tail(path: Path) -> list[str]:
         return []
 
 
-def refusal_json(refusal: Refusal) -> dict[str, Any]:
-    """Return a refusal as plain values."""
-    return {
-        "code": refusal.machine,
-        "rule": refusal.rule,
-        "have": refusal.have,
-        "asked": refusal.asked,
-        "limit": refusal.limit,
-        "message": refusal.message,
-        "hint": refusal.hint,
-        "exit": int(refusal.code),
-    }
-
-
 def place_json(place: Place) -> dict[str, Any]:
     """Return a place in the queue as plain values."""
     return {
-        **gpu_state.ticket_json(place.ticket),
+        **ledger_document.ticket_json(place.ticket),
         "position": place.position,
         "words": place.words,
         "ready": place.ready,
@@ -314,7 +260,7 @@ def state_json(state: DeviceState) -> dict[str, Any]:
         "temperature": device.temperature,
         "state": state.state,
         "why": state.why,
-        "grant": gpu_state.grant_json(grant) if grant else None,
+        "grant": ledger_document.grant_json(grant) if grant else None,
         "processes": None
         if device.processes is None
         else [
@@ -334,8 +280,8 @@ def status_json(found: Status) -> dict[str, Any]:
     """Return a status as plain values."""
     return {
         "devices": [state_json(state) for state in found.devices],
-        "grants": [gpu_state.grant_json(grant) for grant in found.grants],
-        "queue": [gpu_state.ticket_json(ticket) for ticket in found.queue],
+        "grants": [ledger_document.grant_json(grant) for grant in found.grants],
+        "queue": [ledger_document.ticket_json(ticket) for ticket in found.queue],
         "nvml": found.nvml,
         "engine": found.engine,
     }

@@ -11,26 +11,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-import gpu_rehome
-from ds01.core import settings
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.files import ensure_folder, locked
 from ds01.core.owner import Owner, owner_of
-from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
-from ds01.core.program import print_json, program_name, run, say
+from ds01.core.program import say
+from ds01.gpus.allocator import rehome
+from ds01.gpus.allocator.allocator import Allocator, Started
+from ds01.gpus.allocator.wait import wait_for, wait_to_start
+from ds01.gpus.ledger.device_request import WAIT_OPTION, Gpus, labels_of, waits
+from ds01.gpus.ledger.document import CHANGED, Grant
+from ds01.gpus.rules.request import Request, parse_request
 from ds01.records.event_log import append_event
-from gateway_gpus import WAIT_OPTION, labels_of, waits
-from gateway_types import Gpus
-from gpu_allocator import Allocator, Started
-from gpu_reconcile import CHANGED
-from gpu_request import Request, parse_request
-from gpu_state import Grant
-from gpu_wait import wait_for, wait_to_start
 
 PROGRAM = "gpu_start"
 
@@ -98,16 +93,16 @@ def move(engine: Engine, allocator: Allocator, grant: Grant) -> None:
         raise HelperError(Exit.NOT_FOUND, f"container '{name}' not found")
     old = str(details["Id"])
     try:
-        new = gpu_rehome.remake(engine, details, Gpus(grant.uuids, labels_of(grant)))
+        new = rehome.remake(engine, details, Gpus(grant.uuids, labels_of(grant)))
         try:
             allocator.commit(name, new)
         except BaseException:
-            gpu_rehome.undo(engine, new, old, name)
+            rehome.undo(engine, new, old, name)
             raise
     except BaseException:
         allocator.release(name, "not-moved", owner=grant.owner)
         raise
-    gpu_rehome.drop(engine, old)
+    rehome.drop(engine, old)
     append_event("moved", container=name, id=new, was=old, gpus=list(grant.uuids))
 
 
@@ -118,15 +113,6 @@ def turn(container: str) -> Iterator[None]:
     ensure_folder(folder)
     with locked(folder / f"{container}.move.lock", purpose="getting GPUs"):
         yield
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
-    parser.add_argument("container")
-    parser.add_argument("--owner-pid", type=int)
-    parser.add_argument("--wait", metavar="DURATION")
-    parser.add_argument("--request", metavar="SPEC")
-    return parser
 
 
 def check_driver(allocator: Allocator) -> None:
@@ -177,25 +163,3 @@ def start(words: argparse.Namespace, engine: Engine, allocator: Allocator) -> St
     elif grant_now.devices:
         check_driver(allocator)
     return started
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    if words.wait is not None:
-        seconds(words.wait)
-    address = settings.engine_address()
-    allocator = Allocator(find_paths(), address)
-    with Engine(address) as engine:
-        with turn(words.container):
-            gpu_rehome.recover(engine, words.container)
-        # A wait may take hours, in which nobody else need stand in line for the lock.
-        is_waiting = words.wait is not None
-        with contextlib.nullcontext() if is_waiting else turn(words.container):
-            started = start(words, engine, allocator)
-    devices = [] if started.grant is None else list(started.grant.uuids)
-    print_json({"moved": started.moved, "devices": devices})
-    return Exit.OK
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, PROGRAM))

@@ -6,17 +6,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import gpu_report
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner
+from ds01.gpus.allocator import queue_words
+from ds01.gpus.allocator.choice import Choices
+from ds01.gpus.allocator.desk import Desk, Work
+from ds01.gpus.allocator.queue import Chosen, NotYet, TicketGone, Turn, find_turn
+from ds01.gpus.ledger.document import Document, Ticket
+from ds01.gpus.ledger.reconcile import World
+from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.request import Request, format_request
 from ds01.policy.types import User
-from gpu_choice import Choices, Chosen
-from gpu_desk import Desk, Work
-from gpu_queue import NotYet, TicketGone, Turn, find_turn
-from gpu_reconcile import World
-from gpu_refusal import Refusal
-from gpu_request import Request, format_request
-from gpu_state import Document, Ticket
 
 # A waiter whose turn has come takes its devices at once; one that does not is stopped
 # or hangs, and must not keep them from others.
@@ -81,7 +81,7 @@ def choose(  # noqa: PLR0917 - all that a choice depends on
             uid=user.uid,
             user=user.name,
             request=format_request(request),
-            **gpu_report.refusal_json(refusal),
+            **queue_words.refusal_json(refusal),
         )
         raise
     return chosen
@@ -92,7 +92,7 @@ def _by_turn(
 ) -> Chosen:
     """Return the devices if nobody in the queue comes first; else raise Refusal."""
     others = [t for t in work.document.queue if t.number != mine.number]
-    ordered = gpu_report.ordered(work.document, world, [*others, mine])
+    ordered = queue_words.ordered(work.document, world, [*others, mine])
     turn = find_turn(mine, ordered, choices.place)
     work.document = _offer(work, turn, world, mine)
     reason, chosen = turn.outcome.reason, turn.outcome.chosen
@@ -106,7 +106,7 @@ def _by_turn(
     if reason is None or all(t.number != mine.number for t in work.document.queue):
         # It could have devices if nobody waited.
         reason = _kept_for_others(turn)
-    raise NotYet(reason, turn, gpu_report.turn_words(mine, turn, choices))
+    raise NotYet(reason, turn, queue_words.turn_words(mine, turn, choices))
 
 
 def _kept_for_others(turn: Turn) -> Refusal:

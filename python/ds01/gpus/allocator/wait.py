@@ -15,15 +15,15 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-import gpu_state
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, owner_of
+from ds01.gpus.allocator.allocator import Allocator, Started
+from ds01.gpus.allocator.queue import NotYet, TicketGone
+from ds01.gpus.ledger import document as ledger_document
+from ds01.gpus.ledger.document import Grant, Ticket
+from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.request import Request
 from ds01.policy.types import User
-from gpu_allocator import Allocator, Started
-from gpu_queue import NotYet, TicketGone
-from gpu_refusal import Refusal
-from gpu_request import Request
-from gpu_state import Grant, Ticket
 
 LOOK_SECONDS = 0.25
 FIRST_SECONDS = 1.0
@@ -138,16 +138,16 @@ class _Waiter(Generic[Answer]):
         while True:
             if self._stop.is_set():
                 raise HelperError(Exit.LEFT, LEFT_QUEUE)
-            seen = gpu_state.peek(self._paths)
+            seen = ledger_document.peek(self._paths)
             # Lost with the state file, the place is taken anew; taken away, it is not.
             if self._number is None or (seen and seen.born != born):
                 self._number = self._enqueue().number
-                seen = gpu_state.peek(self._paths)
+                seen = ledger_document.peek(self._paths)
                 born = seen.born if seen else None
             try:
                 answer = self._ask(self._number)
             except TicketGone:
-                now = gpu_state.peek(self._paths)
+                now = ledger_document.peek(self._paths)
                 if now is None or now.born == born:
                     raise
                 continue
@@ -182,14 +182,14 @@ class _Waiter(Generic[Answer]):
             mark = self._mark()
             if mark != last:
                 last = mark
-                document = gpu_state.peek(self._paths)
+                document = ledger_document.peek(self._paths)
                 if document is None or document.freed != freed:
                     return
             self._stop.wait(max(0.0, min(LOOK_SECONDS, end - time.monotonic())))
 
     def _mark(self) -> object:
         try:
-            stat = gpu_state.path_of(self._paths).stat()
+            stat = ledger_document.path_of(self._paths).stat()
         except OSError:
             return None
         return stat.st_mtime_ns, stat.st_ino

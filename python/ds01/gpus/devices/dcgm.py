@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-from gpu_types import Device
+from ds01.gpus.devices.types import Device
 
 # Together; what comes later comes too late.
 _SECONDS = 3.0

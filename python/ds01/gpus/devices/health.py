@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import TypeVar
 
 from ds01.core.processes import Process
-from gpu_readings import (
+from ds01.gpus.devices.readings import (
     GPU_IS_LOST,
     NO_PERMISSION,
     RESET_REQUIRED,
@@ -24,7 +24,7 @@ from gpu_readings import (
     compute_slices,
     find_profile,
 )
-from gpu_types import FULL, Device
+from ds01.gpus.devices.types import FULL, Device
 
 _FATAL = {
     GPU_IS_LOST: "the GPU is lost: it has fallen off the bus",

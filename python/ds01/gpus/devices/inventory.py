@@ -1,20 +1,16 @@
 """What GPU devices this host has and which are sound, as NVML tells now.
 
-`read_inventory` reads NVML (the package nvidia-ml-py, module pynvml) and /proc; the
-program prints one JSON object: `devices` (whole GPUs and MIG devices, with their
-processes), `links` (how whole GPUs are connected, higher is better) and `error`: why
-NVML does not answer, null if it does. An error means that nothing is known; a host
-without GPUs has no devices and no error.
-
-Exit statuses: 0 (also with `error`: that is the answer), 2 usage.
+`read_inventory` reads NVML (the package nvidia-ml-py, module pynvml) and /proc. An
+inventory has `devices` (whole GPUs and MIG devices, with their processes), `links`
+(how whole GPUs are connected, higher is better) and `error`: why NVML does not answer,
+None if it does. An error means that nothing is known; a host without GPUs has no
+devices and no error.
 """
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -22,15 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from ds01.core import processes
-from ds01.core.errors import Exit
-from ds01.core.parser import Parser
 from ds01.core.processes import Process
-from ds01.core.program import print_json, program_name, run
-from gpu_devices import devices_of
-from gpu_links import rank_links, read_links
-from gpu_nvml import Reader, normalise_pci
-from gpu_readings import Fault, RawGpu, RawProcess
-from gpu_types import Inventory
+from ds01.gpus.devices.health import devices_of
+from ds01.gpus.devices.links import rank_links, read_links
+from ds01.gpus.devices.nvml import Reader, normalise_pci
+from ds01.gpus.devices.readings import Fault, RawGpu, RawProcess
+from ds01.gpus.devices.types import Inventory
 
 _LIBRARY = "libnvidia-ml.so.1"
 _LIBRARY_NOT_FOUND = 12
@@ -169,26 +162,3 @@ def as_json(inventory: Inventory) -> dict[str, Any]:
             for (a, b), rank in sorted(inventory.links.items())
         ],
     }
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = Parser(
-        prog=program_name("gpu_inventory"),
-        description="Print the GPU devices of this host as JSON.",
-    )
-    parser.add_argument(
-        "--detail", action="store_true", help="ask for utilisation and temperature too"
-    )
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print the inventory."""
-    args = build_parser().parse_args(argv)
-    print_json(as_json(read_inventory(detail=args.detail)))
-    return int(Exit.OK)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "gpu_inventory"))

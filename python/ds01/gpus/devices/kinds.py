@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from gpu_types import FULL, Device, Inventory
+from ds01.gpus.devices.types import FULL, Device, Inventory
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gpu_nvml import Handle, Reader
-from gpu_readings import FUNCTION_NOT_FOUND, NOT_SUPPORTED, Answer, Fault
+from ds01.gpus.devices.nvml import Handle, Reader
+from ds01.gpus.devices.readings import FUNCTION_NOT_FOUND, NOT_SUPPORTED, Answer, Fault
 
 # By NVML's level of the common ancestor: on one board, one switch, several switches,
 # one host bridge, one NUMA node, across nodes.

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from gpu_readings import (
+from ds01.gpus.devices.readings import (
     FUNCTION_NOT_FOUND,
     NO_PERMISSION,
     NOT_ASKED,

@@ -12,6 +12,8 @@ from typing import Literal
 
 from ds01.core.processes import Process
 
+MIG_SLICES = 7
+
 FULL = "full"
 
 State = Literal[

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gpu_engine_view import View, resolve
-from gpu_reconcile import MIG_SLICES
-from gpu_state import Dirty, Document, Grant
-from gpu_types import Device, Inventory, State
+from ds01.gpus.devices.types import MIG_SLICES, Device, Inventory, State
+from ds01.gpus.ledger.document import Dirty, Document, Grant
+from ds01.gpus.ledger.engine_view import View, resolve
 
 
 @dataclass(frozen=True)

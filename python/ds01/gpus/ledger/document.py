@@ -16,15 +16,37 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import gpu_state_text
 from ds01.core import files
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, owner_dict, owner_from
 from ds01.core.paths import Paths
 from ds01.core.units import read_stamp, utc_stamp
+from ds01.gpus.devices.types import Device
+from ds01.gpus.ledger import document_text
+from ds01.gpus.ledger.document_text import Lines, Parts
+from ds01.gpus.rules.refusal import GrantedDevice
 from ds01.records import documents
-from gpu_refusal import GrantedDevice
-from gpu_state_text import Lines, Parts
+
+HOLD_EXPIRED = "hold-expired"
+# The container is about to get others; what its label names is its own no more.
+CHANGED = "changed"
+# The lifecycle pass gives these back of containers that do not run.
+CREATED_TIMEOUT = "created-timeout"
+RESERVATION = "reservation"
+
+
+def granted(device: Device) -> GrantedDevice:
+    """Return what a grant remembers of a device."""
+    return GrantedDevice(
+        uuid=device.uuid,
+        parent=device.parent,
+        profile=device.profile,
+        start=device.start,
+        size=device.size,
+        share=device.share,
+        is_mig=device.is_mig,
+    )
+
 
 VERSION = 1
 FILE = "gpu-state.json"
@@ -194,14 +216,14 @@ def save(paths: Paths, document: Document) -> None:
     bare, containers = _containers.texts(document.containers)
     (use,) = _uses.texts(document.use)
     parts = {"bare": bare, "containers": containers, "use": use}
-    text = gpu_state_text.join(_head(document), parts, lists)
+    text = document_text.join(_head(document), parts, lists)
     documents.write_text(path_of(paths), text, files.PRIVATE_MODE, _LARGEST)
 
 
 def read(text: str) -> Document:
     """Return the document of a text; raises as parse() does."""
     try:
-        head, parts, lists = gpu_state_text.split(text, _PARTS, _LISTS)
+        head, parts, lists = document_text.split(text, _PARTS, _LISTS)
         bare, containers, use = parts
         return _document(
             head,

@@ -15,8 +15,8 @@ from typing import Any
 
 from ds01.core.engine import Engine
 from ds01.core.labels import MANAGED
-from gpu_state import parse_time
-from gpu_types import Device, Inventory
+from ds01.gpus.devices.types import Device, Inventory
+from ds01.gpus.ledger.document import parse_time
 
 ALL = "all"
 GPUS_LABEL = "ds01.gpus"

@@ -13,30 +13,31 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import gpu_use
 from ds01.core.errors import HelperError
 from ds01.core.owner import Owner
 from ds01.core.units import utc_stamp
-from gpu_engine_view import Container, View, resolve
-from gpu_refusal import GrantedDevice
-from gpu_state import Dirty, Document, Grant
-from gpu_types import FULL, Device, Inventory
+from ds01.gpus.devices.types import FULL, MIG_SLICES, Inventory
+from ds01.gpus.ledger import use
+from ds01.gpus.ledger.document import (
+    CHANGED,
+    CREATED_TIMEOUT,
+    HOLD_EXPIRED,
+    RESERVATION,
+    Dirty,
+    Document,
+    Grant,
+    granted,
+)
+from ds01.gpus.ledger.engine_view import Container, View, resolve
+from ds01.gpus.rules.refusal import GrantedDevice
 
 Event = tuple[str, dict[str, Any]]
-
-HOLD_EXPIRED = "hold-expired"
-# The container is about to get others; what its label names is its own no more.
-CHANGED = "changed"
 CONFLICT = "conflict"
-# The lifecycle pass gives these back of containers that do not run.
-CREATED_TIMEOUT = "created-timeout"
-RESERVATION = "reservation"
 _KEPT_FROM = frozenset({HOLD_EXPIRED, CHANGED, CREATED_TIMEOUT, RESERVATION})
 # A container that was made but never started is about to be.
 _FRESH_SECONDS = 900
 # How long an announced start may take before the container counts as stopped again.
 START_SECONDS = 60
-MIG_SLICES = 7
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def release(
     changed = replace(
         document.without(grant),
         dirty=(*document.dirty, *dirty),
-        use=gpu_use.add(document.use, grant, now),
+        use=use.add(document.use, grant, now),
         passed=passed,
         freed=document.changes + 1,
     )
@@ -380,19 +381,6 @@ def _take_in(run: _Pass, container: Container, uuids: Sequence[str]) -> None:
         dirty=tuple(d for d in run.document.dirty if d.uuid not in uuids),
     )
     run.tell("adopt", **describe(grant), state=grant.state)
-
-
-def granted(device: Device) -> GrantedDevice:
-    """Return what a grant remembers of a device."""
-    return GrantedDevice(
-        uuid=device.uuid,
-        parent=device.parent,
-        profile=device.profile,
-        start=device.start,
-        size=device.size,
-        share=device.share,
-        is_mig=device.is_mig,
-    )
 
 
 def _unseen(uuid: str, profile: str) -> GrantedDevice:

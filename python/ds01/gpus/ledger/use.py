@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ds01.core.errors import HelperError
+from ds01.gpus.ledger.document import Grant, Use, parse_time
 from ds01.records.log_reader import read_lines
-from gpu_state import Grant, Use, parse_time
 
 HALF_LIFE = 7 * 86400.0
 # After this many half-lives a use is worth a thousandth.

@@ -8,9 +8,9 @@ from datetime import datetime
 from functools import cached_property
 
 from ds01.core.errors import Exit
-from gpu_refusal import Refusal
-from gpu_request import Request, format_request
-from gpu_types import Device
+from ds01.gpus.devices.types import Device
+from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.request import Request, format_request
 
 
 @dataclass(frozen=True)

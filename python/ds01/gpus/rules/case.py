@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import gpu_hints as hints
 from ds01.core.errors import Exit
 from ds01.core.units import format_time
+from ds01.gpus.devices.kinds import Host
+from ds01.gpus.devices.types import FULL, Device
+from ds01.gpus.rules import hints
+from ds01.gpus.rules.allowed import Allowed
+from ds01.gpus.rules.quota import Quota, Used, broken_rule
+from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.request import Request
+from ds01.gpus.rules.reservations import ReservationView
 from ds01.policy.types import Limits
-from gpu_allowed import Allowed
-from gpu_host import Host
-from gpu_quota import Quota, Used, broken_rule
-from gpu_refusal import Refusal
-from gpu_request import Request
-from gpu_reservations import ReservationView
-from gpu_types import FULL, Device
 
 # The rules that are not keys of the policy: what the server has, and how MIG is used.
 HAS = "devices-of-the-server"

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 
 from ds01.core.units import counted
-from gpu_host import name_of
-from gpu_quota import Quota, Used
-from gpu_refusal import show
-from gpu_request import Request, format_memory
-from gpu_types import FULL, Device
+from ds01.gpus.devices.kinds import name_of
+from ds01.gpus.devices.types import FULL, Device
+from ds01.gpus.rules.quota import Quota, Used
+from ds01.gpus.rules.refusal import show
+from ds01.gpus.rules.request import Request, format_memory
 
 _STATUS = "run 'gpu-status' to see the GPUs of this server"
 

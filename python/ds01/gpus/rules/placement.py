@@ -20,9 +20,9 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 
-from gpu_allowed import Allowed
-from gpu_host import by_uuid
-from gpu_types import Device, Inventory
+from ds01.gpus.devices.kinds import by_uuid
+from ds01.gpus.devices.types import Device, Inventory
+from ds01.gpus.rules.allowed import Allowed
 
 _EXACT = 16
 _NO_LINK = 1 << 30

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ds01.gpus.devices.types import Device
+from ds01.gpus.rules.refusal import Holding, exact
 from ds01.policy.types import Limits
-from gpu_refusal import Holding, exact
-from gpu_types import Device
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,9 @@ what is no request.
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
-
 from ds01.core import units
 from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
-from ds01.core.program import print_json, program_name, run
-from gpu_request import (
-    DEFAULT,
-    Request,
-    format_request,
-    parse_memory,
-    parse_request,
-    to_docker,
-)
+from ds01.gpus.rules.request import Request, parse_memory, parse_request, to_docker
 
 
 def requested(gpus: str | None, memory: str | None) -> Request | None:
@@ -65,29 +52,3 @@ def docker_words(request: Request, wait: str | None) -> str:
         return f'{head},"options={options},{option}"'
     head = words if "=" in words else f"count={words}"
     return f"{head},options={option}"
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("gpu_words"), description=__doc__)
-    parser.add_argument("--gpus", metavar="SPEC")
-    parser.add_argument("--gpu-mem", metavar="SIZE")
-    parser.add_argument("--wait", metavar="DURATION")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    request = requested(words.gpus, words.gpu_mem)
-    if request is None and words.wait is not None:
-        request = DEFAULT
-    print_json(
-        {
-            "docker": "" if request is None else docker_words(request, words.wait),
-            "request": "" if request is None else format_request(request),
-        }
-    )
-    return Exit.OK
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "gpu_words"))

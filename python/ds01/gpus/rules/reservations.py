@@ -24,10 +24,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+from ds01.gpus.devices.kinds import survey
+from ds01.gpus.devices.types import Device, Inventory
+from ds01.gpus.rules.refusal import exact
 from ds01.policy.types import Entry, Policy, Reservation
-from gpu_host import survey
-from gpu_refusal import exact
-from gpu_types import Device, Inventory
 
 # A container that must end sooner than this is of no use to anybody.
 SHORTEST_RUN = timedelta(hours=1)

@@ -16,18 +16,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-import gpu_hints as hints
 from ds01.core.errors import Exit
 from ds01.core.units import counted
+from ds01.gpus.devices.kinds import memory_of, name_of, survey
+from ds01.gpus.devices.types import FULL, Device, Inventory
+from ds01.gpus.rules import hints
+from ds01.gpus.rules.allowed import Allowed, none_free
+from ds01.gpus.rules.case import (
+    HAS,
+    ONE_KIND,
+    Case,
+    none_usable,
+    refuse,
+    within_reservations,
+)
+from ds01.gpus.rules.quota import Quota, Used, broken_rule
+from ds01.gpus.rules.refusal import GrantedDevice, Holding, Refusal
+from ds01.gpus.rules.request import Request, format_memory
+from ds01.gpus.rules.reservations import NO_RESERVATIONS, ReservationView
 from ds01.policy.types import Limits
-from gpu_allowed import Allowed, none_free
-from gpu_case import HAS, ONE_KIND, Case, none_usable, refuse, within_reservations
-from gpu_host import memory_of, name_of, survey
-from gpu_quota import Quota, Used, broken_rule
-from gpu_refusal import GrantedDevice, Holding, Refusal
-from gpu_request import Request, format_memory
-from gpu_reservations import NO_RESERVATIONS, ReservationView
-from gpu_types import FULL, Device, Inventory
 
 __all__ = [
     "Allowed",

@@ -1,0 +1,1 @@
+"""Giving devices out, the queue, and moving a container to other devices."""

@@ -1,0 +1,1 @@
+"""The devices of the host: inventory, health, links, as NVML tells them."""

@@ -1,0 +1,1 @@
+"""Who has which device: what is written down, held against the engine."""

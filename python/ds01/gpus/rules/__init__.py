@@ -1,0 +1,1 @@
+"""Pure decisions: what a request means, and whether and where it may be met."""
