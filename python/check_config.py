@@ -14,21 +14,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import packages
-from ds01.core import settings
+from ds01.core import mlc, settings
 from ds01.core.errors import Exit, HelperError
 from ds01.core.parser import Parser
 from ds01.core.paths import Paths, find_paths
 from ds01.core.program import print_json, program_name, run
 from ds01.core.program import say as say_line
 from ds01.core.yaml_source import ConfigError, read_text
+from ds01.images.source import packages
 from ds01.policy import limits
 from ds01.policy import types as policy_types
-
-# The catalog's form is mlc's own.
-sys.path.append(str(settings.OUR_MLC))
-import mlc_base
-import mlc_catalog
 
 _JOB = "check_config"
 
@@ -120,8 +115,8 @@ def _load_catalog(path: Path) -> object:
     problems: list[str] = []
     for number, line in enumerate(read_text(path).splitlines()):
         try:
-            mlc_catalog.parse("\n" * number + line, str(path))
-        except mlc_base.MlcError as error:
+            mlc.parse("\n" * number + line, str(path))
+        except mlc.MlcError as error:
             problems.append(str(error))
     if problems:
         raise ConfigError(problems)

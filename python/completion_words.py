@@ -63,7 +63,7 @@ def containers(command: str, given: Given) -> Iterator[Candidate]:
 
 def own_images(_: str, given: Given) -> Iterator[Candidate]:
     """Yield the user's images by name, then those that others share as USER/NAME."""
-    from images import read_images, visible  # noqa: PLC0415 - takes its time to load
+    from ds01.images.shelf.image import read_images, visible  # noqa: PLC0415 - takes its time to load
 
     with Engine(settings.engine_address(), _ENGINE_SECONDS) as engine:
         found = visible(read_images(engine))
@@ -86,7 +86,7 @@ def images(command: str, given: Given) -> Iterator[Candidate]:
 
 def _catalog(given: Given) -> tuple[list[Any], list[Any]]:
     """Return the catalog's entries: all, and those for this host, newest first."""
-    import catalog  # noqa: PLC0415 - only for frameworks and versions
+    from ds01.images.shelf import catalog  # noqa: PLC0415 - only for frameworks and versions
 
     settled = settings.read()
     entries = catalog.merged(settled, settings.mlc_home(settled))
@@ -163,7 +163,7 @@ def users(_: str, given: Given) -> Iterator[Candidate]:
 
 def tiers(_: str, given: Given) -> Iterator[Candidate]:
     """Yield the package tiers of this server's images."""
-    from packages import load_packages  # noqa: PLC0415
+    from ds01.images.source.packages import load_packages  # noqa: PLC0415
 
     for tier in load_packages(find_paths().etc / "packages.yaml").tiers:
         if tier.name not in given.get("TIER", ()):
@@ -172,7 +172,7 @@ def tiers(_: str, given: Given) -> Iterator[Candidate]:
 
 def use_cases(_: str, given: Given) -> Iterator[Candidate]:
     """Yield the packages by field."""
-    from packages import load_packages  # noqa: PLC0415
+    from ds01.images.source.packages import load_packages  # noqa: PLC0415
 
     for each in load_packages(find_paths().etc / "packages.yaml").use_cases:
         if each.name not in given.get("TYPE", ()):

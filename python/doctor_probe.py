@@ -17,27 +17,24 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-import catalog
 import check_config
 import doctor_facts as facts
 import doctor_host as host
-import image_workshop
 import metrics
 from doctor_facts import Answer, Facts, Unknown
 from doctor_host import typed
 from ds01.core import settings
 from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
+from ds01.core.mlc import usable
 from ds01.core.owner import user_name
 from ds01.core.paths import PROJECT_ROOT, Paths
 from ds01.gpus.ledger import document
+from ds01.images.shelf import catalog
+from ds01.images.versions import workshop
 from ds01.policy import limits
 from ds01.policy import types as policy_types
 from ds01.records import documents, passes
-
-# The catalog's form is mlc's own.
-sys.path.append(str(settings.OUR_MLC))
-from mlc_catalog import usable
 
 # What Debian calls the programs that commands call.
 _PROGRAMS = {"docker": "docker.io", "jq": "jq", "flock": "util-linux", "git": "git"}
@@ -264,7 +261,7 @@ def read_hooks(folder: Path) -> Answer[tuple[facts.HookFacts, ...]]:
 
 def read_uv(address: str) -> tuple[str | None, bool]:
     """Return the version of uv in DS01's environment, and if its image is made."""
-    version = image_workshop.uv_version()
+    version = workshop.uv_version()
     if version == "none":
         return None, False
     with Engine(address, timeout=10) as engine:

@@ -17,8 +17,8 @@ import gateway_json as gj
 import gateway_policy as policy
 from ds01.core.labels import HELPER, HELPER_SECONDS
 from ds01.gpus.ledger.device_request import Create
+from ds01.images.source.names import PREFIX, owner_part
 from gateway_types import Caller, HostFacts, Limits, Note, RefusalError, Site
-from image_names import PREFIX, owner_part
 
 # What may be an image's id, or its beginning.
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]+")

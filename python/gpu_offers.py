@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import catalog
 from ds01.core import settings
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit
@@ -27,6 +26,7 @@ from ds01.gpus.allocator.allocator import Allocator
 from ds01.gpus.allocator.desk import Desk
 from ds01.gpus.ledger.device_states import DeviceState, device_states
 from ds01.gpus.rules.request import DEFAULT, parse_request
+from ds01.images.shelf import catalog
 from ds01.policy.types import User
 from ds01.policy.users import identify_user
 

@@ -20,10 +20,8 @@ from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.files import explain, sync_folder
 from ds01.core.owner import user_name
-from ds01.core.paths import PROJECT_ROOT
+from ds01.core.settings import OUR_MLC
 from ds01.policy.users import identify_user
-
-_MLC = PROJECT_ROOT / "aime-ml-containers"
 
 
 def archive(
@@ -78,7 +76,7 @@ def _part(target: Path, uid: int) -> Iterator[tuple[Path, int]]:
 def _export_mlc(engine: Engine, name: str, uid: int, out: int) -> None:
     """Have mlc export a container, as its owner, who alone may for mlc."""
     user = identify_user(uid)
-    words = [sys.executable, "-sE", str(_MLC / "mlc.py"), "export", name, "-", "-s"]
+    words = [sys.executable, "-sE", str(OUR_MLC / "mlc.py"), "export", name, "-", "-s"]
     rights: dict[str, Any] = {}
     if os.geteuid() == 0 and uid != 0:
         socket = Path(engine.address.removeprefix("unix://"))
@@ -102,17 +100,14 @@ def _export_mlc(engine: Engine, name: str, uid: int, out: int) -> None:
 
 def _check_mlc(file: Path) -> None:
     """Read an exported container to its end; every checksum in it must be right."""
-    if str(_MLC) not in sys.path:
-        sys.path.append(str(_MLC))
-    import mlc_archive  # noqa: PLC0415 - mlc's own module, from its folder
-    import mlc_base  # noqa: PLC0415
+    from ds01.core.mlc import MlcError, archive_reader  # noqa: PLC0415 - few archive
 
     try:
         with file.open("rb") as source:
-            reader = mlc_archive.Reader(source)
+            reader = archive_reader(source)
             reader.metadata()
             size = sum(len(piece) for piece in reader.pieces())
-    except (mlc_base.MlcError, OSError) as error:
+    except (MlcError, OSError) as error:
         raise _failed(file.name, str(error)) from error
     if size == 0:
         raise _failed(file.name, "it is empty")

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
-from packages import load_packages
+from ds01.images.source.packages import load_packages
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -48,13 +48,13 @@ teardown() {
         run -2 --separate-stderr "${BIN}/image-create" --from ds01/debian:bookworm -- "${name}"
         [[ "${stderr_lines[0]}" == "image-create: error: '${name}' is not a name for an image" ]]
         [[ "${stderr_lines[1]}" == *"hint: use lower-case letters and digits"* ]]
-        run ! python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import image_names; image_names.check_name(sys.argv[2])' \
+        run ! python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); from ds01.images.source import names; names.check_name(sys.argv[2])' \
             "${ROOT}/python" "${name}"
     done
     for name in a a.b 0 "$(printf 'a%.0s' {1..63})" my-image_2.0; do
         run --separate-stderr env DOCKER_HOST="unix://${BATS_TEST_TMPDIR}/none.sock" "${BIN}/image-create" "${name}" --from x
         [[ "${status}" -ne 2 && "${stderr}" != *'not a name'* ]]
-        run -0 python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); import image_names; image_names.check_name(sys.argv[2])' \
+        run -0 python3 -c 'import sys; sys.path.insert(0, sys.argv[1]); from ds01.images.source import names; names.check_name(sys.argv[2])' \
             "${ROOT}/python" "${name}"
     done
 }

@@ -78,8 +78,8 @@ python_files() {
     none "names may hold anything" "$(offenders 'in +\$\(ls[ )]' "${files[@]}")"
 }
 
-@test "rules: only state.py's modules write below the state and log folders" {
-    # Anchored at the calls that open for writing; core/files.py is the one module that does for state.py.
+@test "rules: only the room records writes below the state and log folders" {
+    # Anchored at the calls that open for writing; core/files.py is the one module that does for it.
     local pattern files
     mapfile -t files < <(python_files)
     pattern='\.write_text\(|\.write_bytes\(|os\.replace\(|open\([^)]*["'\''][wa]'
@@ -88,16 +88,17 @@ python_files() {
     ((${#lines[@]} > 3))
     local file
     for file in "${lines[@]}"; do
-        case "${file##*/}" in
-            files.py | event_log.py) ;;                              # called by state.py
-            help_pages.py) ;;                                        # writes the pages about the commands
-            catalog.py) ;;                                           # writes the overlay, in a temporary folder
-            project_files.py) ;;                                     # makes a project's folder
-            docker_gateway.py) ;;                                    # writes the report that its caller asked for
-            image_source.py) ;;                                      # writes an image's folder, which is a person's
-            image_stage.py | image_docker.py | image_workshop.py) ;; # a build's temporary folder and log
-            image_probe.py) ;;                                       # remembers in the user's cache what a base has
-            report_show.py) ;;                                       # writes the page that its caller asked for
+        case "${file#"${ROOT}"/python/}" in
+            ds01/core/files.py | ds01/records/event_log.py) ;; # what the room records writes with
+            ds01/help/pages.py | help_pages.py) ;;             # the pages about the commands
+            ds01/images/shelf/catalog.py) ;;                   # the overlay, in a temporary folder
+            ds01/images/source/project.py) ;;                  # a project's folder
+            docker_gateway.py | ds01/gateway/command.py) ;;    # the report that its caller asked for
+            ds01/images/source/folder.py) ;;                   # an image's folder, which is a person's
+            # A build's temporary folder and log.
+            ds01/images/build/stage.py | ds01/images/build/docker.py | ds01/images/versions/workshop.py) ;;
+            ds01/images/versions/probe.py) ;;                  # the user's cache of what a base has
+            report_show.py | ds01/show/report.py) ;;           # the page that its caller asked for
             *)
                 printf 'writes files: %s\n' "${file}"
                 return 1

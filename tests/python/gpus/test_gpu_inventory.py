@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ds01.gpus.devices import inventory as devices_inventory
 from ds01.gpus.devices.inventory import as_json, read_inventory
 from ds01.gpus.devices.types import Inventory
 from nvml_stand_in import (

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-import build_turn
 from ds01.core.errors import Exit, HelperError
+from ds01.images.shelf import turn
 
 
 def test_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    with build_turn.hold("one"), build_turn.hold("two"):
+    with turn.hold("one"), turn.hold("two"):
         with (
             pytest.raises(HelperError, match="is being built already") as told,
-            build_turn.hold("one"),
+            turn.hold("one"),
         ):
             pass
         assert told.value.code == Exit.REFUSED
         assert f"'ps -fp {os.getpid()}'" in str(told.value.hint)
-    with build_turn.hold("one"):
+    with turn.hold("one"):
         assert (tmp_path / "ds01/builds/one.lock").exists()

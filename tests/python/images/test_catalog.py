@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from mlc_catalog import Entry, parse
 
 import catalog
-from catalog import (
+from ds01.core import settings
+from ds01.core.engine import Engine
+from ds01.core.errors import Exit, HelperError
+from ds01.images.shelf import catalog as shelf_catalog
+from ds01.images.shelf.catalog import (
     age_key,
     check_shared,
     choose,
@@ -19,10 +23,7 @@ from catalog import (
     line,
     newest_first,
 )
-from ds01.core import settings
-from ds01.core.engine import Engine
-from ds01.core.errors import Exit, HelperError
-from images import Image
+from ds01.images.shelf.image import Image
 
 TEXT = """\
 # comment
@@ -116,7 +117,7 @@ def test_the_overlay_links_mlc_and_holds_the_merged_catalog(tmp_path: Path) -> N
     (home / "mlc.py").write_text("print('x')\n", encoding="utf-8")
     (home / "ml_images.repo").write_text(TEXT, encoding="utf-8")
     folder = tmp_path / "overlay"
-    catalog.write_overlay(folder, home, ENTRIES, "CUDA_ADA")
+    shelf_catalog.write_overlay(folder, home, ENTRIES, "CUDA_ADA")
     assert (folder / "mlc.py").resolve() == home / "mlc.py"
     assert not (folder / "ml_images.repo").is_symlink()
     merged = parse((folder / "ml_images.repo").read_text(encoding="utf-8"), "x")
@@ -129,17 +130,17 @@ def test_the_overlay_links_mlc_and_holds_the_merged_catalog(tmp_path: Path) -> N
 def test_the_site_catalog_is_added_and_its_errors_name_the_line(tmp_path: Path) -> None:
     site = tmp_path / "site.repo"
     site.write_text("# mine\nOurs, 1, [CPU], lab/ours\n", encoding="utf-8")
-    assert catalog.read_site(site) == [Entry("Ours", "1", ("CPU",), "lab/ours")]
+    assert shelf_catalog.read_site(site) == [Entry("Ours", "1", ("CPU",), "lab/ours")]
     site.write_text("Ours, 1, lab/ours\n", encoding="utf-8")
     with pytest.raises(HelperError) as caught:
-        catalog.read_site(site)
+        shelf_catalog.read_site(site)
     assert caught.value.code == Exit.CONFIG
     assert f"{site}:1:" in caught.value.message
 
 
 def test_an_mlc_without_catalog_is_a_missing_prerequisite(tmp_path: Path) -> None:
     with pytest.raises(HelperError) as caught:
-        catalog.merged(settings.Settings(site_catalog=None), tmp_path)
+        shelf_catalog.merged(settings.Settings(site_catalog=None), tmp_path)
     assert caught.value.code == Exit.PREREQUISITE
 
 
@@ -147,14 +148,14 @@ def test_the_architecture_is_asked_environment_setting_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("MLC_ARCH", raising=False)
-    monkeypatch.setattr(catalog, "host_architecture", lambda: "HOST")
+    monkeypatch.setattr(shelf_catalog, "host_architecture", lambda: "HOST")
     settled = settings.Settings()
-    assert catalog.chosen_architecture(None, settled) == "HOST"
+    assert shelf_catalog.chosen_architecture(None, settled) == "HOST"
     settled = settings.Settings(architecture="SET")
-    assert catalog.chosen_architecture(None, settled) == "SET"
+    assert shelf_catalog.chosen_architecture(None, settled) == "SET"
     monkeypatch.setenv("MLC_ARCH", "ENV")
-    assert catalog.chosen_architecture(None, settled) == "ENV"
-    assert catalog.chosen_architecture("ASKED", settled) == "ASKED"
+    assert shelf_catalog.chosen_architecture(None, settled) == "ENV"
+    assert shelf_catalog.chosen_architecture("ASKED", settled) == "ASKED"
 
 
 def test_list_prints_this_hosts_images(
@@ -189,7 +190,7 @@ def test_the_base_is_missing_only_where_it_is_asked_for(
     assert docker_host
     assert missing("--framework", "Debian", "--version", "bookworm") is None
     assert missing("--image", "ds01/none:x") is None
-    monkeypatch.setattr(catalog, "BASE_IMAGE", "ds01/none:x")
+    monkeypatch.setattr(shelf_catalog, "BASE_IMAGE", "ds01/none:x")
     assert missing("--framework", "Debian") is None
     assert missing("--image", "ds01/none:x") == "ds01/none:x"
 
@@ -197,8 +198,8 @@ def test_the_base_is_missing_only_where_it_is_asked_for(
 @pytest.mark.engine
 def test_aimes_mlc_gets_a_name_without_tag(docker_host: str) -> None:
     with Engine(docker_host) as engine:
-        assert catalog.untagged(engine, "aimehub/pytorch") == "aimehub/pytorch"
-        alias = catalog.untagged(engine, "ds01/debian:bookworm")
+        assert shelf_catalog.untagged(engine, "aimehub/pytorch") == "aimehub/pytorch"
+        alias = shelf_catalog.untagged(engine, "ds01/debian:bookworm")
         try:
             assert ":" not in alias
             original = engine.image("ds01/debian:bookworm")
@@ -209,7 +210,7 @@ def test_aimes_mlc_gets_a_name_without_tag(docker_host: str) -> None:
         finally:
             engine.call("DELETE", f"/images/{alias}")
         with pytest.raises(HelperError) as caught:
-            catalog.untagged(engine, "127.0.0.1:1/none:tag")
+            shelf_catalog.untagged(engine, "127.0.0.1:1/none:tag")
         assert caught.value.code == Exit.NOT_FOUND
 
 

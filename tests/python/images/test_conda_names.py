@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import conda_names
-from conda_names import Translated
-from packages import parse_apt
-from requirement_words import normal_name, parse_word
+from ds01.images.requirements import conda_names
+from ds01.images.requirements.conda_names import Translated
+from ds01.images.requirements.words import normal_name, parse_word
+from ds01.images.source.packages import parse_apt
 
 
 @pytest.mark.parametrize(

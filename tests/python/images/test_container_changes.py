@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import container_changes as changes
-from container_changes import Dist, Found
 from ds01.containers.containers import Container, from_summary
+from ds01.images.shelf import changes
+from ds01.images.shelf.changes import Dist, Found
 
 SITE = "/usr/local/lib/python3.11/dist-packages"
 ADDED, CHANGED, DELETED = 1, 0, 2

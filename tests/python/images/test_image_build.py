@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from build_turn import hold
 from conftest import BenchUser
+from ds01.images.shelf.turn import hold
+from ds01.images.versions.workshop import uv_version
 from image_bench import BASE, OLD_CLIENT, ROOT, Studio, studio_on, wait_for
-from image_workshop import uv_version
 
 pytestmark = pytest.mark.engine
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-import image_commit
 from ds01.containers.containers import from_summary
-from image_labels import decode
+from ds01.images.shelf import commit
+from ds01.images.shelf.labels import decode
 
 OF_CONTAINER = {
     "aime.mlc": "alice",
@@ -24,7 +24,7 @@ OF_CONTAINER = {
 
 def labels_of(found: dict[str, str]) -> dict[str, str]:
     item = from_summary({"Names": ["/work._.1000"], "Labels": found})
-    return image_commit.labels(item, found, "copy", "2026-01-01T00:00:00Z")
+    return commit.labels(item, found, "copy", "2026-01-01T00:00:00Z")
 
 
 def test_nothing_that_is_true_of_the_container_only_is_said_of_the_image() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ds01.core.errors import HelperError
-from image_context import base_of, check_labels, gather, sources
-from image_stage import context_checksum
+from ds01.images.build.stage import context_checksum
+from ds01.images.source.context import base_of, check_labels, gather, sources
 
 TEXT = """\
 # syntax=docker/dockerfile:1

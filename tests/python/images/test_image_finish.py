@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import image_workshop
 from ds01.core.engine import Engine
-from image_finish import ensure_uv
+from ds01.images.build.finish import ensure_uv
+from ds01.images.versions import workshop
 
 NAME = "ds01/uv:1.2"
 
@@ -38,7 +38,7 @@ def test_the_installer_is_what_it_should_be(
 ) -> None:
     binary = tmp_path / "uv"
     binary.write_bytes(b"program")
-    monkeypatch.setattr(image_workshop, "uv_binary", lambda: binary)
+    monkeypatch.setattr(workshop, "uv_binary", lambda: binary)
     missing = Holder(None)
     ensure_uv(missing, NAME)
     made = f"sha256:{hashlib.sha256(missing.sent[0]).hexdigest()}"

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_labels import Labels, decode, encode
-from image_usage import usage_of
+from ds01.images.shelf.labels import Labels, decode, encode
+from ds01.images.shelf.usage import usage_of
 
 TEXT = st.text(min_size=1, max_size=30)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import image_lock
 from ds01.core.errors import Exit, HelperError
-from image_lock import Change, Lock, LockedBase
+from ds01.images.source import lock as source_lock
+from ds01.images.source.lock import Change, Lock, LockedBase
 
 BASE = LockedBase(
     "a/b:1", "sha256:1", "a/b@sha256:2", "3.11.2", "/usr/bin/python3", "-"
@@ -29,13 +29,13 @@ LOCK = Lock(
 
 def test_written_and_read_again(tmp_path: Path) -> None:
     file = tmp_path / "image.lock"
-    assert image_lock.load_lock(file) is None
-    text = image_lock.dump_lock(LOCK)
+    assert source_lock.load_lock(file) is None
+    text = source_lock.dump_lock(LOCK)
     file.write_text(text)
-    assert image_lock.load_lock(file) == LOCK
-    assert image_lock.dump_lock(LOCK) == text
-    assert set(json.loads(text)) == {k.partition(".")[0] for k in image_lock.KEYS}
-    base = {k.partition(".")[2] for k in image_lock.KEYS if k.startswith("base.")}
+    assert source_lock.load_lock(file) == LOCK
+    assert source_lock.dump_lock(LOCK) == text
+    assert set(json.loads(text)) == {k.partition(".")[0] for k in source_lock.KEYS}
+    base = {k.partition(".")[2] for k in source_lock.KEYS if k.startswith("base.")}
     assert set(json.loads(text)["base"]) == base
 
 
@@ -55,7 +55,7 @@ def test_what_is_no_lock(tmp_path: Path, text: str, why: str) -> None:
     file = tmp_path / "image.lock"
     file.write_text(text)
     with pytest.raises(HelperError) as caught:
-        image_lock.load_lock(file)
+        source_lock.load_lock(file)
     assert caught.value.code == Exit.CONFIG
     assert why in caught.value.message
     assert f"rm {file}" in str(caught.value.hint)
@@ -77,7 +77,7 @@ def test_a_pin_is_one_requirement_without_a_password(
 ) -> None:
     lock = replace(LOCK, layers=layers, apt_layers=apt_layers)
     with pytest.raises(ValueError, match=r".") as caught:
-        image_lock.dump_lock(lock)
+        source_lock.dump_lock(lock)
     assert "S3CRET" not in str(caught.value)
     value = {
         "version": 1,
@@ -86,29 +86,29 @@ def test_a_pin_is_one_requirement_without_a_password(
         "apt_layers": {k: list(v) for k, v in apt_layers.items()},
     }
     with pytest.raises(ValueError, match=r"."):
-        image_lock.parse_lock(json.dumps(value))
+        source_lock.parse_lock(json.dumps(value))
 
 
 def test_pins() -> None:
-    assert image_lock.pinned_pip(LOCK) == {
+    assert source_lock.pinned_pip(LOCK) == {
         "x": "1.0",
         "y": "git+https://e.org/y@abc",
         "z": "2.0",
         "b-c": "2",
         "e": "1",
     }
-    assert image_lock.pinned_apt(LOCK) == {"git": "1:2.39", "jq": "any"}
+    assert source_lock.pinned_apt(LOCK) == {"git": "1:2.39", "jq": "any"}
 
 
 def test_differences() -> None:
-    first = image_lock.diff(
+    first = source_lock.diff(
         None, replace(LOCK, layers={"own": ("x==1",)}, apt_layers={})
     )
     assert first == (
         Change("base", "a/b:1", None, "a/b:1 a/b@sha256:2"),
         Change("pip", "x", None, "1"),
     )
-    assert image_lock.diff(LOCK, LOCK) == ()
+    assert source_lock.diff(LOCK, LOCK) == ()
     planned = replace(
         LOCK,
         base=replace(BASE, id="sha256:9", digest="-"),
@@ -117,7 +117,7 @@ def test_differences() -> None:
         pip={},
         apt={},
     )
-    assert image_lock.diff(LOCK, planned) == (
+    assert source_lock.diff(LOCK, planned) == (
         Change("base", "a/b:1", "a/b:1 a/b@sha256:2", "a/b:1 sha256:9"),
         Change("pip", "x", "1.0", "2.0"),
         Change("pip", "y", "git+https://e.org/y@abc", None),
@@ -126,7 +126,7 @@ def test_differences() -> None:
     )
     # Where both were built, what is really installed counts.
     built = replace(LOCK, layers={}, pip={"x": "1.1"}, apt={"jq": "1.6", "sox": "14"})
-    assert image_lock.diff(LOCK, built) == (
+    assert source_lock.diff(LOCK, built) == (
         Change("pip", "x", "1.0", "1.1"),
         Change("apt", "sox", None, "14"),
     )

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import image_names
 from ds01.core.errors import Exit, HelperError
+from ds01.images.source import names
 
 
 @pytest.mark.parametrize("name", ["a", "cv-lab", "x.y_z", "0", "a1-b2", "a" * 63])
 def test_names(name: str) -> None:
-    assert image_names.check_name(name) == name
+    assert names.check_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -37,19 +37,19 @@ def test_names(name: str) -> None:
 )
 def test_what_is_no_name_is_refused_with_the_rule(name: str, near: str) -> None:
     with pytest.raises(HelperError) as caught:
-        image_names.check_name(name)
+        names.check_name(name)
     assert caught.value.code == Exit.USAGE
     assert caught.value.message == f"'{name}' is not a name for an image"
-    assert caught.value.hint == f"{image_names.NAME_RULE}, such as '{near}'"
+    assert caught.value.hint == f"{names.NAME_RULE}, such as '{near}'"
 
 
 @given(st.text(max_size=70))
 def test_a_name_never_leaves_its_place(name: str) -> None:
     try:
-        image_names.check_name(name)
+        names.check_name(name)
     except HelperError as error:
         suggested = str(error.hint).rpartition("'")[0].rpartition("'")[2]
-        assert image_names.check_name(suggested) == suggested
+        assert names.check_name(suggested) == suggested
         return
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-._")
     assert name[0].isalnum()
@@ -71,24 +71,24 @@ def test_a_name_never_leaves_its_place(name: str) -> None:
     ],
 )
 def test_owner(user: str | None, part: str) -> None:
-    assert image_names.owner_part(user, 1003) == part
-    full = image_names.reference(user, 1003, "lab")
+    assert names.owner_part(user, 1003) == part
+    full = names.reference(user, 1003, "lab")
     assert full == f"ds01/{part}/lab:latest"
-    assert image_names.check_image(full) == full
+    assert names.check_image(full) == full
 
 
 @given(st.text(max_size=70), st.integers(0, 2**32 - 1))
 def test_nobody_can_be_taken_for_another_by_number(user: str, uid: int) -> None:
-    part = image_names.owner_part(user, uid)
+    part = names.owner_part(user, uid)
     assert part == str(uid) or not part.isdigit()
-    assert image_names.check_image(f"ds01/{part}/x:latest")
+    assert names.check_image(f"ds01/{part}/x:latest")
 
 
 def test_tags() -> None:
-    assert image_names.reference("a", 1, "x", "v1.0") == "ds01/a/x:v1.0"
+    assert names.reference("a", 1, "x", "v1.0") == "ds01/a/x:v1.0"
     for tag in ("", "-x", "a b", "a/b", "x" * 129):
         with pytest.raises(HelperError, match="is not a tag"):
-            image_names.check_tag(tag)
+            names.check_tag(tag)
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,4 @@ def test_tags() -> None:
 )
 def test_what_is_no_image(image: str) -> None:
     with pytest.raises(HelperError, match="is not an image name"):
-        image_names.check_image(image)
+        names.check_image(image)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import image_pins as pins
 from ds01.core.paths import find_paths
-from image_pins import Versions
-from image_types import Layer
+from ds01.images.source.types import Layer
+from ds01.images.versions import pins
+from ds01.images.versions.pins import Versions
 
 TIER = Layer("small", "Small", "tier", pip=("six",))
 USE = Layer("more", "More", "use-case", pip=("toml",), apt=("tree",))

@@ -6,8 +6,15 @@ import io
 import struct
 import zipfile
 
-from image_probe import Found, Package, from_json, parse, stand_ins, to_json
-from image_workshop import split_stream
+from ds01.images.versions.probe import (
+    Found,
+    Package,
+    from_json,
+    parse,
+    stand_ins,
+    to_json,
+)
+from ds01.images.versions.workshop import split_stream
 
 END = "--ds01-next--\n"
 PYTHON = (

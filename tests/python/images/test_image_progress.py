@@ -7,7 +7,14 @@ import os
 import pytest
 
 from ds01.core.errors import Exit
-from image_progress import Step, Steps, failure_of, gone_versions, last_lines, step_of
+from ds01.images.versions.progress import (
+    Step,
+    Steps,
+    failure_of,
+    gone_versions,
+    last_lines,
+    step_of,
+)
 
 
 @pytest.mark.parametrize(

@@ -6,17 +6,19 @@ import json
 
 import pytest
 
-import image_resolve as ir
-import image_resolve_pip as by_pip
 from ds01.core.errors import Exit, HelperError
-from image_explain import explain
-from image_probe import Found, Package
-from image_types import Layer
+from ds01.images.source.types import Layer
+from ds01.images.versions import explain as versions_explain
+from ds01.images.versions import resolve, resolve_pip
+from ds01.images.versions.explain import explain
+from ds01.images.versions.probe import Found, Package
 
 FOUND = Found(python="3.11.2", packages={"numpy": Package("1.26.4")}, has_uv=True)
 OWN = Layer("own", "Yours", "own", pip=("pandas>=3",))
 TIER = Layer("data", "Data", "tier", pip=("scipy", "mistyped-one"))
-ASKED = ir.Asked(FOUND, (TIER, OWN), pinned={"numpy": "1.26.4"}, known=("pandas",))
+ASKED = versions_explain.Asked(
+    FOUND, (TIER, OWN), pinned={"numpy": "1.26.4"}, known=("pandas",)
+)
 
 
 def explained(text: str) -> HelperError:
@@ -25,7 +27,7 @@ def explained(text: str) -> HelperError:
 
 def test_pins_are_read_with_hashes_and_without_comments() -> None:
     text = "# via\n-i x\na==1 \\\n    --hash=sha256:1 \\\n    --hash=sha256:2\nb==2\n"
-    assert ir.pins_of(text) == ["a==1 --hash=sha256:1 --hash=sha256:2", "b==2"]
+    assert resolve.pins_of(text) == ["a==1 --hash=sha256:1 --hash=sha256:2", "b==2"]
 
 
 def test_an_unknown_package_is_named_with_the_nearest() -> None:
@@ -77,10 +79,10 @@ def test_a_secret_must_be_set_and_is_never_shown(
     line = ["--index-url https://${TOKEN}@x/simple"]
     monkeypatch.delenv("TOKEN", raising=False)
     with pytest.raises(HelperError) as caught:
-        ir.secrets(line)
+        resolve.secrets(line)
     assert caught.value.code == Exit.USAGE
     monkeypatch.setenv("TOKEN", "s3cret")
-    assert ir.secrets(line) == {"TOKEN": "s3cret"}
+    assert resolve.secrets(line) == {"TOKEN": "s3cret"}
 
 
 def test_pips_report_becomes_pins() -> None:
@@ -96,13 +98,13 @@ def test_pips_report_becomes_pins() -> None:
         item("a", "1", url="https://h/r", vcs_info=vcs),
         item("b", "1", url="file:///ds01/context/b-1.whl"),
     ]
-    assert by_pip.pins(json.dumps({"install": items})) == [
+    assert resolve_pip.pins(json.dumps({"install": items})) == [
         "six==1.17.0",
         "a @ git+https://h/r@abc",
         "./b-1.whl",
     ]
     with pytest.raises(HelperError):
-        by_pip.pins("[]")
+        resolve_pip.pins("[]")
 
 
 @pytest.mark.parametrize(
@@ -115,10 +117,10 @@ def test_pips_report_becomes_pins() -> None:
     ],
 )
 def test_pips_failures_mean_the_same(text: str, code: int) -> None:
-    assert explained(by_pip.in_uvs_words(text)).code == code
+    assert explained(resolve_pip.in_uvs_words(text)).code == code
 
 
 def test_a_pip_that_is_too_old_is_refused() -> None:
     with pytest.raises(HelperError) as caught:
-        by_pip.in_uvs_words("no such option: --dry-run")
+        resolve_pip.in_uvs_words("no such option: --dry-run")
     assert caught.value.code == Exit.CONFIG

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import image_lock
-import image_spec
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import PROJECT_ROOT
 from ds01.core.yaml_source import ConfigError
-from image_change import change
-from image_types import Added, Base, Spec
+from ds01.images.source import lock
+from ds01.images.source import spec as source_spec
+from ds01.images.source.change import change
+from ds01.images.source.types import Added, Base, Spec
 
 FULL = """\
 version: 1
@@ -54,7 +54,7 @@ SPEC = Spec(
 def load(tmp_path: Path, text: str) -> Spec:
     file = tmp_path / "image.yaml"
     file.write_text(text, encoding="utf-8")
-    return image_spec.load_spec(file)
+    return source_spec.load_spec(file)
 
 
 def test_every_key_is_read(tmp_path: Path) -> None:
@@ -116,23 +116,23 @@ def test_problems_name_line_and_key(tmp_path: Path, text: str, what: str) -> Non
 
 def test_no_spec(tmp_path: Path) -> None:
     with pytest.raises(HelperError) as caught:
-        image_spec.load_spec(tmp_path / "image.yaml")
+        source_spec.load_spec(tmp_path / "image.yaml")
     assert caught.value.code == Exit.NOT_FOUND
 
 
 def test_docs_have_every_key_of_the_files() -> None:
     text = (PROJECT_ROOT / "docs/images.md").read_text(encoding="utf-8")
     tables = (
-        ("", image_spec.KEYS),
-        ("base.", image_spec.BASE_KEYS),
-        ("added.", image_spec.ADDED_KEYS),
-        ("", image_lock.KEYS),
+        ("", source_spec.KEYS),
+        ("base.", source_spec.BASE_KEYS),
+        ("added.", source_spec.ADDED_KEYS),
+        ("", lock.KEYS),
     )
     for prefix, table in tables:
         for key, meaning in table.items():
             assert f"| `{prefix}{key}` | {meaning} |" in text, prefix + key
     known = {field.name for field in fields(Spec)} | {"version"}
-    assert known == set(image_spec.KEYS)
+    assert known == set(source_spec.KEYS)
 
 
 def test_adding_and_removing() -> None:
@@ -191,18 +191,18 @@ def test_what_comes_after_adoption_stands_apart() -> None:
     )
     assert spec.added == Added(("rich", "timm>2"), ("jq",))
     assert spec.pip == SPEC.pip[1:]
-    again = image_spec.render_again(spec)
+    again = source_spec.render_again(spec)
     assert again.pip == (*SPEC.pip[1:], "rich", "timm>2")
     assert again.apt == (*SPEC.apt, "jq")
     assert not again.added
 
 
 def test_written_and_read_again(tmp_path: Path) -> None:
-    text = image_spec.dump_spec(SPEC)
+    text = source_spec.dump_spec(SPEC)
     assert text.startswith("# ")
     assert load(tmp_path, text) == SPEC
     old = FULL.replace("pip:\n", "# why\npip:\n").replace("tiers: [", "tiers:   [")
-    kept = image_spec.dump_spec(change(SPEC, add=["rich>1"]), old)
+    kept = source_spec.dump_spec(change(SPEC, add=["rich>1"]), old)
     assert kept.splitlines()[5:10] == [
         "use_cases: [cv]",
         "# why",
@@ -228,6 +228,6 @@ def test_any_change_is_written_as_it_was_meant(
 ) -> None:
     folder = tmp_path_factory.mktemp("spec")
     old = change(Spec("x", Base(image="a")), add=first)
-    text = image_spec.dump_spec(old).replace("\n", "  # c\n")
+    text = source_spec.dump_spec(old).replace("\n", "  # c\n")
     new = change(old, add=second, adopted=adopted)
-    assert load(folder, image_spec.dump_spec(new, text)) == new
+    assert load(folder, source_spec.dump_spec(new, text)) == new

@@ -9,8 +9,8 @@ import pytest
 
 from ds01.core.engine import Engine
 from ds01.core.labels import HELPER
-from image_usage import custom_containers, is_helper, usage_of
-from image_workshop import sweep
+from ds01.images.shelf.usage import custom_containers, is_helper, usage_of
+from ds01.images.versions.workshop import sweep
 
 # What the engine says of a workshop whose program is dead.
 WORKSHOP: dict[str, Any] = {

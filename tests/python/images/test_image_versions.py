@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ds01.core.errors import Exit, HelperError
-from image_versions import check_version
+from ds01.images.versions.versions import check_version
 
 POLICY = """\
 git:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import packages
 from ds01.core.yaml_source import ConfigError
-from packages import Tier
+from ds01.images.source import packages
+from ds01.images.source.packages import Tier
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+PROJECT_ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_shipped_tiers() -> None:

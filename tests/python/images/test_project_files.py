@@ -9,8 +9,9 @@ import pytest
 
 import project_files as pf
 from ds01.core.errors import Exit, HelperError
+from ds01.images.source import project
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -108,16 +109,16 @@ def test_a_title_of_the_administrator_cannot_end_the_docstring(
 @pytest.mark.parametrize("name", ["Big", "a b", "../x", "-a", "", "a__b", "a" * 41])
 def test_names_that_are_none_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(HelperError, match="not a name for a project") as caught:
-        pf.check_name(name)
+        project.check_name(name)
     assert caught.value.code is Exit.USAGE
 
 
 def test_an_unknown_type_is_answered_with_the_nearest() -> None:
     with pytest.raises(HelperError) as caught:
-        pf.find_type("genral", pf.load_types())
+        project.find_type("genral", project.load_types())
     assert caught.value.hint == "did you mean 'general'?"
     with pytest.raises(HelperError, match="not a type") as caught:
-        pf.find_type("zzz", pf.load_types())
+        project.find_type("zzz", project.load_types())
     assert "known are general, ml" in str(caught.value.hint)
 
 
@@ -139,10 +140,10 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(HelperError, match="no space left") as caught:
-        pf.write_missing(tmp_path, {PurePosixPath("a"): "text"})
+        project.write_missing(tmp_path, {PurePosixPath("a"): "text"})
     assert caught.value.code is Exit.PREREQUISITE
 
 
 def test_a_folder_outside_the_workspace_is_the_workspace_itself_inside() -> None:
-    assert pf.inside_path(Path("/w/a/b"), Path("/w")) == "/workspace/a/b"
-    assert pf.inside_path(Path("/else/a"), Path("/w")) == "/workspace"
+    assert project.inside_path(Path("/w/a/b"), Path("/w")) == "/workspace/a/b"
+    assert project.inside_path(Path("/else/a"), Path("/w")) == "/workspace"

@@ -22,16 +22,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import image_layers
-import image_spec
-import image_words
-import render_dockerfile
-import requirement_files
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import PROJECT_ROOT
-from image_lock import Lock, LockedBase, load_lock
-from image_types import Added, Base, Layer, Spec
-from packages import load_packages, parse_apt
+from ds01.images.requirements import lines as requirements_lines
+from ds01.images.source import layers as source_layers
+from ds01.images.source import render, values
+from ds01.images.source import spec as source_spec
+from ds01.images.source.lock import Lock, LockedBase, load_lock
+from ds01.images.source.packages import load_packages, parse_apt
+from ds01.images.source.types import Added, Base, Layer, Spec
 
 GOLDEN = PROJECT_ROOT / "tests/fixtures/dockerfiles"
 PROGRAM = PROJECT_ROOT / "python/render_dockerfile.py"
@@ -54,8 +53,8 @@ LOCK = Lock(LockedBase("a:b", "sha256:1"))
 
 def load(name: str) -> tuple[Spec, tuple[Layer, ...], Lock | None]:
     folder = GOLDEN / name
-    spec = image_spec.load_spec(folder / "image.yaml")
-    found = image_spec.layers(spec, PACKAGES, folder)
+    spec = source_spec.load_spec(folder / "image.yaml")
+    found = source_spec.layers(spec, PACKAGES, folder)
     return spec, found, load_lock(folder / "image.lock")
 
 
@@ -69,26 +68,26 @@ def compare(file: Path, text: str) -> None:
 def test_golden(name: str) -> None:
     spec, found, lock = load(name)
     base = spec.base.image or "aimehub/pytorch-2.7.1-cuda12.6.3"
-    text = render_dockerfile.render(found, lock, base, **HOW[name])
+    text = render.render(found, lock, base, **HOW[name])
     compare(GOLDEN / name / "Dockerfile", text)
-    assert text == render_dockerfile.render(found, lock, base, **HOW[name])
+    assert text == render.render(found, lock, base, **HOW[name])
 
 
 def test_golden_block_of_an_adopted_file() -> None:
     _, found, lock = load("added")
     adopted = (GOLDEN / "added/adopted").read_text()
     how: dict[str, Any] = {"builder": "buildkit", "uv_image": UV, "cache": "secret-1"}
-    block = render_dockerfile.render_block(found, lock, adopted, **how)
+    block = render.render_block(found, lock, adopted, **how)
     compare(GOLDEN / "added/block", block)
     assert block.endswith("USER 1000:1000\n")
     # What the file has from when it was rendered is not done twice.
     before = f"{adopted}COPY --from={UV} /uv /usr/local/bin/uv\n"
     before += "COPY .ds01/jupyter_server_config.py /opt/ds01/jupyter_server_config.py\n"
-    short = render_dockerfile.render_block(found, lock, before, **how)
+    short = render.render_block(found, lock, before, **how)
     assert "--from" not in short
     assert "jupyter" not in short
     rest = [layer for layer in found if layer.kind != "added"]
-    assert render_dockerfile.render_block(rest, lock, adopted, **how) == ""
+    assert render.render_block(rest, lock, adopted, **how) == ""
 
 
 def test_layers_come_in_the_order_of_the_administrator() -> None:
@@ -118,7 +117,7 @@ def test_the_own_layer_has_what_the_files_ask_for() -> None:
         "environment.yml:2: ",
         "environment.yml:3: ",
     ]
-    assert render_dockerfile.secrets(found) == ("INDEX_KEY", "TOKEN")
+    assert render.secrets(found) == ("INDEX_KEY", "TOKEN")
 
 
 def test_what_does_not_exist_is_refused() -> None:
@@ -128,7 +127,7 @@ def test_what_does_not_exist_is_refused() -> None:
         (Spec("x", requirements=("no.txt",)), "no.txt' does not exist", ""),
     ):
         with pytest.raises(HelperError, match=re.escape(what)) as caught:
-            image_layers.layers(spec, PACKAGES, GOLDEN)
+            source_layers.layers(spec, PACKAGES, GOLDEN)
         assert caught.value.code == Exit.NOT_FOUND
         assert hint in str(caught.value.hint)
 
@@ -136,7 +135,7 @@ def test_what_does_not_exist_is_refused() -> None:
 def test_context_files_hold_the_pins() -> None:
     _, found, _ = load("own")
     lock = replace(LOCK, layers={"own": ("x==1", "y==2"), "interactive": ()})
-    files = render_dockerfile.context_files(found, lock)
+    files = render.context_files(found, lock)
     assert list(files) == [
         *(".ds01/jupyter_server_config.py", ".ds01/interactive.txt", ".ds01/own.txt"),
     ]
@@ -149,7 +148,7 @@ def test_context_files_hold_the_pins() -> None:
 def test_a_layer_that_the_base_has_already_installs_nothing() -> None:
     _, found, _ = load("tiers")
     lock = replace(LOCK, layers={"interactive": (), "cv": ("pillow==1",), "llm": ()})
-    text = render_dockerfile.render(found, lock, "a:b", **HOW["tiers"])
+    text = render.render(found, lock, "a:b", **HOW["tiers"])
     assert re.findall(r"-r (\S+)", text) == ["cv.txt"]
 
 
@@ -158,14 +157,11 @@ def test_a_new_pin_changes_no_other_layer() -> None:
     spec, found, _ = load("own")
     one = replace(LOCK, layers={"interactive": ("a==1",), "own": ("x==1",)})
     other = replace(one, layers={"interactive": ("a==1",), "own": ("x==2", "y==1")})
-    texts = [
-        render_dockerfile.render(found, lock, "a:b", **HOW["own"])
-        for lock in (one, other)
-    ]
+    texts = [render.render(found, lock, "a:b", **HOW["own"]) for lock in (one, other)]
     assert texts[0] == texts[1]
-    more = image_spec.change(spec, add=["rich>1"])
-    layers = image_spec.layers(more, PACKAGES, GOLDEN / "own")
-    text = render_dockerfile.render(layers, one, "a:b", **HOW["own"])
+    more = source_spec.change(spec, add=["rich>1"])
+    layers = source_spec.layers(more, PACKAGES, GOLDEN / "own")
+    text = render.render(layers, one, "a:b", **HOW["own"])
     assert text.partition("# own:")[0] == texts[0].partition("# own:")[0]
 
 
@@ -173,9 +169,9 @@ def test_shared_layers_are_the_same_for_two_users() -> None:
     parts = []
     for pip, cache in ((("rich",), "alice-1"), (("flask",), "bob-2")):
         spec = Spec("x", Base(image="a:b"), tiers=("system", "interactive"), pip=pip)
-        found = image_spec.layers(spec, PACKAGES)
+        found = source_spec.layers(spec, PACKAGES)
         how: dict[str, Any] = {"builder": "buildkit", "uv_image": UV, "cache": cache}
-        text = render_dockerfile.render(found, LOCK, "a:b", **how)
+        text = render.render(found, LOCK, "a:b", **how)
         head, _, own = text.partition("# own:")
         assert cache in own
         parts.append(head)
@@ -186,7 +182,7 @@ def test_shared_layers_are_the_same_for_two_users() -> None:
 def test_secrets_need_buildkit() -> None:
     _, found, _ = load("own")
     with pytest.raises(HelperError, match=r"'\${INDEX_KEY}' in 'own' is a secret") as e:
-        render_dockerfile.render(found, None, "a:b", uv_image=UV)
+        render.render(found, None, "a:b", uv_image=UV)
     assert e.value.code == Exit.PREREQUISITE
 
 
@@ -203,16 +199,16 @@ def test_secrets_need_buildkit() -> None:
 )
 def test_what_a_foreign_base_says_of_itself_is_checked(field: str, value: str) -> None:
     spec = Spec("x", Base(image="a:b"), pip=("rich",))
-    found = image_spec.layers(spec, PACKAGES)
+    found = source_spec.layers(spec, PACKAGES)
     base = replace(LOCK.base, **{field: value})
     with pytest.raises(HelperError):
-        render_dockerfile.render(found, Lock(base), "a:b", uv_image=UV)
+        render.render(found, Lock(base), "a:b", uv_image=UV)
 
 
 @pytest.mark.parametrize("image", ["a b", "a\nRUN id", "$X", "-x", "a AS b"])
 def test_a_base_is_the_name_of_an_image(image: str) -> None:
     with pytest.raises(HelperError, match="is not an image name"):
-        render_dockerfile.render((), None, image)
+        render.render((), None, image)
 
 
 # The properties. A Dockerfile's instructions are what matters: what the builder would
@@ -279,18 +275,18 @@ def test_no_word_becomes_syntax(
     files: list[tuple[str, str]],
     how: tuple[str, str],
 ) -> None:
-    sources = accepted(image_words.parse_local, [source for source, _ in files])
-    targets = accepted(image_words.parse_target, [f"/{target}" for _, target in files])
+    sources = accepted(values.parse_local, [source for source, _ in files])
+    targets = accepted(values.parse_target, [f"/{target}" for _, target in files])
     pairs = tuple(zip(sources, targets, strict=False))
-    words = accepted(image_words.parse_pip, ["x>=1.0", *pip])
+    words = accepted(values.parse_pip, ["x>=1.0", *pip])
     spec = Spec("x", pip=words, apt=accepted(parse_apt, apt), files=pairs)
-    found = image_spec.layers(spec, PACKAGES)
-    secrets = render_dockerfile.secrets(found)
+    found = source_spec.layers(spec, PACKAGES)
+    secrets = render.secrets(found)
     options: dict[str, Any] = {"builder": how[0], "installer": how[1]}
     options |= {"uv_image": UV, "cache": "c"}
     if secrets and how[0] == "classic":
         return
-    text = render_dockerfile.render(found, LOCK, "a:b", **options)
+    text = render.render(found, LOCK, "a:b", **options)
 
     own = found[0]
     expected = ["FROM", "USER", "ARG", "COPY", "RUN"]
@@ -328,8 +324,8 @@ def test_no_word_becomes_syntax(
 
 def test_a_pin_is_never_a_redirection() -> None:
     spec = Spec("x", pip=("pkg>=1.0", "other<2"))
-    found = image_spec.layers(spec, PACKAGES)
-    text = render_dockerfile.render(found, None, "a:b", uv_image=UV)
+    found = source_spec.layers(spec, PACKAGES)
+    text = render.render(found, None, "a:b", uv_image=UV)
     assert [line for line in text.splitlines() if "pkg>=1.0" in line] == [
         "#   pkg>=1.0, other<2"
     ]
@@ -355,7 +351,7 @@ def test_as_a_program(tmp_path: Path) -> None:
     done = cli(folder / "image.yaml", *packages, *how)
     assert (done.returncode, done.stderr) == (0, "")
     _, found, lock = load("classic")
-    assert done.stdout == render_dockerfile.render(
+    assert done.stdout == render.render(
         found, lock, "jupyter/base-notebook:latest", installer="pip"
     )
     done = cli(folder / "image.yaml", *packages, *how, "--json")
@@ -377,9 +373,9 @@ def test_as_a_program_without_an_image(tmp_path: Path) -> None:
 
 def test_added_layer_is_not_in_the_managed_part() -> None:
     spec = Spec("x", added=Added(pip=("rich",)))
-    found = image_spec.layers(spec, PACKAGES)
+    found = source_spec.layers(spec, PACKAGES)
     assert [layer.kind for layer in found] == ["added"]
-    text = render_dockerfile.render(found, None, "a:b", uv_image=UV)
+    text = render.render(found, None, "a:b", uv_image=UV)
     assert "added" not in text
 
 
@@ -408,11 +404,11 @@ def test_rendering_is_quick() -> None:
 
 @given(st.lists(REQUIREMENTS, max_size=5))
 def test_a_file_of_pins_is_read_as_it_was_meant(texts: list[str]) -> None:
-    pins = accepted(image_words.parse_pip, texts)
+    pins = accepted(values.parse_pip, texts)
     layer = Layer("own", "Own", "own", pip=("x",), options=("--pre", "--no-index"))
-    text = render_dockerfile.pins_text(layer, replace(LOCK, layers={"own": pins}))
-    found = requirement_files.Found()
-    for _, line in requirement_files.logical_lines(text, "own.txt"):
-        requirement_files.take_line(found, Path("/nonexistent"), PurePosixPath(), line)
+    text = render.pins_text(layer, replace(LOCK, layers={"own": pins}))
+    found = requirements_lines.Found()
+    for _, line in requirements_lines.logical_lines(text, "own.txt"):
+        requirements_lines.take_line(found, Path("/nonexistent"), PurePosixPath(), line)
     assert tuple(word.text for word in found.words) == pins
     assert found.options == ["--no-index"]

@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import requirement_files
 from ds01.core.errors import Exit, HelperError
+from ds01.images.requirements import files, lines
 
 SHA = "b" * 64
 
 
 def texts(folder: Path, name: str) -> list[str]:
-    return [word.text for word in requirement_files.read(folder, name).words]
+    return [word.text for word in files.read(folder, name).words]
 
 
 def problem(folder: Path, name: str) -> HelperError:
     with pytest.raises(HelperError) as caught:
-        requirement_files.read(folder, name)
+        files.read(folder, name)
     return caught.value
 
 
@@ -46,7 +46,7 @@ def test_a_requirements_file_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "sub/again.txt").write_text("-r ./more.txt\nz\n")
     (tmp_path / "sub/limits.txt").write_text("numpy<1.25\n-r deep.txt\n")
     (tmp_path / "sub/deep.txt").write_text("scipy<2\n")
-    found = requirement_files.read(tmp_path, "requirements.txt")
+    found = files.read(tmp_path, "requirements.txt")
     assert [word.text for word in found.words] == [
         "numpy>=1.20,     <2",
         "./sub/wheels/a-1.0-py3-none-any.whl",
@@ -119,10 +119,10 @@ Plot_It = ["matplotlib"]
 
 def test_pyproject(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
-    found = requirement_files.read(tmp_path, "pyproject.toml")
+    found = files.read(tmp_path, "pyproject.toml")
     assert [w.text for w in found.words] == ["numpy>=1.20", "b @ git+https://e.org/b"]
     assert found.python == (">=3.10",)
-    name = requirement_files.check_file("./pyproject.toml[dev, plot-it]")
+    name = files.check_file("./pyproject.toml[dev, plot-it]")
     assert name == "pyproject.toml[dev,plot-it]"
     assert texts(tmp_path, name)[2:] == ["pytest", "matplotlib"]
     assert problem(tmp_path, "pyproject.toml[de]").message == (
@@ -171,7 +171,7 @@ def test_environment(tmp_path: Path) -> None:
     (tmp_path / "env").mkdir()
     (tmp_path / "env/environment.yml").write_text(ENVIRONMENT)
     (tmp_path / "env/more.txt").write_text("./a-1.0-py3-none-any.whl\n")
-    found = requirement_files.read(tmp_path, "env/environment.yml")
+    found = files.read(tmp_path, "env/environment.yml")
     assert [word.text for word in found.words] == [
         "numpy==1.20.*",
         "torch",
@@ -213,13 +213,11 @@ def test_environment_problems(tmp_path: Path, text: str, what: str) -> None:
 
 @given(st.text(max_size=60))
 def test_whatever_a_file_holds_words_are_lines(text: str) -> None:
-    found = requirement_files.Found()
-    for _, line in requirement_files.logical_lines(text, "r.txt"):
+    found = lines.Found()
+    for _, line in lines.logical_lines(text, "r.txt"):
         assert "\n" not in line
         try:
-            requirement_files.take_line(
-                found, Path("/nonexistent"), PurePosixPath(), line
-            )
+            lines.take_line(found, Path("/nonexistent"), PurePosixPath(), line)
         except (ValueError, HelperError):
             continue
     assert all(word.text.isprintable() for word in found.words)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import requirement_options as options
+from ds01.images.requirements import options
 
 URL = "https://e.org/simple"
 

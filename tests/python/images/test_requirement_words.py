@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-import requirement_words as words
-from requirement_words import normal_name
+from ds01.images.requirements import words
+from ds01.images.requirements.words import normal_name
 
 SHA = "a" * 64
 

@@ -13,26 +13,22 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import image_lock
-import image_source as source
-import image_workshop
-from build_turn import hold
 from ds01.core import settings
 from ds01.core.engine import Engine
-from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
-from ds01.core.program import print_json, program_name, run, say
+from ds01.core.errors import HelperError
+from ds01.core.program import say
+from ds01.images.build.docker import PROGRAM, Build, Built
+from ds01.images.build.finish import look_into, name_it, sweep, warnings_of
+from ds01.images.build.stage import Plan
+from ds01.images.shelf.usage import containers_of
+from ds01.images.source import folder as source_folder
+from ds01.images.source import lock as source_lock
+from ds01.images.versions import workshop
 from ds01.records.event_log import append_event
-from image_docker import PROGRAM, Build, Built
-from image_finish import look_into, name_it, sweep, warnings_of
-from image_stage import Plan, read_stage
-from image_usage import containers_of
 
 _MADE_BY = ("image-create", "image-update", "container-save")
 
@@ -42,26 +38,26 @@ def _log_event(event: str, plan: Plan, **fields: Any) -> None:
         append_event(event, image=plan.reference, name=plan.name, **fields)
 
 
-def _write_source(plan: Plan, stage: Path, lock: image_lock.Lock | None) -> None:
-    texts = {source.SPEC: plan.spec, source.DOCKERFILE: plan.dockerfile}
+def _write_source(plan: Plan, stage: Path, lock: source_lock.Lock | None) -> None:
+    texts = {source_folder.SPEC: plan.spec, source_folder.DOCKERFILE: plan.dockerfile}
     if lock is not None:
-        texts[source.LOCK] = image_lock.dump_lock(lock)
-    source.commit(plan.name, Path(plan.folder), texts, stage / "extras")
+        texts[source_folder.LOCK] = source_lock.dump_lock(lock)
+    source_folder.commit(plan.name, Path(plan.folder), texts, stage / "extras")
 
 
 @contextlib.contextmanager
-def _written(plan: Plan, stage: Path, lock: image_lock.Lock) -> Iterator[None]:
+def _written(plan: Plan, stage: Path, lock: source_lock.Lock) -> Iterator[None]:
     """Write the source for as long as what is inside succeeds; else it is put back."""
     folder = Path(plan.folder)
-    files = (source.SPEC, source.DOCKERFILE, source.LOCK)
-    old = {file: source.read(folder, file) for file in files}
+    files = (source_folder.SPEC, source_folder.DOCKERFILE, source_folder.LOCK)
+    old = {file: source_folder.read(folder, file) for file in files}
     try:
         _write_source(plan, stage, lock)
         yield
     except BaseException:
         texts = {file: text for file, text in old.items() if text is not None}
         with contextlib.suppress(HelperError):
-            source.commit(plan.name, folder, texts, stage / "none")
+            source_folder.commit(plan.name, folder, texts, stage / "none")
         raise
 
 
@@ -69,7 +65,7 @@ def build(stage: Path, plan: Plan, words: argparse.Namespace) -> dict[str, Any]:
     """Build, look, name, write the source; return what was made."""
     with Engine(settings.engine_address(), timeout=600) as engine:
         sweep(engine)
-        image_workshop.sweep(engine)
+        workshop.sweep(engine)
         job = Build(stage, plan, words)
         built: Built | None = None
         is_named = False
@@ -77,7 +73,7 @@ def build(stage: Path, plan: Plan, words: argparse.Namespace) -> dict[str, Any]:
             built = job.run(engine)
             plan = job.plan
             lock = look_into(engine, plan, built.id)
-            old = image_lock.load_lock(Path(plan.folder) / source.LOCK)
+            old = source_lock.load_lock(Path(plan.folder) / source_folder.LOCK)
             with _written(plan, stage, lock):
                 name_it(engine, plan, built.id)
             is_named = True
@@ -91,7 +87,7 @@ def build(stage: Path, plan: Plan, words: argparse.Namespace) -> dict[str, Any]:
     for text in told:
         say("warning", text, PROGRAM)
     size = int(found.get("Size") or 0)
-    changes = image_lock.diff(old, lock)
+    changes = source_lock.diff(old, lock)
     _log_event(
         "image-built", plan, id=built.id, seconds=round(built.seconds, 1), size=size
     )
@@ -108,39 +104,5 @@ def build(stage: Path, plan: Plan, words: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
-    parser.add_argument("--stage", type=Path, required=True)
-    parser.add_argument("--no-cache", action="store_true")
-    parser.add_argument("--no-build", action="store_true", help="write the source only")
-    parser.add_argument("--log", metavar="FILE")
-    parser.add_argument("--made-by", choices=_MADE_BY, default="image-create")
-    words = parser.parse_args(argv)
-    plan = read_stage(words.stage)
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGHUP, _leave)
-    with hold(plan.name):
-        if words.no_build:
-            _write_source(plan, words.stage, None)
-            value = {"reference": plan.reference, "id": None, "folder": plan.folder}
-            print_json({**value, "built": False})
-            return Exit.OK
-        try:
-            print_json(build(words.stage, plan, words))
-        except BaseException as error:
-            left = isinstance(error, KeyboardInterrupt)
-            why = "interrupted" if left else getattr(error, "message", repr(error))
-            if plan.is_first:
-                with contextlib.suppress(HelperError):
-                    _write_source(plan, words.stage, None)
-            _log_event("image-failed", plan, reason=why)
-            raise
-    return Exit.OK
-
-
 def _leave(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, PROGRAM))

@@ -19,19 +19,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import image_lock
-import image_workshop
-from build_turn import state_folder
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import owner_of
 from ds01.core.program import say
 from ds01.core.units import utc_stamp
-from image_builder import find_client
-from image_finish import ensure_uv
-from image_labels import BUILDER, Labels, encode
-from image_progress import failure_of, gone_versions, last_lines, step_of
-from image_stage import Plan, checksum, context_checksum
+from ds01.images.build.builder import find_client
+from ds01.images.build.finish import ensure_uv
+from ds01.images.build.stage import Plan, checksum, context_checksum
+from ds01.images.shelf.labels import BUILDER, Labels, encode
+from ds01.images.shelf.turn import state_folder
+from ds01.images.source import lock
+from ds01.images.versions import workshop
+from ds01.images.versions.progress import failure_of, gone_versions, last_lines, step_of
 
 PROGRAM = "image_build"
 _PROGRESS = 3
@@ -81,7 +81,7 @@ class Build:
             base=plan.ground.image,
             base_digest=plan.ground.digest,
             spec=checksum(plan.spec),
-            lock=checksum(image_lock.dump_lock(plan.lock)),
+            lock=checksum(lock.dump_lock(plan.lock)),
             context=context_checksum(self._stage),
             created=utc_stamp(),
             shared="1" if plan.shared else "0",
@@ -104,7 +104,7 @@ class Build:
             words += ["--rm", "--force-rm"]
         if no_cache:
             words.append("--no-cache")
-        for name in sorted(image_workshop.proxies()):
+        for name in sorted(workshop.proxies()):
             words += ["--build-arg", name]
         for name in plan.secrets:
             words += ["--secret", f"id={name},env={name}"]
@@ -130,7 +130,7 @@ class Build:
         iid, log = self._stage / "iid", self.log_path()
         iid.unlink(missing_ok=True)
         words = self.words(client.path, iid, no_cache=self._words.no_cache)
-        env = {**os.environ, **image_workshop.proxies(), **client.environment}
+        env = {**os.environ, **workshop.proxies(), **client.environment}
         status = self._follow(words, env, log)
         if status != 0 and self._relax():
             status = self._follow(words, env, log)

@@ -14,15 +14,15 @@ import re
 from dataclasses import replace
 from urllib.parse import quote
 
-import image_lock
-import image_probe
-import image_workshop
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, is_alive
-from image_labels import BUILDER, decode
-from image_lock import Lock
-from image_stage import UV_REPOSITORY, Plan
+from ds01.images.build.stage import UV_REPOSITORY, Plan
+from ds01.images.shelf.labels import BUILDER, decode
+from ds01.images.source import lock as source_lock
+from ds01.images.source.lock import Lock
+from ds01.images.versions import probe
+from ds01.images.versions import workshop as versions_workshop
 
 _OWNER = re.compile(r"(\d+)\.(\d+)\.(\S+)")
 
@@ -34,7 +34,7 @@ def ensure_uv(engine: Engine, reference: str) -> None:
     somebody else named so is replaced.
     """
     found = engine.image(reference)
-    binary = image_workshop.uv_binary()
+    binary = versions_workshop.uv_binary()
     if binary is None and found is not None:
         return
     if binary is None:
@@ -43,7 +43,7 @@ def ensure_uv(engine: Engine, reference: str) -> None:
             "the installer 'uv' is missing from DS01's own Python",
             "run install.sh again",
         )
-    data = image_workshop.tar_of({"uv": binary.read_bytes()}, 0o755)
+    data = versions_workshop.tar_of({"uv": binary.read_bytes()}, 0o755)
     layers = [f"sha256:{hashlib.sha256(data).hexdigest()}"]
     if found is not None and (found.get("RootFS") or {}).get("Layers") == layers:
         return
@@ -59,8 +59,8 @@ def ensure_uv(engine: Engine, reference: str) -> None:
 
 def look_into(engine: Engine, plan: Plan, identity: str) -> Lock:
     """Return the lock with what is really installed in the image."""
-    with image_workshop.opened(engine, identity, plan.tools.network) as workshop:
-        found = image_probe.look(workshop)
+    with versions_workshop.opened(engine, identity, plan.tools.network) as workshop:
+        found = probe.look(workshop)
     pip = {name: package.version for name, package in found.packages.items()}
     return replace(plan.lock, pip=pip, apt=dict(found.apt))
 
@@ -68,11 +68,11 @@ def look_into(engine: Engine, plan: Plan, identity: str) -> Lock:
 def warnings_of(lock: Lock) -> list[str]:
     """Return what is not installed as the lock asked for it."""
     told = []
-    for name, version in image_lock.pinned_pip(lock).items():
+    for name, version in source_lock.pinned_pip(lock).items():
         there = lock.pip.get(name)
         if there != version and re.fullmatch(r"[0-9][\w.!+]*", version):
             told.append(f"'{name}' is {there or 'missing'} in the image, not {version}")
-    for name, version in image_lock.pinned_apt(lock).items():
+    for name, version in source_lock.pinned_apt(lock).items():
         there = lock.apt.get(name)
         if version != "any" and there and there != version:
             told.append(

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import image_context
-import requirement_files
-import requirement_words
 from ds01.core.errors import Exit, HelperError
-from image_types import Spec
+from ds01.images.requirements import files as requirements_files
+from ds01.images.requirements import words as requirements_words
+from ds01.images.source import context
+from ds01.images.source.types import Spec
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def take_files(
 
 def _taken_word(text: str, extras: Path, here: Path) -> str:
     place, _, rest = text.strip().partition("[")
-    if "://" in text or not place.endswith(requirement_words.ARCHIVES):
+    if "://" in text or not place.endswith(requirements_words.ARCHIVES):
         return text
     path = here / Path(place).expanduser()
     if not path.is_file():
@@ -54,12 +54,12 @@ def _taken_word(text: str, extras: Path, here: Path) -> str:
 
 
 def _taken_file(name: str, extras: Path, here: Path) -> str:
-    bare, wanted = requirement_files.split_extras(name)
+    bare, wanted = requirements_files.split_extras(name)
     path = here / Path(bare).expanduser()
     if not path.is_file():
         raise HelperError(Exit.NOT_FOUND, f"file '{bare}' not found", "look with 'ls'")
     suffix = f"[{','.join(wanted)}]" if wanted else ""
-    read = requirement_files.read(path.parent, path.name + suffix)
+    read = requirements_files.read(path.parent, path.name + suffix)
     local = [word.path for word in read.words if word.path]
     for each in (path.name, *read.sources, *local):
         if (path.parent / each).is_file():
@@ -98,7 +98,7 @@ def take_dockerfile(name: str | None, extras: Path) -> str | None:
             Exit.CONFIG, f"'{name}' cannot be read as text: {error}"
         ) from error
     extras.mkdir(parents=True, exist_ok=True)
-    image_context.gather(path.parent, image_context.sources(text), extras)
+    context.gather(path.parent, context.sources(text), extras)
     return text
 
 
@@ -107,7 +107,7 @@ def base_of(text: str) -> str:
 
     Raises HelperError(CONFIG) where that cannot be told.
     """
-    found = image_context.base_of(text)
+    found = context.base_of(text)
     if found is None:
         raise HelperError(
             Exit.CONFIG,
@@ -126,14 +126,14 @@ def view(folder: Path, extras: Path, target: Path, spec: Spec) -> Path:
         return folder
     shutil.copytree(extras, target)
     for name in (*spec.requirements, *spec.added.requirements):
-        bare = requirement_files.split_extras(name)[0]
+        bare = requirements_files.split_extras(name)[0]
         if not (extras / bare).exists() and (folder / bare).is_file():
-            read = requirement_files.read(folder, name)
+            read = requirements_files.read(folder, name)
             local = [word.path for word in read.words if word.path]
             for each in (bare, *read.sources, *local):
                 _fill(folder / each, target / each)
     for text in (*spec.pip, *spec.added.pip):
-        path = requirement_words.parse_word(text).path
+        path = requirements_words.parse_word(text).path
         if path:
             _fill(folder / path, target / path)
     return target

@@ -12,35 +12,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import image_context
-import image_files
-import image_incoming
-import image_source as source
-import image_spec
-import render_dockerfile
-from ds01.core import settings
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
-from ds01.core.program import print_json, program_name, run
+from ds01.core.program import print_json
 from ds01.core.text import nearest
-from ds01.policy.limits import effective_limits, load_policy
-from ds01.policy.users import identify_user
-from image_base import Ground, look_up, settle
-from image_files import State
-from image_labels import decode
-from image_lock import Lock, diff, load_lock
-from image_names import check_name, reference
-from image_progress import Steps
-from image_stage import (
+from ds01.images.build import incoming
+from ds01.images.build.stage import (
     Plan,
     Tools,
     checksum,
@@ -48,11 +31,23 @@ from image_stage import (
     rendered,
     write_stage,
 )
-from image_types import Base, Layer, Spec
-from image_versions import Asking, Outcome, work_out
-from image_workshop import opened
-from images import read_images
-from packages import load_packages
+from ds01.images.shelf.base import Ground, look_up, settle
+from ds01.images.shelf.image import read_images
+from ds01.images.shelf.labels import decode
+from ds01.images.source import context, render
+from ds01.images.source import dockerfile as source_dockerfile
+from ds01.images.source import folder as source_folder
+from ds01.images.source import spec as source_spec
+from ds01.images.source.dockerfile import State
+from ds01.images.source.lock import Lock, diff, load_lock
+from ds01.images.source.names import check_name, reference
+from ds01.images.source.packages import load_packages
+from ds01.images.source.types import Base, Layer, Spec
+from ds01.images.versions.progress import Steps
+from ds01.images.versions.versions import Asking, Outcome, work_out
+from ds01.images.versions.workshop import opened
+from ds01.policy.limits import effective_limits, load_policy
+from ds01.policy.users import identify_user
 
 _STEPS = 3
 
@@ -82,8 +77,8 @@ class Planner:
     def create(self) -> int:
         """Plan a new image; one whose first build failed is planned anew."""
         words = self.words
-        folder = source.place(self.name, words.project)
-        known = source.find(self.name, self.label_source)
+        folder = source_folder.place(self.name, words.project)
+        known = source_folder.find(self.name, self.label_source)
         if known is not None and (self.image or known != folder.resolve()):
             where = "" if known == folder.resolve() else f" (its source is '{known}')"
             raise HelperError(
@@ -91,24 +86,24 @@ class Planner:
                 f"you have an image '{self.name}' already{where}",
                 f"run 'image-update {self.name}' to change it",
             )
-        source.check_free(folder, self.name)
-        taken = image_incoming.take_files(
+        source_folder.check_free(folder, self.name)
+        taken = incoming.take_files(
             self.extras, words.pip, words.requirement, Path.cwd()
         )
-        text = source.read(folder, source.DOCKERFILE)
-        own = image_incoming.take_dockerfile(words.dockerfile, self.extras)
+        text = source_folder.read(folder, source_folder.DOCKERFILE)
+        own = incoming.take_dockerfile(words.dockerfile, self.extras)
         if own is not None:
             text = own
-        elif known is None and image_files.examine(text) is State.ADOPTED:
+        elif known is None and source_dockerfile.examine(text) is State.ADOPTED:
             raise HelperError(
                 Exit.REFUSED,
                 f"there is a Dockerfile in '{folder}' already",
                 "build from it with '--dockerfile', or choose another folder",
             )
-        adopted = image_files.examine(text) is State.ADOPTED
+        adopted = source_dockerfile.examine(text) is State.ADOPTED
         base = Base(words.framework, words.version, words.from_)
         if adopted and text is not None and base == Base():
-            base = Base(image=image_incoming.base_of(text))
+            base = Base(image=incoming.base_of(text))
         tiers = words.tier
         if not words.tier and not words.no_tiers and not adopted:
             tiers = [tier.name for tier in self.packages.tiers]
@@ -120,7 +115,7 @@ class Planner:
             tuple(dict.fromkeys(words.type)),
             shared=words.shared,
         )
-        spec = image_spec.change(
+        spec = source_spec.change(
             spec,
             add=taken.pip,
             add_apt=words.system,
@@ -133,26 +128,26 @@ class Planner:
     def update(self) -> int:
         """Plan a change of an image."""
         words = self.words
-        folder = source.find(self.name, self.label_source)
+        folder = source_folder.find(self.name, self.label_source)
         if folder is None:
             raise self._no_source()
-        source.check_writable(folder, f"look at it with 'ls -ld {folder}'")
-        old_spec = image_spec.load_spec(folder / source.SPEC)
+        source_folder.check_writable(folder, f"look at it with 'ls -ld {folder}'")
+        old_spec = source_spec.load_spec(folder / source_folder.SPEC)
         if old_spec.name != self.name:
             raise HelperError(
                 Exit.CONFIG,
-                f"'{folder / source.SPEC}' is of an image '{old_spec.name}'",
+                f"'{folder / source_folder.SPEC}' is of an image '{old_spec.name}'",
                 f"write 'name: {self.name}' there, or update '{old_spec.name}'",
             )
-        text = source.read(folder, source.DOCKERFILE)
-        lock = load_lock(folder / source.LOCK)
-        own = image_incoming.take_dockerfile(words.dockerfile, self.extras)
-        state = image_files.examine(text)
+        text = source_folder.read(folder, source_folder.DOCKERFILE)
+        lock = load_lock(folder / source_folder.LOCK)
+        own = incoming.take_dockerfile(words.dockerfile, self.extras)
+        state = source_dockerfile.examine(text)
         if own is not None:
-            text, state = own, image_files.examine(own)
+            text, state = own, source_dockerfile.examine(own)
         if state is State.EDITED and text is not None:
             if words.adopt:
-                text = image_files.adopt(text)
+                text = source_dockerfile.adopt(text)
             elif not words.render_again:
                 return self._edited(folder, old_spec, lock, text)
         elif state is State.ADOPTED and words.render_again:
@@ -163,12 +158,12 @@ class Planner:
                 "one rendered",
             )
         elif state is State.CLEAN and words.adopt and text is not None:
-            text = image_files.adopt(text)
-        adopted = image_files.examine(text) is State.ADOPTED
+            text = source_dockerfile.adopt(text)
+        adopted = source_dockerfile.examine(text) is State.ADOPTED
         if not adopted:
             # One that was moved away: what was added to it is asked for all the same.
-            old_spec = image_spec.render_again(old_spec)
-        taken = image_incoming.take_files(
+            old_spec = source_spec.render_again(old_spec)
+        taken = incoming.take_files(
             self.extras, words.add, words.requirement, Path.cwd()
         )
         base = old_spec.base
@@ -184,14 +179,14 @@ class Planner:
                     Exit.USAGE,
                     f"image '{self.name}' is built on '{base.image}', which has no "
                     "versions in the catalog",
-                    f"change 'base' in '{folder / source.SPEC}'",
+                    f"change 'base' in '{folder / source_folder.SPEC}'",
                 )
             base = replace(base, version=words.base)
         shared = words.shared or (old_spec.shared and not words.private)
         if adopted and text is not None:
             current = lock.base.image if lock else None
             base = self._adopted_base(text, base, old_spec.architecture, current)
-        spec = image_spec.change(
+        spec = source_spec.change(
             old_spec,
             add=taken.pip,
             remove=words.remove,
@@ -209,8 +204,8 @@ class Planner:
     ) -> Base:
         """Return the base that the user's own Dockerfile names; it may be another."""
         if base.image:
-            return Base(image=image_incoming.base_of(text))
-        named = image_context.base_of(text)
+            return Base(image=incoming.base_of(text))
+        named = context.base_of(text)
         try:
             image = settle(base, architecture, current=current)[1]
         except HelperError:
@@ -246,7 +241,7 @@ class Planner:
 
     def _edited(self, folder: Path, spec: Spec, lock: Lock | None, text: str) -> int:
         """Print what an edit by hand changed, and leave: somebody must decide."""
-        found = image_spec.layers(spec, self.packages, folder)
+        found = source_spec.layers(spec, self.packages, folder)
         looked = None
         if lock is None:
             # It was never built: what would be rendered is not known yet.
@@ -256,13 +251,14 @@ class Planner:
             lock, looked = outcome.lock, outcome.found
         tools = Tools.find(self.limits.network, looked)
         again = rendered(found, lock, text, tools)
-        told = image_files.diff(again, text, "rendered", "edited")
+        told = source_dockerfile.diff(again, text, "rendered", "edited")
         value = {"name": self.name, "reference": self.reference, "folder": str(folder)}
         state = {"source_state": State.EDITED.value, "dockerfile": text}
         print_json({**value, **state, "dockerfile_diff": told})
         raise HelperError(
             Exit.CONFIG,
-            f"the rendered part of '{folder / source.DOCKERFILE}' was edited by hand",
+            f"the rendered part of '{folder / source_folder.DOCKERFILE}' was edited "
+            "by hand",
             f"run 'image-update {self.name} --adopt' to keep the file as your own, or "
             "'--render-again' to drop the edit",
         )
@@ -275,35 +271,36 @@ class Planner:
         text: str | None,
         lock: Lock | None,
     ) -> int:
-        words, state = self.words, image_files.examine(text)
-        image_context.check_labels(text or "")
+        words, state = self.words, source_dockerfile.examine(text)
+        context.check_labels(text or "")
         upgrade = getattr(words, "upgrade", False)
         current = lock.base.image if lock and not upgrade else None
         base, image, architecture = settle(
             spec.base, spec.architecture, current=current
         )
         spec = replace(spec, base=base)
-        view = image_incoming.view(
-            folder, self.extras, Path(words.stage) / "view", spec
-        )
+        view = incoming.view(folder, self.extras, Path(words.stage) / "view", spec)
         try:
-            layers = image_spec.layers(spec, self.packages, view)
+            layers = source_spec.layers(spec, self.packages, view)
         except HelperError as error:
             if old_spec is None or error.code is not Exit.NOT_FOUND:
                 raise
             # A tier may have gone from packages.yaml: no option takes it out.
-            hint = f"{error.hint}; what is asked for stands in '{folder / source.SPEC}'"
+            asked = folder / source_folder.SPEC
+            hint = f"{error.hint}; what is asked for stands in '{asked}'"
             raise HelperError(error.code, error.message, hint) from error
         ground = self._ground(base, image, architecture)
         outcome = self._versions(ground, layers, lock, view, upgrade=upgrade)
         tools = Tools.find(self.limits.network, outcome.found)
         dockerfile = rendered(layers, outcome.lock, text, tools)
-        old_text = source.read(folder, source.DOCKERFILE)
+        old_text = source_folder.read(folder, source_folder.DOCKERFILE)
         plan = Plan(
             name=self.name,
             reference=self.reference,
             folder=str(folder),
-            spec=image_spec.dump_spec(spec, source.read(folder, source.SPEC)),
+            spec=source_spec.dump_spec(
+                spec, source_folder.read(folder, source_folder.SPEC)
+            ),
             dockerfile=dockerfile,
             lock=outcome.lock,
             shared=spec.shared,
@@ -311,7 +308,7 @@ class Planner:
             tools=tools,
             user=self.user.name,
             is_first=self.image is None and lock is None,
-            secrets=render_dockerfile.secrets(layers),
+            secrets=render.secrets(layers),
             pip_layers=tuple(layer.name for layer in layers if layer.pip),
             fixed_apt=tuple(n for layer in layers for n in layer.apt if "=" in n),
         )
@@ -377,7 +374,7 @@ class Planner:
             "folder": plan.folder,
             "source_state": state.value,
             "dockerfile": plan.dockerfile,
-            "dockerfile_diff": image_files.diff(
+            "dockerfile_diff": source_dockerfile.diff(
                 old_text or "", plan.dockerfile, "Dockerfile", "Dockerfile (new)"
             ),
             "spec": plan.spec,
@@ -402,41 +399,3 @@ class Planner:
             "previous": previous,
             "warnings": [*notes, *outcome.warnings],
         }
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("image_plan"), description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    create = verbs.add_parser("create")
-    for option in ("--framework", "--version", "--dockerfile", "--project", "--arch"):
-        create.add_argument(option)
-    create.add_argument("--from", dest="from_")
-    for option in ("--tier", "--type", "--pip", "--system", "--pip-option"):
-        create.add_argument(option, action="append", default=[])
-    create.add_argument("--no-tiers", action="store_true")
-    update = verbs.add_parser("update")
-    for option in ("--add", "--remove", "--add-system"):
-        update.add_argument(option, action="append", default=[])
-    update.add_argument("--base", metavar="VERSION")
-    update.add_argument("--dockerfile")
-    for option in ("--upgrade", "--private", "--adopt", "--render-again"):
-        update.add_argument(option, action="store_true")
-    for verb in (create, update):
-        verb.add_argument("name")
-        verb.add_argument("--stage", type=Path, required=True)
-        verb.add_argument("--requirement", action="append", default=[])
-        verb.add_argument("--shared", action="store_true")
-        verb.add_argument("--steps", action="store_true")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    words.stage.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with Engine(settings.engine_address(), timeout=600) as engine:
-        planner = Planner(words, engine)
-        return planner.create() if words.verb == "create" else planner.update()
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "image_plan"))

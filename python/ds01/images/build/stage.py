@@ -16,19 +16,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import image_context
-import image_files
-import image_lock
-import render_dockerfile
 from ds01.core.errors import Exit, HelperError
-from image_base import Ground
-from image_builder import find_client
-from image_files import State
-from image_lock import Lock
-from image_probe import Found
-from image_types import Layer
-from image_workshop import CA_VARIABLES, site_certificates, uv_version
-from layer_commands import CONTEXT
+from ds01.images.build.builder import find_client
+from ds01.images.shelf.base import Ground
+from ds01.images.source import context as source_context
+from ds01.images.source import dockerfile as source_dockerfile
+from ds01.images.source import lock as source_lock
+from ds01.images.source import render
+from ds01.images.source.dockerfile import State
+from ds01.images.source.layer_commands import CONTEXT
+from ds01.images.source.lock import Lock
+from ds01.images.source.types import Layer
+from ds01.images.versions.probe import Found
+from ds01.images.versions.workshop import CA_VARIABLES, site_certificates, uv_version
 
 UV_REPOSITORY = "ds01/uv"
 
@@ -89,11 +89,11 @@ class Plan:
             for layer, names in self.lock.apt_layers.items()
         }
         text = self.dockerfile
-        managed = image_files.managed_part(text)
+        managed = source_dockerfile.managed_part(text)
         body = text if managed is None else managed
         for word, name in words.items():
             body = re.sub(rf"(?<=\s){re.escape(word)}(?=\s)", name, body)
-        text = body if managed is None else image_files.merge(text, body)
+        text = body if managed is None else source_dockerfile.merge(text, body)
         lock = replace(self.lock, apt_layers=apt)
         return replace(self, lock=lock, dockerfile=text)
 
@@ -131,9 +131,9 @@ def rendered(
     """Return the Dockerfile for a plan: the user's part as it is, ours rendered."""
     builder: Any = tools.builder
     installer: Any = tools.installer
-    if image_files.examine(text) is State.ADOPTED and text is not None:
-        bare = image_files.without_block(text)
-        block = render_dockerfile.render_block(
+    if source_dockerfile.examine(text) is State.ADOPTED and text is not None:
+        bare = source_dockerfile.without_block(text)
+        block = render.render_block(
             layers,
             lock,
             bare,
@@ -142,8 +142,8 @@ def rendered(
             uv_image=tools.uv_image,
             cache=tools.cache,
         )
-        return image_files.add_block(text, block)
-    managed = render_dockerfile.render(
+        return source_dockerfile.add_block(text, block)
+    managed = render.render(
         layers,
         lock,
         lock.base.image,
@@ -154,7 +154,7 @@ def rendered(
         setup_apt=tools.setup_apt,
         certificates=tools.certificates,
     )
-    return image_files.merge(text, managed)
+    return source_dockerfile.merge(text, managed)
 
 
 def write_stage(
@@ -163,18 +163,18 @@ def write_stage(
     """Lay out plan and context; `sources` are searched in turn for what is copied."""
     context = stage / "context"
     context.mkdir()
-    for name, text in render_dockerfile.context_files(layers, plan.lock).items():
+    for name, text in render.context_files(layers, plan.lock).items():
         _write(context / name, text.encode())
     certificates = site_certificates()
     if certificates:
         _write(context / CONTEXT / "ca.crt", certificates.read_bytes())
     _write(context / "Dockerfile", plan.dockerfile.encode())
-    names = image_context.sources(plan.dockerfile)
+    names = source_context.sources(plan.dockerfile)
     for folder in sources:
         if folder.is_dir():
-            image_context.gather(folder, names, context)
+            source_context.gather(folder, names, context)
     value = asdict(plan)
-    value["lock"] = json.loads(image_lock.dump_lock(plan.lock))
+    value["lock"] = json.loads(source_lock.dump_lock(plan.lock))
     _write(stage / "plan.json", json.dumps(value).encode())
 
 
@@ -222,7 +222,7 @@ def read_stage(stage: Path) -> Plan:
         return Plan(
             **{
                 **value,
-                "lock": image_lock.parse_lock(json.dumps(value["lock"])),
+                "lock": source_lock.parse_lock(json.dumps(value["lock"])),
                 "ground": Ground(**value["ground"]),
                 "tools": _tools(value["tools"]),
                 "secrets": tuple(value["secrets"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import requirement_words as words
+from ds01.images.requirements import words
 
 # Called otherwise on PyPI.
 PIP: dict[str, str] = {

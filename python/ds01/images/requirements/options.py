@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from ds01.core.yaml_source import did_you_mean
-from requirement_words import NAME, check_line, check_url, hide_password
+from ds01.images.requirements.words import NAME, check_line, check_url, hide_password
 
 # True: with a value.
 OPTIONS: dict[str, bool] = {

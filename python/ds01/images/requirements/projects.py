@@ -8,11 +8,10 @@ from pathlib import Path, PurePosixPath
 import tomli
 from yaml.nodes import MappingNode, Node
 
-import conda_names
-import requirement_words as words
 from ds01.core.errors import Exit, HelperError
 from ds01.core.yaml_source import ConfigError, Source, did_you_mean
-from requirement_files import Found, failure, take_line, text_of
+from ds01.images.requirements import conda_names, words
+from ds01.images.requirements.lines import Found, failure, take_line, text_of
 
 
 def read_pyproject(

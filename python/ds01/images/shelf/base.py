@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import catalog
 from ds01.core import settings
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
 from ds01.core.program import say
-from image_labels import decode
-from image_names import PREFIX, check_image
-from image_types import Base
-from images import read_images
+from ds01.images.shelf import catalog
+from ds01.images.shelf.image import read_images
+from ds01.images.shelf.labels import decode
+from ds01.images.source.names import PREFIX, check_image
+from ds01.images.source.types import Base
 
 # A base may be 20 GB.
 PULL_SECONDS = 4 * 3600.0

@@ -14,26 +14,19 @@ import argparse
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ds01.core import settings
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
-from ds01.core.program import print_json, program_name, run
+from ds01.core.mlc import CPU, Entry, MlcError, parse, usable
+from ds01.core.mlc import FILE_NAME as CATALOG
+from ds01.core.mlc import architecture as host_architecture
+from ds01.core.program import print_json
 from ds01.core.text import nearest
-from image_names import IMAGE, check_image
-from images import Image, read_images, visible
-
-# Our mlc and DS01 agree on what this host is; where AIME's mlc is used, ours still lies
-# beside it.
-sys.path.append(str(settings.OUR_MLC))
-from mlc_base import MlcError
-from mlc_catalog import CPU, Entry, parse, usable
-from mlc_catalog import FILE_NAME as CATALOG
-from mlc_host import architecture as host_architecture
+from ds01.images.shelf.image import Image, read_images, visible
+from ds01.images.source.names import IMAGE, check_image
 
 CUSTOM = "Custom"
 BASE_IMAGE = "ds01/debian:bookworm"
@@ -369,31 +362,3 @@ def do_base(words: argparse.Namespace) -> int:
             missing = None if engine.image(image) else image
     print_json({"missing": missing})
     return Exit.OK
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("catalog"), description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    listing = verbs.add_parser("list")
-    listing.add_argument("--arch")
-    overlay = verbs.add_parser("overlay")
-    overlay.add_argument("folder", type=Path)
-    verbs.add_parser("meant").add_argument("word")
-    for verb in (overlay, verbs.add_parser("base")):
-        add_image_words(verb, required=True)
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    verbs = {
-        "list": do_list,
-        "overlay": do_overlay,
-        "base": do_base,
-        "meant": do_meant,
-    }
-    return verbs[words.verb](words)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "catalog"))

@@ -18,9 +18,8 @@ import io
 import json
 import os
 import re
-import sys
 import tarfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.parser import HeaderParser
 from typing import Any
@@ -30,11 +29,10 @@ from ds01.containers.containers import Container, find_own
 from ds01.core import settings
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
-from ds01.core.program import print_json, program_name, run
+from ds01.core.program import print_json
+from ds01.images.requirements.words import normal_name
 from ds01.records import containers, documents
-from requirement_words import normal_name
 
 Change = tuple[str, int]  # path, kind: one entry of the engine's list
 _ADDED, _DELETED = 1, 2
@@ -314,18 +312,3 @@ def do_show(words: argparse.Namespace) -> int:
         }
     )
     return Exit.OK
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("container_changes"), description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("show").add_argument("name")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    return do_show(build_parser().parse_args(argv))
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "container_changes"))

@@ -9,24 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-import image_names as names
-from ds01.containers.containers import Container, find_own
-from ds01.core import settings
+from ds01.containers.containers import Container
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import user_name
-from ds01.core.parser import Parser
-from ds01.core.paths import find_paths
-from ds01.core.program import print_json, program_name, run
 from ds01.core.units import utc_stamp
-from ds01.records.event_log import append_event
-from image_labels import Labels, decode, encode
+from ds01.images.shelf.labels import Labels, decode, encode
+from ds01.images.source import names
 
 MADE_BY = "container-save"
 _SECONDS = 1800.0
@@ -103,27 +97,3 @@ def commit(engine: Engine, item: Container, name: str) -> dict[str, Any]:
         "lock_changes": [],
         "outdated": [],
     }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = Parser(prog=program_name("image_commit"), description=__doc__)
-    parser.add_argument("container")
-    parser.add_argument("image")
-    words = parser.parse_args(argv)
-    names.check_name(words.image)
-    with Engine(settings.engine_address(), _SECONDS) as engine:
-        item = find_own(engine, words.container, os.getuid())
-        made = commit(engine, item, words.image)
-    append_event(
-        "image-built",
-        paths=find_paths(),
-        image=made["reference"],
-        made_by=MADE_BY,
-        container=item.container,
-    )
-    print_json(made)
-    return Exit.OK
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "image_commit"))

@@ -13,18 +13,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import image_lock
-import image_source as source
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.program import print_json
 from ds01.core.table import render
-from images import Image, require, resolve, size_text
+from ds01.images.shelf.image import Image, require, resolve
+from ds01.images.shelf.images import size_text
+from ds01.images.source import folder as source_folder
+from ds01.images.source import lock as source_lock
 
 _FILES = {
-    "spec": source.SPEC,
-    "dockerfile": source.DOCKERFILE,
-    "lock": source.LOCK,
+    "spec": source_folder.SPEC,
+    "dockerfile": source_folder.DOCKERFILE,
+    "lock": source_folder.LOCK,
 }
 
 
@@ -32,7 +33,7 @@ def show(words: argparse.Namespace, engine: Engine, images: Sequence[Image]) -> 
     """Print what is asked for; of an image never built only its source is there."""
     image = resolve(images, words.word)
     if image is None:
-        folder = None if "/" in words.word else source.find(words.word)
+        folder = None if "/" in words.word else source_folder.find(words.word)
         if folder is None:
             image = require(images, words.word)
     else:
@@ -55,10 +56,10 @@ def show(words: argparse.Namespace, engine: Engine, images: Sequence[Image]) -> 
 
 def _folder(image: Image) -> Path | None:
     if image.mine:
-        return source.find(image.name, image.source)
+        return source_folder.find(image.name, image.source)
     folder = Path(image.source)
     try:
-        return folder if (folder / source.SPEC).is_file() else None
+        return folder if (folder / source_folder.SPEC).is_file() else None
     except OSError:
         return None
 
@@ -67,7 +68,7 @@ def _text(folder: Path | None, file: str) -> str | None:
     if folder is None:
         return None
     try:
-        return source.read(folder, file)
+        return source_folder.read(folder, file)
     except HelperError:
         return None
 
@@ -133,10 +134,10 @@ def _page(
     none = "none: it is a copy of a container" if is_copy else "none that you can read"
     lines.append(("source", str(folder) if folder else none))
     page = "".join(f"{key:<12} {value}\n" for key, value in lines)
-    spec = _text(folder, source.SPEC)
+    spec = _text(folder, source_folder.SPEC)
     if spec:
-        page += f"\n{source.SPEC}:\n" + _indented(spec)
-    lock = image_lock.load_lock(folder / source.LOCK) if folder else None
+        page += f"\n{source_folder.SPEC}:\n" + _indented(spec)
+    lock = source_lock.load_lock(folder / source_folder.LOCK) if folder else None
     if lock is not None:
         page += "\npackages by layer:\n"
         for name in dict.fromkeys([*lock.apt_layers, *lock.layers]):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ds01.core.engine import Engine
 from ds01.core.labels import HELPER, HELPER_SECONDS
-from image_labels import PREFIX, decode
+from ds01.images.shelf.labels import PREFIX, decode
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-import requirement_files
-import requirement_options
-import requirement_words as words
 from ds01.core.errors import Exit, HelperError
 from ds01.core.yaml_source import did_you_mean
-from image_types import Added, Spec
-from image_words import parse_pip
-from packages import parse_apt
+from ds01.images.requirements import files, words
+from ds01.images.requirements import options as requirements_options
+from ds01.images.source.packages import parse_apt
+from ds01.images.source.types import Added, Spec
+from ds01.images.source.values import parse_pip
 
 
 def _key_of(text: str) -> str:
@@ -58,12 +57,12 @@ def change(
     found = replace(spec, **fields)
     for word in remove:
         found = _without(found, word)
-    options = _checked(requirement_options.parse_option, pip_options)
+    options = _checked(requirements_options.parse_option, pip_options)
     found = replace(found, pip_options=_joined(found.pip_options, options))
     new = Added(
         _checked(parse_pip, add),
         _checked(parse_apt, add_apt),
-        _checked(requirement_files.check_file, requirements),
+        _checked(files.check_file, requirements),
     )
     if adopted:
         # What the user's own part has, and is asked for anew, moves to the block.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ds01.core import settings
 from ds01.core.errors import Exit, HelperError
-from image_spec import load_spec
+from ds01.images.source.spec import load_spec
 
 SPEC, DOCKERFILE, LOCK = "image.yaml", "Dockerfile", "image.lock"
 

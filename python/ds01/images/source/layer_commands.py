@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import requirement_options as options
-import requirement_words as words
 from ds01.core.errors import Exit, HelperError
-from image_lock import Lock, LockedBase
-from image_types import Layer
-from packages import parse_apt
+from ds01.images.requirements import options, words
+from ds01.images.source.lock import Lock, LockedBase
+from ds01.images.source.packages import parse_apt
+from ds01.images.source.types import Layer
 
 Builder = Literal["buildkit", "classic"]
 Installer = Literal["uv", "pip"]

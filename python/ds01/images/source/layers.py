@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import requirement_files
-import requirement_words as words
 from ds01.core.errors import Exit, HelperError
 from ds01.core.text import nearest
-from image_types import ADDED, OWN, Layer, LayerKind, Spec
-from packages import Packages, Tier
+from ds01.images.requirements import files as requirements_files
+from ds01.images.requirements import words
+from ds01.images.source.packages import Packages, Tier
+from ds01.images.source.types import ADDED, OWN, Layer, LayerKind, Spec
 
 
 def layers(
@@ -96,7 +96,7 @@ def _user_layer(
     pip, apt, files, options = parts
     if files and folder is None:
         raise ValueError("the spec names files, and no folder was given")
-    read = [requirement_files.read(folder, name) for name in files if folder]
+    read = [requirements_files.read(folder, name) for name in files if folder]
     every = [
         *map(words.parse_word, pip),
         *(word for each in read for word in each.words),

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import requirement_words as words
 from ds01.core.errors import Exit, HelperError
-from packages import parse_apt
+from ds01.images.requirements import words
+from ds01.images.source.packages import parse_apt
 
 VERSION = 1
 # What stands in image.lock, for docs/images.md.

@@ -12,7 +12,6 @@ import errno
 import os
 import re
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -20,12 +19,11 @@ from pathlib import Path, PurePosixPath
 
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import user_name
-from ds01.core.parser import Parser
 from ds01.core.paths import PROJECT_ROOT, find_paths
-from ds01.core.program import print_json, program_name, run
+from ds01.core.program import print_json
 from ds01.core.text import nearest
-from image_names import reference
-from packages import load_packages
+from ds01.images.source.names import reference
+from ds01.images.source.packages import load_packages
 
 GENERAL = "general"
 TEMPLATES = PROJECT_ROOT / "templates" / "project"
@@ -201,25 +199,3 @@ def do_types(words: argparse.Namespace) -> int:
     types = [{"name": t.name, "title": t.title} for t in load_types()]
     print_json({"types": types})
     return Exit.OK
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("project_files"), description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("types")
-    make = verbs.add_parser("make")
-    make.add_argument("name")
-    make.add_argument("--type", default=GENERAL)
-    make.add_argument("--folder", required=True)
-    make.add_argument("--workspace", required=True)
-    make.add_argument("--dry-run", action="store_true")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    return {"types": do_types, "make": do_make}[words.verb](words)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "project_files"))

@@ -10,26 +10,25 @@ pins change. Exit statuses: docs/exit-codes.md.
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import requirement_options as options
-import requirement_words as words
 from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
-from ds01.core.paths import PROJECT_ROOT, find_paths
-from ds01.core.program import print_json, program_name, run
-from image_layers import layers
-from image_lock import Lock, LockedBase, load_lock
-from image_names import check_image
-from image_spec import load_spec
-from image_types import Layer
-from layer_commands import CONTEXT, TARGET, Builder, Installer, Tools, shown
-from packages import load_packages, parse_apt
+from ds01.core.paths import PROJECT_ROOT
+from ds01.images.requirements import options, words
+from ds01.images.source.layer_commands import (
+    CONTEXT,
+    TARGET,
+    Builder,
+    Installer,
+    Tools,
+    shown,
+)
+from ds01.images.source.lock import Lock, LockedBase
+from ds01.images.source.names import check_image
+from ds01.images.source.packages import parse_apt
+from ds01.images.source.types import Layer
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -89,7 +88,7 @@ def render_block(
 
     Empty where there is none. It ends with the user that the file had set last.
     """
-    from image_files import last_user  # noqa: PLC0415 - seldom
+    from ds01.images.source.dockerfile import last_user  # noqa: PLC0415 - seldom
 
     tools = Tools(builder, installer, uv_image, cache)
     added = [layer for layer in found if layer.kind == "added"]
@@ -166,53 +165,3 @@ def _user(text: str) -> str:
             Exit.CONFIG, f"the base image's user '{text}' is not a user's name"
         )
     return text
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("render_dockerfile"), description=__doc__)
-    parser.add_argument("spec", type=Path, help="the image.yaml")
-    parser.add_argument("--lock", type=Path, help="default: image.lock beside it")
-    parser.add_argument("--packages", type=Path, help="default: the installation's")
-    parser.add_argument("--base-image", help="default: the lock's or the spec's")
-    parser.add_argument(
-        "--builder", choices=("buildkit", "classic"), default="buildkit"
-    )
-    parser.add_argument("--installer", choices=("uv", "pip"), default="uv")
-    parser.add_argument("--uv-image", default="ds01/uv:latest")
-    parser.add_argument("--cache", help="name of BuildKit's cache for the own layer")
-    parser.add_argument("--json", action="store_true")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    asked = build_parser().parse_args(argv)
-    spec = load_spec(asked.spec)
-    lock = load_lock(asked.lock or asked.spec.parent / "image.lock")
-    packages = load_packages(asked.packages or find_paths().etc / "packages.yaml")
-    base_image = asked.base_image or spec.base.image or (lock and lock.base.image)
-    if not base_image:
-        raise HelperError(
-            Exit.USAGE,
-            f"'{asked.spec}' names an image of the catalog, and nothing is locked yet",
-            "name the image with '--base-image'",
-        )
-    found = layers(spec, packages, asked.spec.parent)
-    text = render(
-        found,
-        lock,
-        base_image,
-        builder=asked.builder,
-        installer=asked.installer,
-        uv_image=asked.uv_image,
-        cache=asked.cache,
-    )
-    if asked.json:
-        files = context_files(found, lock) if lock else {}
-        print_json({"dockerfile": text, "context": files})
-    else:
-        sys.stdout.write(text)
-    return Exit.OK
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "render_dockerfile"))

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from yaml.nodes import Node
 
-import requirement_files
-import requirement_options
 from ds01.core.errors import Exit, HelperError
 from ds01.core.yaml_source import ConfigError, Source, is_empty, is_null, join
-from image_change import change, render_again
-from image_layers import layers
-from image_types import Added, Base, Layer, Spec
-from image_words import (
+from ds01.images.requirements import files, options
+from ds01.images.source.change import change, render_again
+from ds01.images.source.layers import layers
+from ds01.images.source.packages import parse_apt
+from ds01.images.source.types import Added, Base, Layer, Spec
+from ds01.images.source.values import (
     parse_architecture,
     parse_flag,
     parse_framework,
@@ -30,7 +30,6 @@ from image_words import (
     parse_tier,
     parse_version,
 )
-from packages import parse_apt
 
 __all__ = [
     "Added",
@@ -97,9 +96,9 @@ def _read(source: Source) -> Spec:
         tiers=_list(source, top, "tiers", parse_tier),
         use_cases=_list(source, top, "use_cases", parse_tier),
         pip=_list(source, top, "pip", parse_pip),
-        pip_options=_list(source, top, "pip_options", requirement_options.parse_option),
+        pip_options=_list(source, top, "pip_options", options.parse_option),
         apt=_list(source, top, "apt", parse_apt),
-        requirements=_list(source, top, "requirements", requirement_files.check_file),
+        requirements=_list(source, top, "requirements", files.check_file),
         files=_files(source, top["files"]) if "files" in top else (),
         shared=_flag(source, top, "shared"),
         added=_added(source, top["added"]) if "added" in top else Added(),
@@ -136,7 +135,7 @@ def _added(source: Source, node: Node) -> Added:
     return Added(
         _list(source, keys, "pip", parse_pip, "added."),
         _list(source, keys, "apt", parse_apt, "added."),
-        _list(source, keys, "requirements", requirement_files.check_file, "added."),
+        _list(source, keys, "requirements", files.check_file, "added."),
     )
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-import image_names
-import requirement_words as words
 from ds01.core.errors import HelperError
+from ds01.images.requirements import words
+from ds01.images.source import names
 
 _FRAMEWORK = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9])?", re.ASCII)
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*", re.ASCII)
@@ -33,15 +33,15 @@ _UNFIT = re.compile(r"[$*?\[\]\\\"'`]")
 def parse_name(text: str) -> str:
     """Return an image's name; raises ValueError with the rule."""
     try:
-        return image_names.check_name(text)
+        return names.check_name(text)
     except HelperError as error:
-        raise ValueError(f"{error.message}: {image_names.NAME_RULE}") from error
+        raise ValueError(f"{error.message}: {names.NAME_RULE}") from error
 
 
 def parse_image(text: str) -> str:
     """Return an image as engines name it; raises ValueError."""
     try:
-        return image_names.check_image(text)
+        return names.check_image(text)
     except HelperError as error:
         raise ValueError(error.message) from error
 

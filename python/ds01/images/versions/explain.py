@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import requirement_words as words
 from ds01.core.errors import Exit, HelperError
 from ds01.core.program import program_name
 from ds01.core.text import nearest
-from image_types import Layer
+from ds01.images.requirements import words
+from ds01.images.source.types import Layer
+from ds01.images.versions import probe
+from ds01.images.versions.progress import Steps
 
-if TYPE_CHECKING:
-    from image_resolve import Asked
+Pins = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be resolved.
+
+    `pinned` are the base's packages that keep their versions. `kept` are pins that hold
+    as they are, of the first layers only; `preferred` versions that are taken where
+    they fit.
+    """
+
+    found: probe.Found
+    layers: Sequence[Layer]
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, Pins] = field(default_factory=dict)
+    preferred: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = Path()
+    known: Iterable[str] = ()
+    upgrade: bool = False
+    steps: Steps = field(default_factory=Steps)
+
 
 _UNKNOWN = re.compile(
     r"([A-Za-z0-9][\w.-]*) was not found in the p(?:ackage registry|rov)"

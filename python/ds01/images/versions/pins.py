@@ -22,9 +22,9 @@ from typing import Any
 from ds01.core.errors import HelperError
 from ds01.core.files import PUBLIC_MODE, ensure_folder, locked
 from ds01.core.paths import Paths
+from ds01.images.source.packages import parse_apt
+from ds01.images.source.types import Layer
 from ds01.records import documents
-from image_types import Layer
-from packages import parse_apt
 
 _VERSION = 1
 _LARGEST = 1 << 20

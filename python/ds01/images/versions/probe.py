@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from ds01.core.errors import Exit, HelperError
-from image_workshop import FOLDER, Workshop, uv_version
-from requirement_words import normal_name
+from ds01.images.requirements.words import normal_name
+from ds01.images.versions.workshop import FOLDER, Workshop, uv_version
 
 # Raised when the questions change, so that answers to older ones are not taken.
 _VERSION = 1

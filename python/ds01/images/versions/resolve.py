@@ -14,44 +14,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-import image_lock
-import image_probe
-import image_resolve_pip
-import requirement_options as options
-import requirement_words as words
 from ds01.core.errors import Exit, HelperError
-from image_explain import ConflictError, explain
-from image_progress import Steps
-from image_types import Layer
-from image_workshop import CACHE, FOLDER, Done, Workshop
-
-Pins = tuple[str, ...]
+from ds01.images.requirements import options, words
+from ds01.images.source import lock
+from ds01.images.source.types import Layer
+from ds01.images.versions import probe, resolve_pip
+from ds01.images.versions.explain import Asked, ConflictError, Pins, explain
+from ds01.images.versions.workshop import CACHE, FOLDER, Done, Workshop
 
 _CONTEXT = f"{FOLDER}/context"
 _BASE = f"{FOLDER}/base"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is to be resolved.
-
-    `pinned` are the base's packages that keep their versions. `kept` are pins that hold
-    as they are, of the first layers only; `preferred` versions that are taken where
-    they fit.
-    """
-
-    found: image_probe.Found
-    layers: Sequence[Layer]
-    pinned: Mapping[str, str] = field(default_factory=dict)
-    kept: Mapping[str, Pins] = field(default_factory=dict)
-    preferred: Mapping[str, str] = field(default_factory=dict)
-    folder: Path = Path()
-    known: Iterable[str] = ()
-    upgrade: bool = False
-    steps: Steps = field(default_factory=Steps)
 
 
 @dataclass(frozen=True)
@@ -173,11 +147,11 @@ class Resolver:
     def _pip(self, every: Sequence[str], files: Mapping[str, Sequence[str]]) -> Done:
         python = self._asked.found.interpreter
         names = [name for name in ("in.txt", "prior.txt", "limits.txt") if files[name]]
-        words = image_resolve_pip.words_for(python, every, names)
-        done = image_resolve_pip.run(self._workshop, words, _CONTEXT)
+        words = resolve_pip.words_for(python, every, names)
+        done = resolve_pip.run(self._workshop, words, _CONTEXT)
         if done.status == 0:
             return done
-        text = image_resolve_pip.in_uvs_words(done.out + done.err)
+        text = resolve_pip.in_uvs_words(done.out + done.err)
         return Done(done.status, "", text)
 
     def _prepare(self) -> None:
@@ -185,7 +159,7 @@ class Resolver:
         if self._is_ready:
             return
         self._is_ready = True
-        stand_ins = image_probe.stand_ins(self._asked.found)
+        stand_ins = probe.stand_ins(self._asked.found)
         self._workshop.put(stand_ins or {".none": b""}, _BASE)
         local = {
             path: (self._asked.folder / path).read_bytes()
@@ -225,7 +199,7 @@ def _text(lines: Iterable[str]) -> bytes:
 
 
 def _named(pin: str) -> tuple[str, str]:
-    return image_lock.pin_version(pin)
+    return lock.pin_version(pin)
 
 
 def pins_of(text: str) -> list[str]:

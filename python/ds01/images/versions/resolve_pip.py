@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ds01.core.errors import Exit, HelperError
-from image_workshop import CACHE, Done, Workshop
-from requirement_options import pip_flags
-from requirement_words import normal_name
+from ds01.images.requirements.options import pip_flags
+from ds01.images.requirements.words import normal_name
+from ds01.images.versions.workshop import CACHE, Done, Workshop
 
 REPORT = "report.json"
 _OLD = re.compile(r"no such option: --(?:dry-run|report)")

@@ -12,23 +12,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import image_lock
-import image_pins
-import image_probe
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import Paths
 from ds01.core.program import program_name
 from ds01.core.text import nearest
-from image_base import Ground
-from image_lock import Lock, LockedBase
-from image_pins import Versions
-from image_probe import Found
-from image_progress import Steps
-from image_resolve import Asked, Resolver
-from image_types import Layer
-from image_workshop import Workshop
-from packages import Packages
-from requirement_words import normal_name
+from ds01.images.requirements.words import normal_name
+from ds01.images.shelf.base import Ground
+from ds01.images.source import lock as source_lock
+from ds01.images.source.lock import Lock, LockedBase
+from ds01.images.source.packages import Packages
+from ds01.images.source.types import Layer
+from ds01.images.versions import pins as versions_pins
+from ds01.images.versions import probe
+from ds01.images.versions.explain import Asked
+from ds01.images.versions.pins import Versions
+from ds01.images.versions.probe import Found
+from ds01.images.versions.progress import Steps
+from ds01.images.versions.resolve import Resolver
+from ds01.images.versions.workshop import Workshop
 
 _MISSING = re.compile(
     r"Failed to fetch|Temporary failure|Could not (?:resolve|connect)|^Err:",
@@ -67,7 +68,7 @@ def work_out(asking: Asking, workshop: Workshop) -> Outcome:
     PREREQUISITE where the network is gone.
     """
     has_pip = any(layer.pip for layer in asking.layers)
-    found = image_probe.probe(workshop, asking.ground.id, needs_python=has_pip)
+    found = probe.probe(workshop, asking.ground.id, needs_python=has_pip)
     if has_pip:
         _check_python(found, asking.layers)
     pinned = {
@@ -76,7 +77,7 @@ def work_out(asking: Asking, workshop: Workshop) -> Outcome:
         if asking.packages.is_pinned(name)
     }
     context = [found.installer, *(f"{n}=={v}" for n, v in sorted(pinned.items()))]
-    keys = image_pins.keys(asking.ground.id, context, asking.layers)
+    keys = versions_pins.keys(asking.ground.id, context, asking.layers)
     known, fresh = _known(asking, keys)
     warnings: list[str] = []
     missing = [each for each in asking.layers if each.name not in known]
@@ -96,7 +97,7 @@ def work_out(asking: Asking, workshop: Workshop) -> Outcome:
             )
             if layer.is_shared and not is_joint:
                 age = 0 if asking.upgrade else asking.max_age
-                versions = image_pins.remember(
+                versions = versions_pins.remember(
                     asking.paths, keys[layer.name], layer, versions, age
                 )
             known[layer.name] = versions
@@ -150,7 +151,7 @@ def _known(
                 old.layers.get(layer.name, ()), old.apt_layers.get(layer.name, ())
             )
         elif layer.is_shared and (
-            there := image_pins.recall(asking.paths, key, asking.max_age)
+            there := versions_pins.recall(asking.paths, key, asking.max_age)
         ):
             known[layer.name] = there
         elif not layer.pip and not layer.apt:
@@ -172,7 +173,7 @@ def _pip(
     if not any(layer.pip for layer in asking.layers if layer.name not in known):
         pins = {name: each.pip for name, each in known.items()}
         return {**{each.name: () for each in asking.layers}, **pins}, [], False
-    preferred = image_lock.pinned_pip(asking.old) if asking.old else {}
+    preferred = source_lock.pinned_pip(asking.old) if asking.old else {}
     words = [
         *(
             w

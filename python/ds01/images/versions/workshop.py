@@ -26,7 +26,7 @@ from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
 from ds01.core.labels import HELPER, HELPER_SECONDS
 from ds01.core.owner import Owner, boot_id, is_alive, owner_of
-from image_usage import is_helper
+from ds01.images.shelf.usage import is_helper
 
 CACHE = "/ds01-cache"
 FOLDER = "/ds01"

@@ -1,0 +1,1 @@
+"""Requirement files as people write them."""

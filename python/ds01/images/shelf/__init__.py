@@ -1,0 +1,1 @@
+"""What images there are: the users', the catalog's, the engine's."""

@@ -1,0 +1,1 @@
+"""An image's source: specification, lock, Dockerfile."""
