@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-from gateway_proxy import Exchange, Proxy
+from ds01.gateway.proxy import Exchange, Proxy
 
 ROOT = Path(__file__).resolve().parents[2]
 GATEWAY = [sys.executable, "-sE", str(ROOT / "python/docker_gateway.py"), "run", "--"]

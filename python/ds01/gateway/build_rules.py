@@ -13,12 +13,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import gateway_json as gj
-import gateway_policy as policy
 from ds01.core.labels import HELPER, HELPER_SECONDS
+from ds01.gateway import json_body, rewrite
+from ds01.gateway.types import Caller, HostFacts, Limits, Note, RefusalError, Site
 from ds01.gpus.ledger.device_request import Create
 from ds01.images.source.names import PREFIX, owner_part
-from gateway_types import Caller, HostFacts, Limits, Note, RefusalError, Site
 
 # What may be an image's id, or its beginning.
 _ID = re.compile(r"(?:sha256:)?[0-9a-f]+")
@@ -66,7 +65,7 @@ def build_query(
         raise RefusalError("network", f"network '{network}' is not allowed here")
     if query.get("securityopt"):
         raise RefusalError("security", "security options are not allowed in a build")
-    parent = policy.cgroup_parent(caller, host, site)
+    parent = rewrite.cgroup_parent(caller, host, site)
     result.pop("cgroupparent", None)
     if parent:
         result["cgroupparent"] = parent
@@ -94,7 +93,7 @@ def _limit_classic(
         text = result.pop(key, "")
         if text.lstrip("-").isdigit() and text.isascii():
             config[field] = int(text[:20])
-    config = policy.limit_build(config, limits, host, site)
+    config = rewrite.limit_build(config, limits, host, site)
     if "NanoCpus" in config:
         result["cpuperiod"] = str(_BUILD_PERIOD)
         result["cpuquota"] = str(config["NanoCpus"] * _BUILD_PERIOD // 10**9)
@@ -143,8 +142,8 @@ def check_prune(text: str, caller: Caller) -> None:
 
     Of images that have a name some are others': only root clears them all away.
     """
-    asked = dict(gj.parse((text or "{}").encode())).get("dangling", ["true"])
-    if isinstance(asked, gj.Pairs):
+    asked = dict(json_body.parse((text or "{}").encode())).get("dangling", ["true"])
+    if isinstance(asked, json_body.Pairs):
         asked = [key for key, _ in asked]
     if caller.uid and asked not in (["true"], ["1"]):
         raise RefusalError(

@@ -21,9 +21,9 @@ from typing import Any, Protocol
 from ds01.core import units
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import find_paths
-from gateway_http import Gate
-from gateway_proxy import Exchange
-from gateway_types import HostFacts
+from ds01.gateway.http import Gate
+from ds01.gateway.proxy import Exchange
+from ds01.gateway.types import HostFacts
 
 _LOOK_SECONDS = 0.2
 _GUARD_SECONDS = 1.0
@@ -216,7 +216,7 @@ async def _stop(task: asyncio.Future[Any]) -> None:
 
 
 def _engine_process(engine: str) -> int | None:
-    from gateway_facts import engine_processes  # noqa: PLC0415
+    from ds01.gateway.facts import engine_processes  # noqa: PLC0415
 
     try:
         return engine_processes(engine)[0]

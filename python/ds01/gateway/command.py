@@ -16,14 +16,12 @@ notes on stderr, nothing on stdout. Exit statuses of its own: 2, 7.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import os
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -31,13 +29,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
-from ds01.core.program import program_name, run, say
+from ds01.core.program import say
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from gateway_types import Caller
+    from ds01.gateway.types import Caller
 
 PROGRAM = "docker_gateway"
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
@@ -187,7 +184,7 @@ def caller_of_this_process() -> Caller:
     """Return who runs this process: in private mode, the caller."""
     import pwd  # noqa: PLC0415
 
-    from gateway_types import Caller  # noqa: PLC0415
+    from ds01.gateway.types import Caller  # noqa: PLC0415
 
     uid = os.getuid()
     try:
@@ -220,8 +217,8 @@ def serve_command(
     """
     import asyncio  # noqa: PLC0415 - COMMAND starts while this loads
 
-    from gateway_doors import Doors  # noqa: PLC0415
-    from gateway_proxy import Proxy  # noqa: PLC0415
+    from ds01.gateway.doors import Doors  # noqa: PLC0415
+    from ds01.gateway.proxy import Proxy  # noqa: PLC0415
 
     async def serve() -> int:
         loop = asyncio.get_running_loop()
@@ -293,35 +290,3 @@ def run_command(command: Sequence[str], engine: str, report: Path | None = None)
     finally:
         listener.close()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog=program_name(PROGRAM),
-        description="Put policy in front of the Docker engine.",
-    )
-    parser.add_argument("--engine", metavar="ADDRESS", help="the engine: unix:///PATH")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verb = verbs.add_parser(
-        "run",
-        help="run one command behind a gateway of its own",
-    )
-    verb.add_argument("--report", type=Path, metavar="FILE", help="where refusals go")
-    verb.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND…")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(argv)
-    command = options.command
-    if command[:1] == ["--"]:
-        command = command[1:]
-    if not command:
-        raise HelperError(
-            Exit.USAGE, "no command is given", f"type '{PROGRAM} run -- docker ps'"
-        )
-    return run_command(command, engine_path(options.engine, os.environ), options.report)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, PROGRAM))

@@ -12,8 +12,8 @@ import posixpath
 import re
 from typing import Any
 
+from ds01.gateway.types import Caller, HostFacts, Limits, Notes, RefusalError, Site
 from ds01.gpus.ledger.device_request import Create, Gpus, put_gpus
-from gateway_types import Caller, HostFacts, Limits, Notes, RefusalError, Site
 
 # Capabilities that Docker gives by default, and two that stay inside a container.
 _CAPABILITIES = frozenset(

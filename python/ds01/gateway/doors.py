@@ -15,15 +15,11 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-import gateway_confine as confine
-import gateway_facts as facts
-import gateway_json as gj
-import gateway_policy as policy
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import find_paths
-from ds01.gpus.ledger.device_request import NO_GPUS, Gpus
-from ds01.policy.sections import Images
-from gateway_build_rules import (
+from ds01.gateway import confine, facts, json_body
+from ds01.gateway import rewrite as gateway_rewrite
+from ds01.gateway.build_rules import (
     build_query,
     check_prune,
     check_reference,
@@ -32,12 +28,22 @@ from gateway_build_rules import (
     is_preparation,
     lost_names,
 )
-from gateway_builds import BuildDesk
-from gateway_gpus import GpuDesk, Reserved
-from gateway_http import Answer
-from gateway_proxy import Exchange
-from gateway_routes import Rule
-from gateway_types import Caller, HostFacts, Limits, Note, RefusalError, Rewrite, Site
+from ds01.gateway.builds import BuildDesk
+from ds01.gateway.gpus import GpuDesk, Reserved
+from ds01.gateway.http import Answer
+from ds01.gateway.proxy import Exchange
+from ds01.gateway.routes import Rule
+from ds01.gateway.types import (
+    Caller,
+    HostFacts,
+    Limits,
+    Note,
+    RefusalError,
+    Rewrite,
+    Site,
+)
+from ds01.gpus.ledger.device_request import NO_GPUS, Gpus
+from ds01.policy.sections import Images
 
 BODY_LIMIT = 4 << 20
 _EMPTY_BODIES = (b"", b"{}", b"null")
@@ -103,7 +109,7 @@ class Doors:
             self._log("denied", code=error.code, reason=error.message, container=name)
             self._refused(Exit.REFUSED, error.message, error.hint)
             await exchange.refuse(403, str(error))
-        except gj.MalformedError as error:
+        except json_body.MalformedError as error:
             await exchange.refuse(400, str(error))
         except HelperError as error:
             hint = f" (hint: {error.hint})" if error.hint else ""
@@ -149,7 +155,7 @@ class Doors:
     # Rules -------------------------------------------------------------------------
 
     async def _create(self, exchange: Exchange) -> None:
-        create, unknown = policy.read_create(await exchange.body(BODY_LIMIT))
+        create, unknown = gateway_rewrite.read_create(await exchange.body(BODY_LIMIT))
         limits, site = await self._policy()
         host = await self._facts(exchange)
         sources = confine.bind_sources(create)
@@ -157,7 +163,7 @@ class Doors:
         name = _query(exchange).get("name", "").removeprefix("/")
 
         def rewritten(gpus: Gpus) -> Rewrite:
-            return policy.rewrite_create(
+            return gateway_rewrite.rewrite_create(
                 create,
                 self._caller,
                 limits,
@@ -172,7 +178,7 @@ class Doors:
         if is_helper(create):
             helper = rewritten(NO_GPUS).request
             helper["Labels"] = helper_labels(create, helper)
-            await exchange.answer(await exchange.forward(gj.encode(helper)))
+            await exchange.answer(await exchange.forward(json_body.encode(helper)))
             return
         # Refused for another reason, a request need not wait for GPUs first.
         rewritten(NO_GPUS)
@@ -202,7 +208,7 @@ class Doors:
                 if note.level != "quiet" and note not in self._told:
                     self._told.add(note)
                     self._tell(note.level, note.text)
-            answer = await exchange.forward(gj.encode(rewrite.request))
+            answer = await exchange.forward(json_body.encode(rewrite.request))
         finally:
             if answer is None or answer.status != 201:
                 await self._gpus.release(reserved, "not-made")
@@ -241,7 +247,7 @@ class Doors:
 
     async def _rename(self, exchange: Exchange) -> None:
         name = _query(exchange).get("name", "").removeprefix("/")
-        policy.check_name(name, self._caller)
+        gateway_rewrite.check_name(name, self._caller)
         await exchange.stream()
 
     async def _update(self, exchange: Exchange) -> None:
@@ -260,7 +266,7 @@ class Doors:
         await exchange.stream()
 
     async def _exec(self, exchange: Exchange) -> None:
-        body, _ = policy.check_exec(await exchange.body(BODY_LIMIT))
+        body, _ = gateway_rewrite.check_exec(await exchange.body(BODY_LIMIT))
         await exchange.answer(await exchange.forward(body))
 
     async def _start(self, exchange: Exchange) -> None:
@@ -280,9 +286,9 @@ class Doors:
     async def _volume(self, exchange: Exchange) -> None:
         body = await exchange.body(BODY_LIMIT)
         _, site = await self._policy()
-        real = facts.resolve(policy.volume_sources(body or b"{}"))
+        real = facts.resolve(gateway_rewrite.volume_sources(body or b"{}"))
         host = replace(await self._facts(exchange), real_paths=real)
-        sent, _ = policy.check_volume(body or b"{}", self._caller, host, site)
+        sent, _ = gateway_rewrite.check_volume(body or b"{}", self._caller, host, site)
         await exchange.answer(await exchange.forward(sent))
 
     async def _build(self, exchange: Exchange) -> None:
@@ -372,14 +378,14 @@ class Doors:
     async def _is_local(
         self, exchange: Exchange, name: str, tag: str, reference: str
     ) -> None:
-        from gateway_http import respond  # noqa: PLC0415
+        from ds01.gateway.http import respond  # noqa: PLC0415
 
         lines = (
             {"status": f"Pulling from {name}", "id": tag or "latest"},
             {"status": "ds01: the image is on this server, nothing was pulled"},
             {"status": f"Status: Image is up to date for {reference}"},
         )
-        body = b"".join(gj.encode(line) + b"\r\n" for line in lines)
+        body = b"".join(json_body.encode(line) + b"\r\n" for line in lines)
         await respond(exchange.client, exchange.request.method, 200, body)
 
     async def _refuse(self, exchange: Exchange) -> None:
@@ -435,10 +441,10 @@ def _query(exchange: Exchange) -> dict[str, str]:
     query = exchange.route.query
     if exchange.request.is_form:
         # The engine would take parameters from the body, before those of the query.
-        raise gj.MalformedError("parameters in a form body are not accepted")
+        raise json_body.MalformedError("parameters in a form body are not accepted")
     if ";" in query:
         # A separator to engines built with an older Go.
-        raise gj.MalformedError("';' in the query is not accepted: write %3B")
+        raise json_body.MalformedError("';' in the query is not accepted: write %3B")
     found: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         found.setdefault(key, value)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway_types import HostFacts
+from ds01.gateway.types import HostFacts
 
 _PROC = Path("/proc")
 _CAP_SYS_RESOURCE = 1 << 24

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import find_paths
+from ds01.gateway.types import Caller
 from ds01.gpus.ledger.device_request import Create, Gpus, labels_of, waits
-from gateway_types import Caller
 
 if TYPE_CHECKING:
     from ds01.gpus.allocator.allocator import Allocator

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ds01.core import units
-from gateway_types import HostFacts, Limits, Notes, Site
+from ds01.gateway.types import HostFacts, Limits, Notes, Site
 
 _NANO = 1_000_000_000
 _PERIOD = 100_000

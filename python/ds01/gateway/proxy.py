@@ -14,8 +14,8 @@ import select
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 
-import gateway_http as http
-from gateway_routes import OddRequestError, Route, Rule, classify
+from ds01.gateway import http
+from ds01.gateway.routes import OddRequestError, Route, Rule, classify
 
 _ACCEPT_AT_ONCE = 64
 

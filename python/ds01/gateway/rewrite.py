@@ -14,11 +14,9 @@ import re
 from datetime import datetime, timezone
 from typing import Any
 
-import gateway_confine as confine
-import gateway_json as gj
-import gateway_limits
-from ds01.gpus.ledger.device_request import NO_GPUS, Create, Gpus
-from gateway_types import (
+from ds01.gateway import confine, json_body
+from ds01.gateway import limits as gateway_limits
+from ds01.gateway.types import (
     Caller,
     HostFacts,
     Limits,
@@ -28,6 +26,7 @@ from gateway_types import (
     Rewrite,
     Site,
 )
+from ds01.gpus.ledger.device_request import NO_GPUS, Create, Gpus
 
 _MLC_GPUS = "aime.mlc.GPUS"
 _MLC_NAME = re.compile(r"[\w#-]+\._\.\d+")
@@ -46,7 +45,7 @@ def read_create(body: bytes) -> tuple[Create, list[str]]:
     Raises gateway_json.MalformedError where the engine and others could read the body
     in different ways.
     """
-    return gj.canonical(gj.parse(body), gj.CREATE)
+    return json_body.canonical(json_body.parse(body), json_body.CREATE)
 
 
 def rewrite_create(
@@ -179,21 +178,21 @@ def limit_build(
 
 def check_exec(body: bytes) -> tuple[bytes, list[str]]:
     """Return an exec request as it goes to the engine. Raises RefusalError."""
-    request, unknown = gj.canonical(gj.parse(body), gj.EXEC)
+    request, unknown = json_body.canonical(json_body.parse(body), json_body.EXEC)
     if request.pop("Privileged", False):
         raise RefusalError(
             "privileged",
             "privileged processes are not allowed on this server",
             "leave out --privileged",
         )
-    return gj.encode(request), unknown
+    return json_body.encode(request), unknown
 
 
 def check_volume(
     body: bytes, caller: Caller, host: HostFacts, site: Site
 ) -> tuple[bytes, list[str]]:
     """Return a volume request as it goes to the engine. Raises RefusalError."""
-    request, unknown = gj.canonical(gj.parse(body), gj.VOLUME)
+    request, unknown = json_body.canonical(json_body.parse(body), json_body.VOLUME)
     confine.check_volume(
         request.get("Driver", ""),
         request.get("DriverOpts", {}),
@@ -201,12 +200,12 @@ def check_volume(
         host,
         site,
     )
-    return gj.encode(request), unknown
+    return json_body.encode(request), unknown
 
 
 def volume_sources(body: bytes) -> set[str]:
     """Return the host paths that a volume request names."""
-    request, _ = gj.canonical(gj.parse(body), gj.VOLUME)
+    request, _ = json_body.canonical(json_body.parse(body), json_body.VOLUME)
     device = request.get("DriverOpts", {}).get("device", "")
     return {device} if device.startswith("/") else set()
 

@@ -17,6 +17,7 @@ import pytest
 
 import docker_gateway
 from ds01.core.errors import Exit, HelperError
+from ds01.gateway import command
 from gateway_bench import GATEWAY, listen, short_folder
 
 
@@ -122,11 +123,11 @@ def test_an_engine_that_one_may_not_use(environment: dict[str, str]) -> None:
     script = (
         "import os, sys\n"
         "sys.path.insert(0, sys.argv[1])\n"
-        "import docker_gateway\nfrom ds01.core import engine\n"
+        "from ds01.core import engine\nfrom ds01.gateway import command\n"
         "from ds01.core.errors import HelperError\n"
         "os.setgroups([]); os.setgid(12345); os.setuid(12345)\n"
         "try:\n"
-        "    docker_gateway.run_command(['true'], sys.argv[2])\n"
+        "    command.run_command(['true'], sys.argv[2])\n"
         "except HelperError as error:\n"
         "    print(int(error.code), error.hint)\n"
     )
@@ -137,10 +138,10 @@ def test_an_engine_that_one_may_not_use(environment: dict[str, str]) -> None:
 
 
 def test_engine_path() -> None:
-    assert docker_gateway.engine_path(None, {}) == "/var/run/docker.sock"
-    assert docker_gateway.engine_path("unix:///a", {"DOCKER_HOST": "b"}) == "/a"
+    assert command.engine_path(None, {}) == "/var/run/docker.sock"
+    assert command.engine_path("unix:///a", {"DOCKER_HOST": "b"}) == "/a"
     with pytest.raises(HelperError):
-        docker_gateway.engine_path(None, {"DOCKER_HOST": "ssh://host"})
+        command.engine_path(None, {"DOCKER_HOST": "ssh://host"})
 
 
 def test_the_command_sees_only_the_gateway(environment: dict[str, str]) -> None:
@@ -356,7 +357,7 @@ def test_many_streams_are_not_bounded_by_the_soft_limit() -> None:
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        docker_gateway.raise_descriptors()
+        command.raise_descriptors()
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-
-import gateway_build_rules as gb
-from ds01.core.labels import HELPER as HELPER_LABEL
-from gateway_types import Caller, HostFacts, RefusalError, Site
 from test_gateway_policy import LIMITS
+
+from ds01.core.labels import HELPER as HELPER_LABEL
+from ds01.gateway import build_rules
+from ds01.gateway.types import Caller, HostFacts, RefusalError, Site
 
 ALICE = Caller(1000, "alice")
 ROOT = Caller(0, "root")
@@ -18,7 +18,7 @@ HOST = HostFacts(cpus=4, memory=64 << 30)
 
 def code_of(query: dict[str, str], caller: Caller = ALICE) -> str:
     try:
-        gb.build_query(query, caller, LIMITS, HOST, Site())
+        build_rules.build_query(query, caller, LIMITS, HOST, Site())
     except RefusalError as error:
         return error.code
     return ""
@@ -96,11 +96,11 @@ HELPER = {
 def test_what_mlc_prepares_for_a_container_waits_for_no_image(
     query: dict[str, str], is_one: bool
 ) -> None:
-    assert gb.is_preparation(query, ALICE) is is_one
+    assert build_rules.is_preparation(query, ALICE) is is_one
 
 
 def test_only_what_ends_by_itself_counts_as_a_helper() -> None:
-    assert gb.is_helper(HELPER)
+    assert build_rules.is_helper(HELPER)
     changes: tuple[dict[str, object], ...] = (
         {"Cmd": ["90000"]},
         {"Entrypoint": ["sh"]},
@@ -111,9 +111,12 @@ def test_only_what_ends_by_itself_counts_as_a_helper() -> None:
         {"HostConfig": {"AutoRemove": True, "Mounts": [{"Type": "bind"}]}},
     )
     for change in changes:
-        assert not gb.is_helper({**HELPER, **change}), change
+        assert not build_rules.is_helper({**HELPER, **change}), change
     sent = {"Labels": {"ds01.managed": "1", "ds01.uid": "1000"}}
-    assert gb.helper_labels(HELPER, sent) == {"ds01.uid": "1000", HELPER_LABEL: "1.2.3"}
+    assert build_rules.helper_labels(HELPER, sent) == {
+        "ds01.uid": "1000",
+        HELPER_LABEL: "1.2.3",
+    }
 
 
 @pytest.mark.parametrize(
@@ -129,9 +132,9 @@ def test_only_what_ends_by_itself_counts_as_a_helper() -> None:
 )
 def test_what_an_image_loses_with_one_name(name: str, lost: list[str]) -> None:
     tags = ["ds01/bob/x:latest", "ds01/alice/y:latest"]
-    assert gb.lost_names(name, tags) == lost
+    assert build_rules.lost_names(name, tags) == lost
     # A name that could be an id as well may be taken for one.
-    assert gb.lost_names("0a1b", [*tags, "0a1b:latest"])[1:3] == tags
+    assert build_rules.lost_names("0a1b", [*tags, "0a1b:latest"])[1:3] == tags
 
 
 @pytest.mark.parametrize(
@@ -147,9 +150,9 @@ def test_what_an_image_loses_with_one_name(name: str, lost: list[str]) -> None:
     ],
 )
 def test_only_nameless_images_are_cleared_away(filters: str, may: bool) -> None:
-    gb.check_prune(filters, ROOT)
+    build_rules.check_prune(filters, ROOT)
     if may:
-        gb.check_prune(filters, ALICE)
+        build_rules.check_prune(filters, ALICE)
     else:
         with pytest.raises(RefusalError, match="those of other users too"):
-            gb.check_prune(filters, ALICE)
+            build_rules.check_prune(filters, ALICE)

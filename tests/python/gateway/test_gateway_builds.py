@@ -9,14 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 
-import gateway_builds as gb
 from ds01.core.errors import Exit
 from ds01.core.paths import find_paths
+from ds01.gateway import builds
+from ds01.gateway.doors import Doors
+from ds01.gateway.proxy import Exchange
+from ds01.gateway.types import Caller
 from ds01.policy.sections import Images
 from gateway_bench import FakeEngine, dial, proxy, read_until, short_folder
-from gateway_doors import Doors
-from gateway_proxy import Exchange
-from gateway_types import Caller
 from image_bench import wait_for
 
 ALICE = Caller(1000, "alice")
@@ -51,7 +51,7 @@ def test_buildx_waits_for_a_place_when_it_builds(ds01_root: Path) -> None:
             await doors[0].judge(exchange)
 
         with proxy(engine.path, judge) as path, contextlib.ExitStack() as held:
-            assert gb._try_lock(find_paths().state / "builds/place-0.lock", held)
+            assert builds._try_lock(find_paths().state / "builds/place-0.lock", held)
             head = b"POST /grpc HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
             with contextlib.closing(dial(path)) as sock:
                 sock.sendall(head + b"Upgrade: h2c\r\n\r\n")
@@ -59,10 +59,10 @@ def test_buildx_waits_for_a_place_when_it_builds(ds01_root: Path) -> None:
                 # Calls that build nothing pass.
                 sock.sendall(b"ListWorkers")
                 read_until(sock, b"+")
-                half = len(gb._SOLVE[1]) // 2
-                sock.sendall(b"x" + gb._SOLVE[1][:half])
+                half = len(builds._SOLVE[1]) // 2
+                sock.sendall(b"x" + builds._SOLVE[1][:half])
                 read_until(sock, b"+")
-                sock.sendall(gb._SOLVE[1][half:] + b"after")
+                sock.sendall(builds._SOLVE[1][half:] + b"after")
                 wait_for(lambda: told)
                 assert "1 build runs on this server" in told[0]
                 time.sleep(0.3)
@@ -73,18 +73,18 @@ def test_buildx_waits_for_a_place_when_it_builds(ds01_root: Path) -> None:
                 # Its own place is taken now, until the connection ends.
                 other = contextlib.ExitStack()
                 place = find_paths().state / "builds/place-0.lock"
-                assert not gb._try_lock(place, other)
-            wait_for(lambda: gb._try_lock(place, other))
+                assert not builds._try_lock(place, other)
+            wait_for(lambda: builds._try_lock(place, other))
             other.close()
         engine.close()
 
 
 def test_too_little_space() -> None:
     rules = Images(min_free_disk=10 << 30)
-    assert gb.too_little(11 << 30, rules, is_before=True) is None
-    assert gb.too_little(None, rules, is_before=True) is None
-    assert gb.too_little(0, Images(min_free_disk=None), is_before=True) is None
-    failure = gb.too_little(5 << 30, rules, is_before=False)
+    assert builds.too_little(11 << 30, rules, is_before=True) is None
+    assert builds.too_little(None, rules, is_before=True) is None
+    assert builds.too_little(0, Images(min_free_disk=None), is_before=True) is None
+    failure = builds.too_little(5 << 30, rules, is_before=False)
     assert failure is not None
     assert failure.code == Exit.PREREQUISITE
     assert "5.0 GiB are free" in failure.message
@@ -94,7 +94,7 @@ def test_too_little_space() -> None:
 def test_free_space_is_the_engines() -> None:
     folder = tempfile.gettempdir()
     found = os.statvfs(folder)
-    free = gb.free_space(folder, os.getpid())
+    free = builds.free_space(folder, os.getpid())
     assert free is not None
     assert abs(free - found.f_bavail * found.f_frsize) < 1 << 30
-    assert gb.free_space(str(Path(folder) / "none"), None) is None
+    assert builds.free_space(str(Path(folder) / "none"), None) is None

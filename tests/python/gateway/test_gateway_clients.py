@@ -619,7 +619,7 @@ def test_an_engine_that_goes_away(
         text=True,
     )
     time.sleep(1)
-    stop = Path(__file__).resolve().parents[1] / "engine/stop"
+    stop = Path(__file__).resolve().parents[2] / "engine/stop"
     subprocess.run([stop, folder], check=True, timeout=60)
     _, err = process.communicate(timeout=30)
     assert process.returncode != 0

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_gateway_policy import LIMITS, SomeLimits
 
+from ds01.gateway.build_rules import build_query
+from ds01.gateway.doors import Doors
+from ds01.gateway.gpus import GpuDesk, Reserved
+from ds01.gateway.proxy import Exchange
+from ds01.gateway.types import Caller, HostFacts, RefusalError, Site
 from ds01.gpus.ledger.device_request import NO_GPUS, Create
 from gateway_bench import FakeEngine, dial, proxy, read_all, short_folder
-from gateway_build_rules import build_query
-from gateway_doors import Doors
-from gateway_gpus import GpuDesk, Reserved
-from gateway_proxy import Exchange
-from gateway_types import Caller, HostFacts, RefusalError, Site
-from test_gateway_policy import LIMITS, SomeLimits
 
 CALLER = Caller(1000, "alice")
 HOST = HostFacts(cpus=4, memory=64 << 30)
@@ -211,7 +211,7 @@ def test_a_mistake_of_ours_lets_nothing_through(
     def fail(*words: object, **more: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("gateway_policy.rewrite_create", fail)
+    monkeypatch.setattr("ds01.gateway.rewrite.rewrite_create", fail)
     with Bench(lambda method, target: (200, {})).running() as bench:
         assert bench.post("/containers/create", b'{"Image": "x"}')[0] == 500
         assert bench.asked == ["GET /info"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import gateway_facts as facts
+from ds01.gateway import facts
 
 LIMITS = """\
 Limit                     Soft Limit           Hard Limit           Units     

@@ -14,13 +14,13 @@ import pytest
 
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, owner_of
+from ds01.gateway.gpus import GpuDesk
+from ds01.gateway.types import Caller
 from ds01.gpus.devices.types import Inventory
 from ds01.gpus.ledger import document as ledger_document
 from ds01.gpus.ledger.device_request import labels_of, waits
 from ds01.gpus.ledger.document import Grant
 from ds01.gpus.rules.refusal import GrantedDevice, Refusal
-from gateway_gpus import GpuDesk
-from gateway_types import Caller
 from gpu_world import World, gpu, make_paths
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import gateway_json as gj
+from ds01.gateway import json_body
 
 
-def read(text: str) -> tuple[dict[str, gj.Json], list[str]]:
-    return gj.canonical(gj.parse(text.encode()), gj.CREATE)
+def read(text: str) -> tuple[dict[str, json_body.Json], list[str]]:
+    return json_body.canonical(json_body.parse(text.encode()), json_body.CREATE)
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,15 @@ def test_letters_that_fold_to_ascii() -> None:
     ],
 )
 def test_ambiguous_or_broken_bodies_are_refused(text: str) -> None:
-    with pytest.raises(gj.MalformedError):
+    with pytest.raises(json_body.MalformedError):
         read(text)
 
 
 def test_bytes_that_are_not_utf8_are_refused() -> None:
-    with pytest.raises(gj.MalformedError):
-        gj.parse(b'{"Image": "\xff"}')
-    with pytest.raises(gj.MalformedError):
-        gj.parse('{"Image": "a"}'.encode("utf-16"))
+    with pytest.raises(json_body.MalformedError):
+        json_body.parse(b'{"Image": "\xff"}')
+    with pytest.raises(json_body.MalformedError):
+        json_body.parse('{"Image": "a"}'.encode("utf-16"))
 
 
 def test_map_keys_keep_their_case() -> None:
@@ -101,12 +101,14 @@ _values = st.recursive(
 @given(_values)
 def test_parse_never_fails_otherwise(value: object) -> None:
     try:
-        found, _ = gj.canonical(gj.parse(json.dumps(value).encode()), gj.CREATE)
-    except gj.MalformedError:
+        found, _ = json_body.canonical(
+            json_body.parse(json.dumps(value).encode()), json_body.CREATE
+        )
+    except json_body.MalformedError:
         return
-    assert set(found) <= set(gj.CREATE.fields)
+    assert set(found) <= set(json_body.CREATE.fields)
 
 
 @given(st.text(max_size=12))
 def test_fold_is_idempotent(text: str) -> None:
-    assert gj.fold(gj.fold(text)) == gj.fold(text)
+    assert json_body.fold(json_body.fold(text)) == json_body.fold(text)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-import gateway_limits
-from gateway_types import HostFacts, Notes, Site
+from ds01.gateway import limits
+from ds01.gateway.types import HostFacts, Notes, Site
 
 HOST = HostFacts(cpus=8, memory=64 << 30)
 
@@ -34,7 +34,7 @@ def applied(
     """Return the HostConfig, the limits as labels, and the codes of what was said."""
     result = dict(config)
     notes = Notes(is_mlc=False)
-    labels = gateway_limits.apply(result, allowed, HOST, Site(), notes)
+    labels = limits.apply(result, allowed, HOST, Site(), notes)
     return result, labels, [note.code for note in notes if note.level != "quiet"]
 
 

@@ -18,14 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import gateway_confine as confine
-import gateway_json as gj
-import gateway_policy as policy
 from ds01.core.paths import Paths
+from ds01.gateway import confine, json_body
+from ds01.gateway import rewrite as gateway_rewrite
+from ds01.gateway.types import Caller, HostFacts, Note, RefusalError, Rewrite, Site
 from ds01.gpus.allocator import rehome
 from ds01.gpus.ledger.device_request import NO_GPUS, Gpus
 from ds01.records.containers import record_path
-from gateway_types import Caller, HostFacts, Note, RefusalError, Rewrite, Site
 
 G = 1 << 30
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=timezone.utc)
@@ -58,8 +57,8 @@ def rewrite(
     gpus: Gpus = NO_GPUS,
     name: str = "",
 ) -> Rewrite:
-    create, unknown = policy.read_create(json.dumps(request).encode())
-    return policy.rewrite_create(
+    create, unknown = gateway_rewrite.read_create(json.dumps(request).encode())
+    return gateway_rewrite.rewrite_create(
         create,
         caller,
         limits,
@@ -285,26 +284,26 @@ def test_names_with_anothers_number_are_refused(name: str) -> None:
 
 
 def test_root_gives_names_with_any_number() -> None:
-    policy.check_name("job._.1001", Caller(0, "root"))
+    gateway_rewrite.check_name("job._.1001", Caller(0, "root"))
 
 
 @pytest.mark.parametrize("caller", [CALLER, Caller(0, "root")])
 def test_the_name_of_a_container_on_the_move_is_kept(caller: Caller) -> None:
-    assert policy._ASIDE == rehome.ASIDE
+    assert gateway_rewrite._ASIDE == rehome.ASIDE
     for name in ("job-moving", f"job._.{caller.uid}{rehome.ASIDE}"):
         with pytest.raises(RefusalError) as caught:
-            policy.check_name(name, caller)
+            gateway_rewrite.check_name(name, caller)
         assert caught.value.code == "name"
-    policy.check_name("moving", caller)
-    policy.check_name("job-moving-2", caller)
+    gateway_rewrite.check_name("moving", caller)
+    gateway_rewrite.check_name("job-moving-2", caller)
 
 
 def test_a_name_that_no_record_could_have_is_refused() -> None:
     paths = Paths(Path("/etc"), Path("/state"), Path("/log"))
-    policy.check_name("a" * 190, CALLER)
+    gateway_rewrite.check_name("a" * 190, CALLER)
     record_path(paths, "a" * 190 + rehome.ASIDE)
     with pytest.raises(RefusalError) as caught:
-        policy.check_name("a" * 191, CALLER)
+        gateway_rewrite.check_name("a" * 191, CALLER)
     assert caught.value.code == "name" and "191 characters" in caught.value.message
 
 
@@ -553,13 +552,15 @@ def test_weights_cannot_be_raised() -> None:
 
 
 def test_exec() -> None:
-    body, _ = policy.check_exec(b'{"Cmd": ["ls"], "Tty": true, "privileged": false}')
+    body, _ = gateway_rewrite.check_exec(
+        b'{"Cmd": ["ls"], "Tty": true, "privileged": false}'
+    )
     assert json.loads(body) == {"Cmd": ["ls"], "Tty": True}
     for text in ('{"Privileged": true}', '{"PRIVILEGED": true}'):
         with pytest.raises(RefusalError):
-            policy.check_exec(text.encode())
-    with pytest.raises(gj.MalformedError):
-        policy.check_exec(b'{"Privileged": false, "privileged": true}')
+            gateway_rewrite.check_exec(text.encode())
+    with pytest.raises(json_body.MalformedError):
+        gateway_rewrite.check_exec(b'{"Privileged": false, "privileged": true}')
 
 
 @pytest.mark.parametrize(
@@ -579,10 +580,10 @@ def test_exec() -> None:
 def test_volumes(options: dict[str, str], is_fine: bool) -> None:
     body = json.dumps({"Name": "v", "DriverOpts": options}).encode()
     if is_fine:
-        policy.check_volume(body, CALLER, HOST, SITE)
+        gateway_rewrite.check_volume(body, CALLER, HOST, SITE)
     else:
         with pytest.raises(RefusalError):
-            policy.check_volume(body, CALLER, HOST, SITE)
+            gateway_rewrite.check_volume(body, CALLER, HOST, SITE)
 
 
 # Properties --------------------------------------------------------------------------
@@ -595,9 +596,9 @@ def go_key(name: str) -> str:
 
 def go_read(pairs: Any, fields: set[str] | None = None) -> Any:
     """Decode as Go would: any case, last wins, objects merge; keys in lower case."""
-    if isinstance(pairs, list) and not isinstance(pairs, gj.Pairs):
+    if isinstance(pairs, list) and not isinstance(pairs, json_body.Pairs):
         return [go_read(item) for item in pairs]
-    if not isinstance(pairs, gj.Pairs):
+    if not isinstance(pairs, json_body.Pairs):
         return pairs
     result: dict[str, Any] = {}
     for key, value in pairs:
@@ -703,14 +704,14 @@ _limits = st.builds(
 @given(hostile_bodies(), _limits)
 def test_nothing_forbidden_reaches_the_engine(body: str, limits: SomeLimits) -> None:
     try:
-        create, unknown = policy.read_create(body.encode())
-        found = policy.rewrite_create(
+        create, unknown = gateway_rewrite.read_create(body.encode())
+        found = gateway_rewrite.rewrite_create(
             create, CALLER, limits, HOST, SITE, now=NOW, unknown=tuple(unknown)
         )
-    except (RefusalError, gj.MalformedError):
+    except (RefusalError, json_body.MalformedError):
         return
-    sent = gj.encode(found.request)
-    read = go_read(json.loads(sent, object_pairs_hook=gj.Pairs))
+    sent = json_body.encode(found.request)
+    read = go_read(json.loads(sent, object_pairs_hook=json_body.Pairs))
     assert not {go_key(name) for name in _HOSTILE} & read.keys()
     host = read["hostconfig"]
     for name in (
@@ -753,13 +754,15 @@ def test_nothing_forbidden_reaches_the_engine(body: str, limits: SomeLimits) -> 
 @given(hostile_bodies())
 def test_a_second_gateway_changes_nothing(body: str) -> None:
     try:
-        create, _ = policy.read_create(body.encode())
-        first = policy.rewrite_create(create, CALLER, LIMITS, HOST, SITE, now=NOW)
-    except (RefusalError, gj.MalformedError):
+        create, _ = gateway_rewrite.read_create(body.encode())
+        first = gateway_rewrite.rewrite_create(
+            create, CALLER, LIMITS, HOST, SITE, now=NOW
+        )
+    except (RefusalError, json_body.MalformedError):
         return
-    again, unknown = policy.read_create(gj.encode(first.request))
+    again, unknown = gateway_rewrite.read_create(json_body.encode(first.request))
     assert not unknown
-    second = policy.rewrite_create(again, CALLER, LIMITS, HOST, SITE, now=NOW)
+    second = gateway_rewrite.rewrite_create(again, CALLER, LIMITS, HOST, SITE, now=NOW)
     assert second.request == first.request
     assert all(note.level == "quiet" for note in second.notes)
 

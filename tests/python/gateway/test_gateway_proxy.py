@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import gateway_http
+from ds01.gateway import http as gateway_http
+from ds01.gateway.proxy import Exchange
 from gateway_bench import FakeEngine, dial, proxy, read_all, read_until, short_folder
-from gateway_proxy import Exchange
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 GET = b"GET /v1.41/info HTTP/1.1\r\nHost: docker\r\n\r\n"

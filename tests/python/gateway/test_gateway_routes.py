@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway_routes import OddRequestError, Rule, classify, split_target
+from ds01.gateway.routes import OddRequestError, Rule, classify, split_target
 
 CREATE_SPELLINGS = [
     "/containers/create",

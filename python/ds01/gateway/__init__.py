@@ -1,0 +1,1 @@
+"""The Docker API gateway: what reaches the engine, and in what form."""
