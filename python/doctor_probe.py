@@ -20,7 +20,6 @@ from pathlib import Path
 import check_config
 import doctor_facts as facts
 import doctor_host as host
-import metrics
 from doctor_facts import Answer, Facts, Unknown
 from doctor_host import typed
 from ds01.core import settings
@@ -35,6 +34,7 @@ from ds01.images.versions import workshop
 from ds01.policy import limits
 from ds01.policy import types as policy_types
 from ds01.records import documents, passes
+from ds01.usage import metrics
 
 # What Debian calls the programs that commands call.
 _PROGRAMS = {"docker": "docker.io", "jq": "jq", "flock": "util-linux", "git": "git"}

@@ -42,13 +42,13 @@ def run_extras(paths: Paths, address: str, found: Report) -> None:
 
 
 def _note_use(paths: Paths, found: Report, snapshot: Snapshot) -> None:
-    import usage_days  # noqa: PLC0415 - only where there are GPUs
+    from ds01.usage import days  # noqa: PLC0415 - only where there are GPUs
     from usage_samples import samples  # noqa: PLC0415
 
     tick = found.memory.last.tick
     try:
         seen = samples(found.decisions, snapshot.document, found.at, tick)
-        usage_days.note(paths, seen, found.at)
+        days.note(paths, seen, found.at)
     except HelperError as error:
         say("warning", f"the use of GPUs is not noted: {error.message}", PROGRAM)
 
@@ -68,7 +68,7 @@ def _metrics(paths: Paths, address: str, engine: Engine, found: Report) -> None:
     except HelperError as error:
         say("warning", f"no metrics: {error.message}", PROGRAM)
         return
-    import metrics  # noqa: PLC0415 - only where they are wanted
+    from ds01.usage import metrics  # noqa: PLC0415 - only where they are wanted
 
     snapshot = found.snapshot
     shown = [

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-import report_words
 from ds01.core.errors import Exit, HelperError
 from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run, say
 from ds01.records.window import parse_window
+from ds01.usage import words as usage_words
+from ds01.usage.report import default_window, for_user, make
 from events_show import may_show_names
-from usage_report import default_window, for_user, make
 
 PROGRAM = "report_show"
 WEEK, MONTH = 7, 30
@@ -84,17 +84,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if uid != 0 and not may_show_names(paths):
         report = for_user(report, uid)
     if words.json:
-        print_json(report_words.as_object(report))
+        print_json(usage_words.as_object(report))
     elif words.csv:
-        sys.stdout.write(report_words.as_csv(report))
+        sys.stdout.write(usage_words.as_csv(report))
     elif words.html is not None:
-        import report_html  # noqa: PLC0415 - matplotlib is slow to load
+        from ds01.usage import html as usage_html  # noqa: PLC0415 - matplotlib is slow to load
 
-        write_page(words.html, report_html.page(report))
+        write_page(words.html, usage_html.page(report))
     else:
         for note in report.notes:
             say("info", note, PROGRAM)
-        sys.stdout.write(report_words.text(report))
+        sys.stdout.write(usage_words.text(report))
     return Exit.OK
 
 

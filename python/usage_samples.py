@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from ds01.gpus.ledger.document import Document
+from ds01.usage.days import Sample
 from lifecycle_types import ACTIVE, Decision, Subject
-from usage_days import Sample
 
 
 def samples(

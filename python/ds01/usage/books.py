@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import usage_days
 from ds01.core.paths import Paths
 from ds01.gpus.ledger.document import HOLD_EXPIRED, Grant, parse_time
 from ds01.records.log_reader import EVENTS, GPUS, log_path, read_lines
-from usage_days import Use
-from usage_intervals import (
+from ds01.usage import days
+from ds01.usage.days import Use
+from ds01.usage.intervals import (
     LONGEST_WAIT,
     Interval,
     Wait,
@@ -60,7 +60,7 @@ def read_books(
     books = Books(
         held=in_window(intervals(events, grants, end), begin, end),
         waits=waits([*before, *events], begin, end),
-        uses=list(usage_days.read(paths, begin, end)),
+        uses=list(days.read(paths, begin, end)),
     )
     for event in events:
         if _is_in(event, end):

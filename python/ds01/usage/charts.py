@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from usage_report import Report, Row
+from ds01.usage.report import Report, Row
 
 INK, SOFT, GRID, LINE = "#010101", "#020202", "#030303", "#040404"
 _SERIES = [f"#0500{number:02d}" for number in range(1, 9)]

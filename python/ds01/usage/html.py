@@ -9,9 +9,9 @@ import html
 from collections.abc import Sequence
 
 from ds01.core.text import span
-from report_charts import charts
-from report_words import Table, hours, tables, title
-from usage_report import Report
+from ds01.usage.charts import charts
+from ds01.usage.report import Report
+from ds01.usage.words import Table, hours, tables, title
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1c1f24; --soft: #5b6470;

@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
-import metric_counters
 from ds01.core import files, settings
 from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
@@ -22,8 +21,9 @@ from ds01.core.paths import PROJECT_ROOT, Paths
 from ds01.core.program import say
 from ds01.gpus.allocator.report import Status
 from ds01.gpus.devices.types import State
-from metric_counters import Counters
-from metric_table import BY_NAME, Samples, family
+from ds01.usage import metric_counters
+from ds01.usage.metric_counters import Counters
+from ds01.usage.metric_table import BY_NAME, Samples, family
 
 _PROGRAM = "metrics"
 FILE = "ds01.prom"

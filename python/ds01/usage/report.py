@@ -22,9 +22,9 @@ from ds01.gpus.ledger.document import parse_time
 from ds01.policy.limits import find_group, load_policy
 from ds01.policy.types import Policy
 from ds01.policy.users import identify_user
-from usage_books import Books, read_books
-from usage_days import Use
-from usage_intervals import Interval, bucketed
+from ds01.usage.books import Books, read_books
+from ds01.usage.days import Use
+from ds01.usage.intervals import Interval, bucketed
 
 Event = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from typing import Any
 from ds01.core import table as core_table
 from ds01.core.text import span
 from ds01.core.units import counted, format_duration, format_time, utc_stamp
-from usage_report import Report, Row, median
+from ds01.usage.report import Report, Row, median
 
 UNKNOWN = "unknown"
 

@@ -13,17 +13,15 @@ from typing import Any
 
 import pytest
 
-import metric_counters
-import metric_table
-import metrics
 from ds01.core import settings
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import PROJECT_ROOT
 from ds01.core.processes import Process
 from ds01.gpus.allocator import report
+from ds01.usage import metric_counters, metric_table, metrics
+from ds01.usage.metric_counters import Counters, Place, add, read_on
+from ds01.usage.metric_table import METRICS, Samples
 from gpu_world import World, gpu, make_paths, with_processes
-from metric_counters import Counters, Place, add, read_on
-from metric_table import METRICS, Samples
 
 NAME = re.compile(r"\bds01_[a-z0-9_]+")
 NOW = datetime(2026, 11, 2, 9, 0, tzinfo=timezone.utc)

@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-import report_charts
-import report_html
 import report_show
 from ds01.core.errors import Exit, HelperError
-from report_html import page
-from usage_days import Use
-from usage_report import Reclaimed, Refused, Report, Row, group_rows, sum_rows
+from ds01.usage import charts as usage_charts
+from ds01.usage import html as usage_html
+from ds01.usage.days import Use
+from ds01.usage.html import page
+from ds01.usage.report import Reclaimed, Refused, Report, Row, group_rows, sum_rows
 
 END = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 BEGIN = END - timedelta(days=2)
@@ -117,7 +117,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("theme", [0, 1])
 def test_both_themes_are_legible_and_charts_use_their_colours(theme: int) -> None:
-    blocks = re.findall(r":root \{([^}]*--paper[^}]*--s8[^}]*)\}", report_html.STYLE)
+    blocks = re.findall(r":root \{([^}]*--paper[^}]*--s8[^}]*)\}", usage_html.STYLE)
     assert len(blocks) == 2
     colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", blocks[theme]))
     paper = colours.pop("paper")
@@ -131,7 +131,7 @@ def test_both_themes_are_legible_and_charts_use_their_colours(theme: int) -> Non
 
 
 def test_the_parts_of_a_bar_are_the_granted_time() -> None:
-    parts = {label: values for label, _, values in report_charts._parts(USERS)}
+    parts = {label: values for label, _, values in usage_charts._parts(USERS)}
     assert parts == {
         "used": [2e4, 0],
         "not used": [3e4, 0],

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ds01.core.paths import Paths
-from usage_days import Sample, Use, folder_of, hours_between, note, read, use_of
+from ds01.usage.days import Sample, Use, folder_of, hours_between, note, read, use_of
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 

@@ -14,14 +14,7 @@ from hypothesis import strategies as st
 from ds01.core.units import utc_stamp
 from ds01.gpus.ledger.document import Grant
 from ds01.gpus.rules.refusal import GrantedDevice
-from usage_intervals import (
-    Interval,
-    bucketed,
-    in_window,
-    intervals,
-    joined,
-    waits,
-)
+from ds01.usage.intervals import Interval, bucketed, in_window, intervals, joined, waits
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 DEVICE = GrantedDevice("GPU-1", "GPU-1", "full", None, None, 1.0, False)

@@ -16,17 +16,17 @@ from typing import Any
 import pytest
 
 import report_show
-import usage_report
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import Paths, find_paths
 from ds01.core.units import utc_stamp
 from ds01.gpus.ledger import document as ledger_document
 from ds01.gpus.ledger.document import Document, Grant, Ticket
 from ds01.gpus.rules.refusal import GrantedDevice
+from ds01.usage import report as usage_report
+from ds01.usage.days import Sample, note
+from ds01.usage.report import Report, default_window, edges_of, for_user, make
+from ds01.usage.words import as_object, hours, text
 from log_world import busy
-from report_words import as_object, hours, text
-from usage_days import Sample, note
-from usage_report import Report, default_window, edges_of, for_user, make
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 WEEK = NOW - timedelta(days=7)
