@@ -21,12 +21,12 @@ from typing import Any
 PYTHON = str(Path(__file__).resolve().parents[2] / "python")
 sys.path.insert(0, PYTHON)
 
-import lifecycle  # noqa: E402
 from ds01.core import settings  # noqa: E402
 from ds01.core.paths import find_paths  # noqa: E402
 from ds01.core.program import print_json  # noqa: E402
 from ds01.gpus.devices.types import Inventory  # noqa: E402
-from lifecycle_pass import Pass  # noqa: E402
+from ds01.lifecycle import command  # noqa: E402
+from ds01.lifecycle.pass_ import Pass  # noqa: E402
 
 calls = 0
 
@@ -59,7 +59,7 @@ def main() -> int:
     if words.count:
         print(calls)
     else:
-        print_json(lifecycle.as_json(report))
+        print_json(command.as_json(report))
     return 0
 
 

@@ -12,11 +12,20 @@ from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
 
-from activity import GpuUse, Sample
+from ds01.lifecycle.activity import GpuUse, Sample
+from ds01.lifecycle.rules import decide
+from ds01.lifecycle.types import (
+    Act,
+    Decision,
+    Holding,
+    Moment,
+    Notice,
+    Subject,
+    Term,
+    Terms,
+)
 from ds01.policy.sections import Lifecycle
 from ds01.records.pass_entries import Entry
-from lifecycle_rules import decide
-from lifecycle_types import Act, Decision, Holding, Moment, Notice, Subject, Term, Terms
 
 EPOCH = datetime(2026, 3, 1, 8, tzinfo=timezone.utc)
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-import terminals
-from activity import GpuUse, Sample
 from ds01.core import processes
 from ds01.gpus.devices import dcgm
 from ds01.gpus.devices.types import Device, Inventory
+from ds01.lifecycle import terminals
+from ds01.lifecycle.activity import GpuUse, Sample
 
 PROC = Path("/proc")
 KEEP_FILE = ".keep-alive"

@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import lifecycle_view
-import terminals
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
 from ds01.core.files import locked
 from ds01.core.paths import Paths
 from ds01.core.program import say
 from ds01.gpus.ledger.document import CREATED_TIMEOUT, RESERVATION
+from ds01.lifecycle import terminals, view
+from ds01.lifecycle.types import Act, Subject
 from ds01.policy.sections import Lifecycle
 from ds01.records import containers, kept
 from ds01.records.pass_entries import Entry
-from lifecycle_types import Act, Subject
 
 if TYPE_CHECKING:
     from ds01.gpus.allocator.allocator import Allocator
@@ -111,7 +110,7 @@ def _changed(
     now = details.get("State") or {}
     if not now.get("Running"):
         return "it has ended by itself"
-    started = lifecycle_view.moment(now.get("StartedAt"))
+    started = view.moment(now.get("StartedAt"))
     if started != task.subject.started:
         return "it was started again"
     since = task.entry.last_active
@@ -160,7 +159,7 @@ def remove_all(
 def _remove(
     paths: Paths, address: str, task: Task, policy: Lifecycle, now: datetime
 ) -> Done:
-    import lifecycle_archive  # noqa: PLC0415 - rarely needed
+    from ds01.lifecycle import archive  # noqa: PLC0415 - rarely needed
 
     subject, facts = task.subject, dict[str, Any]()
     with Engine(address, timeout=600.0) as engine:
@@ -169,9 +168,7 @@ def _remove(
         if changed is not None or details is None:
             return Done(task, changed or "it is gone")
         if policy.archive is not None and subject.state != "created":
-            file = lifecycle_archive.archive(
-                engine, details, policy.archive, subject.uid, now
-            )
+            file = archive.archive(engine, details, policy.archive, subject.uid, now)
             facts["file"] = str(file)
             # It may have been started while its files were read.
             again = engine.get(f"/containers/{quote(subject.id, '')}/json")
@@ -195,7 +192,7 @@ def _not_removable(details: dict[str, Any] | None, subject: Subject) -> str | No
     now = details.get("State") or {}
     if now.get("Status") not in {subject.state, "exited", "dead"}:
         return "it was started again"
-    finished = lifecycle_view.moment(now.get("FinishedAt"))
+    finished = view.moment(now.get("FinishedAt"))
     if finished != subject.finished:
         return "it ran meanwhile"
     if subject.state == "created" and (details.get("SizeRw") or 0) > 0:

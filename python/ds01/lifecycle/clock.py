@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from activity import MOST_SECONDS
 from ds01.core.errors import Exit, HelperError
+from ds01.lifecycle.activity import MOST_SECONDS
+from ds01.lifecycle.types import Moment
 from ds01.records.pass_entries import Memory, PassInfo
-from lifecycle_types import Moment
 
 # A clock that differs by more from the time since boot was set.
 _JUMP_SECONDS = 30.0

@@ -5,41 +5,26 @@ with --dry-run it decides only. Exit statuses: 0 done, or another pass is at wor
 7 where nothing was done because policy, state, engine or NVML cannot be used.
 """
 
-# ruff: noqa: E402 - the first statements save a tenth of a pass: it is over before
-# anything could be collected, and most of what is loaded stays.
 from __future__ import annotations
 
-import gc
-
-gc.disable()
-
-import sys
-
-if __name__ == "__main__":
-    # Nobody speaks TLS to the engine's socket, and http.client does without.
-    sys.modules["ssl"] = None  # type: ignore[assignment]
-
-import argparse
 import contextlib
 import os
-from collections.abc import Sequence
+import sys
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import lifecycle_words as words
-from ds01.core import settings, table
-from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
-from ds01.core.paths import Paths, find_paths
-from ds01.core.program import print_json, program_name, report, run, say
+from ds01.core import table
+from ds01.core.errors import HelperError
+from ds01.core.paths import Paths
+from ds01.core.program import say
 from ds01.core.text import span
 from ds01.core.units import utc_stamp
+from ds01.lifecycle import words
+from ds01.lifecycle.pass_ import Report
+from ds01.lifecycle.types import Decision, Subject
 from ds01.records import reasons
 from ds01.records.pass_json import entry_json
 from ds01.records.passes import outlook, pass_info
-from lifecycle_extras import run_extras
-from lifecycle_pass import Pass, Report
-from lifecycle_types import Decision, Subject
 
 PROGRAM = "lifecycle"
 
@@ -144,41 +129,3 @@ def without_memory(paths: Paths, error: HelperError) -> Report:
             reason = {"reason": error.message}
             append_events([("pass-skipped", reason)], paths=paths)
     return Report(now, skipped=error, is_new=is_new)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
-    parser.add_argument("--dry-run", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quiet", action="store_true")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    args = build_parser().parse_args(argv)
-    # What the pass starts, and what it writes, is not for everybody's eyes.
-    os.umask(0o022)
-    paths, address = find_paths(), settings.engine_address()
-    try:
-        found = Pass(paths, address, dry_run=args.dry_run).run()
-    except HelperError as error:
-        found = without_memory(paths, error)
-    else:
-        if not args.dry_run and not found.is_busy:
-            run_extras(paths, address, found)
-    if args.json:
-        print_json(as_json(found))
-    if found.skipped is not None:
-        # Cron would send a mail each minute.
-        if found.is_new or not args.quiet:
-            return report(found.skipped, PROGRAM)
-        return int(found.skipped.code)
-    if found.is_busy and not args.quiet:
-        say("info", "another pass is at work", PROGRAM)
-    elif not (args.json or args.quiet):
-        show(found, dry_run=args.dry_run)
-    return int(Exit.OK)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, PROGRAM))

@@ -3,6 +3,8 @@ left-overs away and writes the metrics."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ds01.core import settings
@@ -11,15 +13,53 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import Paths
 from ds01.core.program import say
 from ds01.gpus.allocator.desk import Desk
+from ds01.gpus.ledger.document import Document
+from ds01.lifecycle.look import Snapshot
+from ds01.lifecycle.pass_ import PROGRAM, Report
+from ds01.lifecycle.types import ACTIVE, Decision, Subject
 from ds01.policy.limits import find_group
 from ds01.policy.types import Policy
 from ds01.policy.users import identify_user
 from ds01.records.passes import outlook
-from lifecycle_look import Snapshot
-from lifecycle_pass import PROGRAM, Report
+from ds01.usage.days import Sample
 
 if TYPE_CHECKING:
     from ds01.gpus.allocator.report import Status
+
+
+def samples(
+    decisions: Iterable[tuple[Subject, Decision]],
+    document: Document,
+    now: datetime,
+    seconds: float,
+) -> Iterator[Sample]:
+    """Return a sample for each device of each running container.
+
+    They are of the time since the pass before, `seconds` ago, or since the container's
+    start. A device whose utilisation NVML does not know, as a MIG instance's, is a
+    sample without one. Idle is what the rules found idle for the whole time.
+    """
+    before = now - timedelta(seconds=seconds)
+    for subject, decision in decisions:
+        grant = document.grant_of(subject.id)
+        if subject.state not in ACTIVE or grant is None or seconds <= 0:
+            continue
+        begin = max(before, subject.started or before)
+        seen = subject.sample.gpus if subject.sample else None
+        percents = {gpu.uuid: gpu.percent for gpu in seen or ()}
+        last = decision.entry.last_active
+        for device in grant.devices:
+            percent = percents.get(device.uuid)
+            yield Sample(
+                uid=subject.uid,
+                user=subject.user,
+                begin=begin,
+                end=now,
+                share=device.share,
+                used=None if percent is None else percent / 100,
+                idle=None if last is None else last <= begin,
+            )
+
 
 # leftovers.py looks once an hour; it need not be loaded to know that.
 _LEFTOVERS = "leftovers.json"
@@ -32,7 +72,7 @@ def run_extras(paths: Paths, address: str, found: Report) -> None:
         _note_use(paths, found, snapshot)
     with Engine(address, timeout=60.0) as engine:
         if snapshot is not None and _is_due(paths, found):
-            import leftovers  # noqa: PLC0415 - once an hour
+            from ds01.lifecycle import leftovers  # noqa: PLC0415 - once an hour
 
             try:
                 leftovers.sweep(paths, engine, snapshot.policy, found.at)
@@ -42,8 +82,8 @@ def run_extras(paths: Paths, address: str, found: Report) -> None:
 
 
 def _note_use(paths: Paths, found: Report, snapshot: Snapshot) -> None:
+    from ds01.lifecycle.extras import samples  # noqa: PLC0415
     from ds01.usage import days  # noqa: PLC0415 - only where there are GPUs
-    from usage_samples import samples  # noqa: PLC0415
 
     tick = found.memory.last.tick
     try:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import leftover_rules as rules
 from ds01.core import files
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
@@ -29,10 +28,11 @@ from ds01.core.paths import Paths
 from ds01.core.program import say
 from ds01.core.units import utc_stamp
 from ds01.gpus.ledger.document import parse_time
+from ds01.lifecycle import leftover_rules
+from ds01.lifecycle.leftover_rules import File, Image, InUse, Removal
 from ds01.policy.types import Policy
 from ds01.records import containers, documents
 from ds01.records.event_log import append_events
-from leftover_rules import File, Image, InUse, Removal
 
 _PROGRAM = "leftovers"
 FILE = "leftovers.json"
@@ -98,16 +98,18 @@ def find(paths: Paths, engine: Engine, policy: Policy, now: datetime) -> list[Re
     known = {str(r.get("container", "")): r for r in containers.list_records(paths)}
     in_use = _in_use(engine)
     keep = policy.lifecycle.leftover_keep
-    named = {rules.tag_of(name) for image in images for name in image.tags}
+    named = {leftover_rules.tag_of(name) for image in images for name in image.tags}
     return [
-        *rules.files(_folders(), in_use, now, keep),
-        *rules.files(_locks(paths), in_use, now, keep),
-        *rules.files(_pins(paths), in_use, now, policy.images.pins_max_age),
-        *rules.files(
+        *leftover_rules.files(_folders(), in_use, now, keep),
+        *leftover_rules.files(_locks(paths), in_use, now, keep),
+        *leftover_rules.files(_pins(paths), in_use, now, policy.images.pins_max_age),
+        *leftover_rules.files(
             _corrupt(paths), in_use, now, policy.lifecycle.record_keep or _FOREVER
         ),
-        *rules.records(known, in_use, named, now, policy.lifecycle.record_keep),
-        *rules.images(images, in_use, known, now, keep),
+        *leftover_rules.records(
+            known, in_use, named, now, policy.lifecycle.record_keep
+        ),
+        *leftover_rules.images(images, in_use, known, now, keep),
     ]
 
 
@@ -154,9 +156,10 @@ def _image(summary: Mapping[str, Any]) -> Image:
 
 def _is_candidate(image: Image) -> bool:
     if not image.tags:
-        return rules.BUILDER in image.labels
+        return leftover_rules.BUILDER in image.labels
     return any(
-        "._." in tag or tag.startswith((rules.ALIASES, f"{rules.MOVED}:"))
+        "._." in tag
+        or tag.startswith((leftover_rules.ALIASES, f"{leftover_rules.MOVED}:"))
         for tag in image.tags
     )
 
@@ -277,7 +280,7 @@ def _remove_record(paths: Paths, removal: Removal) -> bool:
             record = documents.read_document(path)
         except (ValueError, RecursionError):
             return False
-        if record is None or rules.last_change(record) != removal.seen:
+        if record is None or leftover_rules.last_change(record) != removal.seen:
             return False
         path.unlink()
     return True

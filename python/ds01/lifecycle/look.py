@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import lifecycle_view as view
-from activity_reader import Target, Watcher, keep_files
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import is_alive
@@ -20,9 +18,11 @@ from ds01.gpus.ledger import document as ledger_document
 from ds01.gpus.ledger.document import Document
 from ds01.gpus.ledger.engine_view import read_view
 from ds01.gpus.ledger.reconcile import World, reconcile
+from ds01.lifecycle import view
+from ds01.lifecycle.activity_reader import Target, Watcher, keep_files
+from ds01.lifecycle.types import ACTIVE, Subject, Terms
 from ds01.policy.types import Policy
 from ds01.records import kept as records_kept
-from lifecycle_types import ACTIVE, Subject, Terms
 
 
 @dataclass(frozen=True)

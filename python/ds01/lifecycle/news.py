@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-import lifecycle_words as words
 from ds01.core.units import utc_stamp
+from ds01.lifecycle import words
+from ds01.lifecycle.look import Snapshot
+from ds01.lifecycle.tell import PROGRAM, Message
+from ds01.lifecycle.types import Decision, Subject
 from ds01.records.pass_entries import Entry
-from lifecycle_look import Snapshot
-from lifecycle_tell import PROGRAM, Message
-from lifecycle_types import Decision, Subject
 
 Event = tuple[str, dict[str, Any]]
 

@@ -15,10 +15,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 
-import lifecycle_acts as acts
-import lifecycle_clock as clock
-import lifecycle_tell
-import lifecycle_words as words
 from ds01.core.errors import HelperError
 from ds01.core.files import LockHeldError, locked
 from ds01.core.owner import boot_id
@@ -27,14 +23,15 @@ from ds01.core.program import say
 from ds01.gpus.allocator.desk import Desk
 from ds01.gpus.devices.inventory import read_inventory
 from ds01.gpus.devices.types import Inventory
+from ds01.lifecycle import acts, clock, tell, words
+from ds01.lifecycle.look import Snapshot, look
+from ds01.lifecycle.news import Event, about, about_entry, message, news
+from ds01.lifecycle.rules import decide
+from ds01.lifecycle.tell import Message
+from ds01.lifecycle.types import Decision, Subject
 from ds01.records import containers, passes, reasons
 from ds01.records.event_log import append_events
 from ds01.records.pass_entries import Entry, Memory, PassInfo
-from lifecycle_look import Snapshot, look
-from lifecycle_news import Event, about, about_entry, message, news
-from lifecycle_rules import decide
-from lifecycle_tell import Message
-from lifecycle_types import Decision, Subject
 
 PROGRAM = "lifecycle"
 LOCK = "lifecycle.lock"
@@ -183,7 +180,7 @@ class Pass:
         self._log(events)
         if messages:
             mail = report.snapshot.policy.lifecycle.mail
-            lifecycle_tell.tell(self._paths, messages, mail=mail)
+            tell.tell(self._paths, messages, mail=mail)
         if pending:
             self._save(report, Memory(last, fresh))
         self._annotate(before, report.decisions)
@@ -322,7 +319,7 @@ class Pass:
         self._log(events)
         assert report.snapshot is not None  # noqa: S101 - something was decided
         mail = report.snapshot.policy.lifecycle.mail
-        lifecycle_tell.tell(self._paths, messages, mail=mail)
+        tell.tell(self._paths, messages, mail=mail)
         self._save(report, replace(memory, containers=entries))
 
 

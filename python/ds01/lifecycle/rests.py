@@ -11,11 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ds01.core.units import utc_stamp
-from ds01.policy.sections import Lifecycle
-from ds01.records.pass_entries import Doing, Entry, Next, Warned
-from ds01.records.reasons import WHY
-from lifecycle_limits import latest
-from lifecycle_types import (
+from ds01.lifecycle.limits import latest
+from ds01.lifecycle.types import (
     CREATED,
     HOLD,
     REMOVAL,
@@ -27,6 +24,9 @@ from lifecycle_types import (
     Notice,
     Subject,
 )
+from ds01.policy.sections import Lifecycle
+from ds01.records.pass_entries import Doing, Entry, Next, Warned
+from ds01.records.reasons import WHY
 
 # An archive of a large container takes its time; a failed one is tried again then.
 _REMOVAL_SECONDS = 3600

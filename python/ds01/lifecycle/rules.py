@@ -9,12 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import lifecycle_rests
-from activity import Before, Sample, judge
-from ds01.policy.sections import Lifecycle
-from ds01.records.pass_entries import Doing, Entry, Warned
-from ds01.records.reasons import WHY
-from lifecycle_limits import (
+from ds01.lifecycle import rests
+from ds01.lifecycle.activity import Before, Sample, judge
+from ds01.lifecycle.limits import (
     Limit,
     end,
     is_warned,
@@ -23,7 +20,7 @@ from lifecycle_limits import (
     still_true,
     warn,
 )
-from lifecycle_types import (
+from ds01.lifecycle.types import (
     ACTIVE,
     ENDED,
     HOLD,
@@ -36,6 +33,9 @@ from lifecycle_types import (
     Notice,
     Subject,
 )
+from ds01.policy.sections import Lifecycle
+from ds01.records.pass_entries import Doing, Entry, Warned
+from ds01.records.reasons import WHY
 
 
 def decide(
@@ -52,9 +52,9 @@ def decide(
     if subject.state in ACTIVE:
         return _running(subject, known, entry, policy, moment, found)
     if subject.state in ENDED:
-        return lifecycle_rests.stopped(subject, entry, policy, moment, found)
+        return rests.stopped(subject, entry, policy, moment, found)
     if subject.state == "created":
-        return lifecycle_rests.created(subject, entry, policy, moment, found)
+        return rests.created(subject, entry, policy, moment, found)
     # Restarting, or being removed: somebody is at it.
     return Decision(replace(entry, next=None), found=tuple(found))
 

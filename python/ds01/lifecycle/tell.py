@@ -15,11 +15,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import notices
-import terminals
 from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
 from ds01.core.program import say
+from ds01.lifecycle import notices, terminals
 
 if TYPE_CHECKING:
     import subprocess

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from activity import Sample
+from ds01.lifecycle.activity import Sample
 from ds01.records.pass_entries import Entry
 
 Found = tuple[str, Mapping[str, Any]]

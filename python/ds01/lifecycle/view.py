@@ -11,7 +11,6 @@ from datetime import datetime, timezone
 from functools import cache
 from typing import Any
 
-from activity_reader import Target
 from ds01.containers.containers import from_summary
 from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
@@ -19,9 +18,10 @@ from ds01.core.labels import ASIDE, MANAGED, MOVED_FROM
 from ds01.core.units import read_stamp
 from ds01.gpus.allocator.desk import Desk
 from ds01.gpus.ledger.document import HOLD_EXPIRED, Document, Grant
+from ds01.lifecycle.activity_reader import Target
+from ds01.lifecycle.clock import whole
+from ds01.lifecycle.types import Holding, Subject, Term, Terms
 from ds01.policy.types import Policy, User
-from lifecycle_clock import whole
-from lifecycle_types import Holding, Subject, Term, Terms
 
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 # Made from a file that somebody brought: what is in it is in no image that stays.

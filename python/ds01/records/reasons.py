@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from lifecycle_types import CREATED, DEMAND, HOLD, IDLE, REMOVAL, RESERVATION, RUNTIME
+from ds01.lifecycle.types import (
+    CREATED,
+    DEMAND,
+    HOLD,
+    IDLE,
+    REMOVAL,
+    RESERVATION,
+    RUNTIME,
+)
 
 WHY = {
     IDLE: "idle",

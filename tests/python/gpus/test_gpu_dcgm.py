@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from activity import Before, GpuUse, Sample, judge
-from activity_reader import gpu_use
 from ds01.core.processes import Process
 from ds01.gpus.devices import dcgm
 from ds01.gpus.devices.types import Device
+from ds01.lifecycle.activity import Before, GpuUse, Sample, judge
+from ds01.lifecycle.activity_reader import gpu_use
 from ds01.policy.sections import Lifecycle
 from lifecycle_world import EPOCH, at
 

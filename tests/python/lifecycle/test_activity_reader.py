@@ -13,11 +13,18 @@ from pathlib import Path
 
 import pytest
 
-import activity_reader
-from activity import Before, Sample, counters_of, judge
-from activity_reader import Cgroups, Target, Watcher, gpu_use, keep_files, read_cgroups
 from ds01.core.processes import Process
 from ds01.gpus.devices.types import Device, Inventory
+from ds01.lifecycle import activity_reader
+from ds01.lifecycle.activity import Before, Sample, counters_of, judge
+from ds01.lifecycle.activity_reader import (
+    Cgroups,
+    Target,
+    Watcher,
+    gpu_use,
+    keep_files,
+    read_cgroups,
+)
 from ds01.policy.sections import Lifecycle
 
 ID = "0123456789abcdef" * 4

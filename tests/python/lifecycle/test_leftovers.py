@@ -15,17 +15,16 @@ from typing import Any
 
 import pytest
 
-import leftover_rules as rules
-import leftovers
 from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.paths import PROJECT_ROOT, Paths
 from ds01.core.units import utc_stamp
+from ds01.lifecycle import leftover_rules, leftovers
+from ds01.lifecycle.leftover_rules import File, Image, InUse, Removal
 from ds01.policy import limits
 from ds01.policy.types import Policy
 from ds01.records import containers
 from gpu_world import make_paths
-from leftover_rules import File, Image, InUse, Removal
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=timezone.utc)
 WEEK = 7 * 86400
@@ -54,7 +53,7 @@ def gone(
     found: Image, in_use: InUse | None = None, *records: dict[str, Any]
 ) -> list[Removal]:
     known = {str(record["container"]): record for record in records}
-    return list(rules.images([found], in_use or InUse(), known, NOW, WEEK))
+    return list(leftover_rules.images([found], in_use or InUse(), known, NOW, WEEK))
 
 
 PREPARED = "aimehub/pytorch:job._.1001"
@@ -142,7 +141,7 @@ def test_records() -> None:
 
     def left(*named: str, keep: int | None = WEEK, names: str = "") -> list[Removal]:
         in_use = InUse(frozenset({names}))
-        return list(rules.records(known, in_use, named, NOW, keep))
+        return list(leftover_rules.records(known, in_use, named, NOW, keep))
 
     assert [(r.what, r.uid, r.seen) for r in left()] == [("job._.1001", 1001, OLD)]
     assert left(keep=None) == []
@@ -154,18 +153,20 @@ def test_records() -> None:
 
 def test_files() -> None:
     file = File(Path("/x"), OLD, "lock", "gone", "job._.1001")
-    assert list(rules.files([file], InUse(), NOW, WEEK)) == [
+    assert list(leftover_rules.files([file], InUse(), NOW, WEEK)) == [
         Removal("lock", "/x", "gone", "job._.1001")
     ]
-    assert not list(rules.files([replace(file, used=YOUNG)], InUse(), NOW, WEEK))
+    assert not list(
+        leftover_rules.files([replace(file, used=YOUNG)], InUse(), NOW, WEEK)
+    )
     in_use = InUse(frozenset({"job._.1001"}))
-    assert not list(rules.files([file], in_use, NOW, WEEK))
+    assert not list(leftover_rules.files([file], in_use, NOW, WEEK))
 
 
 def test_names_of_images() -> None:
-    assert rules.repository("host:5000/a/b:tag@sha256:0") == "host:5000/a/b"
-    assert rules.tag_of("host:5000/a/b:tag") == "tag"
-    assert rules.tag_of("host:5000/a/b") == ""
+    assert leftover_rules.repository("host:5000/a/b:tag@sha256:0") == "host:5000/a/b"
+    assert leftover_rules.tag_of("host:5000/a/b:tag") == "tag"
+    assert leftover_rules.tag_of("host:5000/a/b") == ""
 
 
 # On files and a pretended engine --------------------------------------------------

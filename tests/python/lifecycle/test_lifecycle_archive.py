@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import lifecycle_archive
 from ds01.core.engine import Engine
+from ds01.lifecycle import archive
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 
@@ -42,10 +42,10 @@ def test_mlc_exports_only_what_is_of_that_name(
     def export_mlc(engine: Engine, own: str, _uid: int, out: int) -> None:
         export(engine, own, out)
 
-    monkeypatch.setattr(lifecycle_archive, "_export", export)
-    monkeypatch.setattr(lifecycle_archive, "_export_mlc", export_mlc)
-    monkeypatch.setattr(lifecycle_archive, "_check_tar", lambda _: None)
-    monkeypatch.setattr(lifecycle_archive, "_check_mlc", lambda _: None)
+    monkeypatch.setattr(archive, "_export", export)
+    monkeypatch.setattr(archive, "_export_mlc", export_mlc)
+    monkeypatch.setattr(archive, "_check_tar", lambda _: None)
+    monkeypatch.setattr(archive, "_check_mlc", lambda _: None)
     monkeypatch.setattr(os, "geteuid", lambda: 1001)
     details = {
         "Name": f"/{name}",
@@ -53,7 +53,7 @@ def test_mlc_exports_only_what_is_of_that_name(
         "Config": {"Labels": {"aime.mlc.NAME": label}},
     }
     engine = Engine("unix:///nowhere")
-    file = lifecycle_archive.archive(engine, details, tmp_path, 1001, NOW)
+    file = archive.archive(engine, details, tmp_path, 1001, NOW)
     assert asked == ["train" if by_mlc else "1" * 64]
     suffix = ".mlc.tar" if by_mlc else ".tar"
     assert file == tmp_path / f"{name}-20260301T000000Z{suffix}"

@@ -23,7 +23,7 @@ from gpu_bench import FakeDriver
 
 pytestmark = [pytest.mark.engine, pytest.mark.passes, pytest.mark.quiet]
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 POLICY = """\
 version: 1
 default_group: all

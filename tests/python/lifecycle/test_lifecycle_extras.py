@@ -11,9 +11,9 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import Paths
 from ds01.gpus.allocator import desk
 from ds01.gpus.devices.types import Inventory
+from ds01.lifecycle.extras import run_extras
+from ds01.lifecycle.pass_ import Report
 from gpu_world import make_paths
-from lifecycle_extras import run_extras
-from lifecycle_pass import Report
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 

@@ -21,18 +21,18 @@ from typing import Any
 
 import pytest
 
-from activity_reader import Target, Watcher
 from ds01.core.errors import Exit
 from ds01.core.files import locked
 from ds01.core.paths import Paths, find_paths
 from ds01.gpus.devices.types import Inventory
+from ds01.lifecycle.activity_reader import Target, Watcher
+from ds01.lifecycle.pass_ import LOCK, Pass, Report
 from ds01.records import passes
-from lifecycle_pass import LOCK, Pass, Report
 
 pytestmark = [pytest.mark.engine, pytest.mark.passes]
 
 IMAGE = "ds01/debian:bookworm"
-DRIVER = Path(__file__).with_name("lifecycle_driver.py")
+DRIVER = Path(__file__).resolve().parents[1].joinpath("lifecycle_driver.py")
 MINUTE = 60.0
 POLICY = """\
 version: 1

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-import lifecycle_look
-import lifecycle_view
 from ds01.gpus.devices.types import Inventory
 from ds01.gpus.ledger.document import CREATED_TIMEOUT, RESERVATION
 from ds01.gpus.rules.request import parse_request
+from ds01.lifecycle import look, view
+from ds01.lifecycle.types import Term
+from ds01.lifecycle.view import is_foreign, moment, seen_of, terms_of
 from gpu_world import POLICY, World, gpu, make_paths, make_policy, me, mig, user
-from lifecycle_types import Term
-from lifecycle_view import is_foreign, moment, seen_of, terms_of
 
 LABELS = {
     "ds01.managed": "1",
@@ -171,7 +170,7 @@ def wanted(world: World) -> frozenset[str]:
     desk = world.allocator().desk
     with desk.work() as work:
         seen = desk.observe(work)
-    return lifecycle_look._wanted(desk, work.document, seen)
+    return look._wanted(desk, work.document, seen)
 
 
 def test_devices_are_wanted_by_those_who_could_have_them(world: World) -> None:
@@ -211,8 +210,8 @@ def test_what_a_pass_gave_back_is_not_the_containers_again(
             desk.observe(work)
         assert work.document.grants == () and work.document.dirty == ()
         world.pass_time(minutes=1)
-    assert lifecycle_view.holding_of(work.document, made.id) is None
-    assert not lifecycle_view.is_expired(work.document, made.id)
+    assert view.holding_of(work.document, made.id) is None
+    assert not view.is_expired(work.document, made.id)
 
 
 def test_a_hold_that_is_over_is_known_as_such(world: World) -> None:
@@ -220,10 +219,10 @@ def test_a_hold_that_is_over_is_known_as_such(world: World) -> None:
     desk = world.allocator().desk
     with desk.work() as work:
         desk.observe(work)
-    holding = lifecycle_view.holding_of(work.document, made.id)
+    holding = view.holding_of(work.document, made.id)
     assert holding is not None and holding.gpus == made.holds
     world.stop("a")
     world.now += timedelta(hours=25)
     with desk.work() as work:
         desk.observe(work)
-    assert lifecycle_view.is_expired(work.document, made.id)
+    assert view.is_expired(work.document, made.id)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import lifecycle_words as words
+from ds01.lifecycle import words
+from ds01.lifecycle.rules import decide
+from ds01.lifecycle.types import Holding, Moment, Subject, Term, Terms
 from ds01.policy.sections import Lifecycle
 from ds01.records.pass_entries import Entry
-from lifecycle_rules import decide
-from lifecycle_types import Holding, Moment, Subject, Term, Terms
 from lifecycle_world import (
     DAY,
     EPOCH,
@@ -32,7 +32,7 @@ from lifecycle_world import (
     steps,
 )
 
-RECORDED = Path(__file__).resolve().parents[1] / "fixtures/activity"
+RECORDED = Path(__file__).resolve().parents[2] / "fixtures/activity"
 
 TRAINS = Doing(cpu=130, gpu=92, processes=(41,), memory=9 << 30)
 LOADS = Doing(cpu=9, gpu=0, processes=(41,), memory=9 << 30, block=40e6)

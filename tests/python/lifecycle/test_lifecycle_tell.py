@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import lifecycle_tell
-import terminals
 from ds01.core.paths import Paths
-from lifecycle_tell import Message, mail_text, screen_text, tell, to_terminals
+from ds01.lifecycle import tell as lifecycle_tell
+from ds01.lifecycle import terminals
+from ds01.lifecycle.tell import Message, mail_text, screen_text, tell, to_terminals
 
 # They write to all terminals of who runs them.
 pytestmark = pytest.mark.passes

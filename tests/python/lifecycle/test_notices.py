@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-import lifecycle_tell
-import notices
 from ds01.core.paths import PROJECT_ROOT, Paths
+from ds01.lifecycle import notices, tell
 from gpu_world import make_paths
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=timezone.utc)
@@ -46,14 +45,14 @@ def test_old_and_many_lines_go(paths: Paths) -> None:
     assert lines == [f"{AT} line {number}" for number in range(10, 30)]
 
 
-def message(kind: str, uid: int = 4242424) -> lifecycle_tell.Message:
+def message(kind: str, uid: int = 4242424) -> tell.Message:
     text = f"container 'a' was {kind}"
-    return lifecycle_tell.Message(kind, "a._.1", "id", "a", uid, "nobody-here", text)
+    return tell.Message(kind, "a._.1", "id", "a", uid, "nobody-here", text)
 
 
 def test_what_happened_is_left_for_who_is_not_there(paths: Paths) -> None:
     kinds = ("warned", "stopped", "found-stopped")
-    lifecycle_tell.tell(paths, [message(kind) for kind in kinds], mail=False)
+    tell.tell(paths, [message(kind) for kind in kinds], mail=False)
     lines = (paths.state / "notices/4242424").read_text().splitlines()
     assert [line.partition(" ")[2] for line in lines] == [
         "container 'a' was stopped",
@@ -64,8 +63,8 @@ def test_what_happened_is_left_for_who_is_not_there(paths: Paths) -> None:
 def test_who_is_told_on_a_terminal_is_not_told_again(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle_tell, "to_terminals", lambda _: 1)
-    lifecycle_tell.tell(paths, [message("stopped")], mail=False)
+    monkeypatch.setattr(tell, "to_terminals", lambda _: 1)
+    tell.tell(paths, [message("stopped")], mail=False)
     assert not (paths.state / "notices").exists()
 
 
@@ -73,7 +72,7 @@ def test_a_state_folder_that_cannot_be_written_is_a_warning(
     paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (paths.state / "notices").write_text("in the way")
-    lifecycle_tell.tell(paths, [message("stopped")], mail=False)
+    tell.tell(paths, [message("stopped")], mail=False)
     assert "not left for nobody-here" in capsys.readouterr().err
 
 

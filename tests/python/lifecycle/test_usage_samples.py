@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from activity import GpuUse
-from activity import Sample as Activity
 from ds01.gpus.ledger.document import Document, Grant
 from ds01.gpus.rules.refusal import GrantedDevice
+from ds01.lifecycle.activity import GpuUse
+from ds01.lifecycle.activity import Sample as Activity
+from ds01.lifecycle.extras import samples
+from ds01.lifecycle.types import Decision, Subject
 from ds01.records.pass_entries import Entry
-from lifecycle_types import Decision, Subject
-from usage_samples import samples
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import lifecycle_clock as clock
 from ds01.containers.keep import seconds_for
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import Paths
 from ds01.core.text import span
+from ds01.lifecycle import clock
 from ds01.records import kept as records_kept
 from ds01.records.pass_entries import Doing, Entry, Memory, Next, PassInfo, Warned
 from ds01.records.passes import (

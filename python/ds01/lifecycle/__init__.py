@@ -1,0 +1,1 @@
+"""The pass that cron calls: activity, warnings, stops, removals, leftovers."""
