@@ -181,7 +181,7 @@ def use_cases(_: str, given: Given) -> Iterator[Candidate]:
 
 def event_types(_: str, given: Given) -> Iterator[Candidate]:
     """Yield the types of events."""
-    from event_words import WORDS as EVENT_WORDS  # noqa: PLC0415
+    from ds01.show.event_words import WORDS as EVENT_WORDS  # noqa: PLC0415
 
     yield from ((name, "") for name in sorted(EVENT_WORDS))
 

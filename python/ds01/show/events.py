@@ -6,11 +6,8 @@ Everybody sees what concerns them, root sees all. Prints a line for each event, 
 
 from __future__ import annotations
 
-import argparse
 import heapq
 import json
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,17 +15,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
-from ds01.core.paths import Paths, find_paths
-from ds01.core.program import print_json, program_name, run
-from ds01.core.table import fold
+from ds01.core.paths import Paths
 from ds01.core.table import plain as printable
 from ds01.core.text import SEPARATOR, nearest
 from ds01.policy.users import identify_user
 from ds01.records.log_follow import Follower
-from ds01.records.log_reader import EVENTS, GPUS, log_path, read_lines, select
-from ds01.records.window import parse_window
-from event_words import ALLOCATIONS, WORDS, clock, name_of, say
+from ds01.records.log_reader import log_path, select
+from ds01.show.event_words import WORDS, clock, name_of, say
 
 PROGRAM = "events_show"
 # How often a followed log is looked at.
@@ -151,56 +144,3 @@ def follow(
         # What comes later counts whatever its time: the clock may be set back.
         begin = None
         time.sleep(LOOK_SECONDS)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
-    parser.add_argument("--user")
-    parser.add_argument("--container")
-    parser.add_argument("--type", action="append", default=[])
-    parser.add_argument("--since")
-    parser.add_argument("--until")
-    parser.add_argument("--gpus", action="store_true")
-    parser.add_argument("--follow", action="store_true")
-    parser.add_argument("--json", action="store_true")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    paths, caller = find_paths(), os.getuid()
-    now = datetime.now(timezone.utc)
-    since, until = parse_window(words.since, words.until, now)
-    types = parse_types(words.type)
-    wanted = Wanted(whose(words.user, caller), words.container, types)
-    logs = [EVENTS]
-    if words.gpus or types & ALLOCATIONS.keys():
-        logs.append(GPUS)
-    if words.follow:
-        # As `tail -f`: what is old is shown only when it is asked for.
-        events = follow(paths, logs, since or now, until)
-    else:
-        events = merged(
-            read_lines(log_path(paths, log), since, until, hints(wanted))
-            for log in logs
-        )
-    names: list[bool] = []
-
-    def show_names() -> bool:
-        if not names:
-            names.append(may_show_names(paths))
-        return names[0]
-
-    for event in filter(wanted.takes, events):
-        shown = event if caller == 0 else hide_others(event, caller, show_names)
-        if words.json:
-            print_json(shown)
-        else:
-            print(fold(row(shown), _INDENT))
-        if words.follow:
-            sys.stdout.flush()
-    return Exit.OK
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, PROGRAM))

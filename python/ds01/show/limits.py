@@ -16,21 +16,8 @@ broken, 7 no engine answers (--room, --usage).
 
 from __future__ import annotations
 
-import argparse
-import os
-import shlex
-import sys
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime, timezone
-
 from ds01.core import units
-from ds01.core.errors import Exit
-from ds01.core.parser import Parser
-from ds01.core.paths import find_paths
-from ds01.core.program import print_json, program_name, run
 from ds01.policy import limits as policy_limits
-from ds01.policy import users
 from ds01.policy.types import Effective, Limits, User
 
 
@@ -104,38 +91,3 @@ def check_room(user: User, limits: Limits, name: str) -> None:
             container_of(c, ()) for c in engine.containers([f"ds01.uid={user.uid}"])
         ]
     check(limits, sum(container.name != name for container in found))
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("get_resource_limits"))
-    parser.add_argument("user", nargs="?", metavar="USER")
-    forms = parser.add_mutually_exclusive_group()
-    for form in ("json", "docker-args", "origin", "usage"):
-        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form)
-    forms.add_argument("--room", metavar="CONTAINER")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    user = users.identify_user(os.getuid() if words.user is None else words.user)
-    loaded = policy_limits.load_policy(find_paths().policy)
-    effective = policy_limits.effective_limits(loaded, user, datetime.now(timezone.utc))
-    if words.room is not None:
-        check_room(user, effective.limits, words.room)
-    elif words.form == "docker-args":
-        print(shlex.join(docker_args(effective.limits)))
-    elif words.form == "origin":
-        print_json(as_rows(effective))
-    elif words.form == "usage":
-        import limits_usage  # noqa: PLC0415 - asks the engine and NVML, only here
-
-        used = [asdict(use) for use in limits_usage.read(user)]
-        print_json({**as_json(effective), "usage": used})
-    else:
-        print_json(as_json(effective))
-    return int(Exit.OK)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "get_resource_limits"))

@@ -7,29 +7,22 @@ stopped ones that hold GPUs included. Exit statuses: docs/exit-codes.md.
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from ds01.containers.containers import select
 from ds01.containers.stats import Usage, read_usages
 from ds01.core import settings, units
 from ds01.core.engine import Engine
-from ds01.core.errors import Exit
 from ds01.core.labels import MLC
-from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
-from ds01.core.program import print_json, program_name, run
 from ds01.core.text import size_text
 from ds01.gpus.allocator.allocator import Allocator
 from ds01.gpus.allocator.report import status
 from ds01.gpus.ledger.document import Grant
 from ds01.policy.limits import effective_limits, load_policy
 from ds01.policy.types import Limits, User
-from ds01.policy.users import identify_user
 
 PROGRAM = "limits_usage"
 BAR = 20
@@ -129,25 +122,3 @@ def read(user: User) -> list[Use]:
     found = status(Allocator(paths, address).desk)
     grants = [grant for grant in found.grants if grant.uid == user.uid]
     return uses(limits, len(own), read_usages(address, own), grants)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
-    parser.add_argument("user", nargs="?")
-    parser.add_argument("--json", action="store_true")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    user = identify_user(os.getuid() if words.user is None else words.user)
-    found = read(user)
-    if words.json:
-        print_json({"user": user.name, "uid": user.uid, "uses": [*map(asdict, found)]})
-    else:
-        print("\n".join(text(use) for use in found))
-    return Exit.OK
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, PROGRAM))

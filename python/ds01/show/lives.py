@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from event_words import say
+from ds01.show.event_words import say
 
 Event = dict[str, Any]
 

@@ -8,8 +8,6 @@ image gets without a word. Exit statuses: docs/exit-codes.md.
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,18 +15,13 @@ from typing import Any
 from ds01.core import settings
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit
-from ds01.core.parser import Parser
-from ds01.core.paths import find_paths
-from ds01.core.program import print_json, program_name, run
 from ds01.core.text import size_text
 from ds01.gpus.allocator import report
-from ds01.gpus.allocator.allocator import Allocator
 from ds01.gpus.allocator.desk import Desk
 from ds01.gpus.ledger.device_states import DeviceState, device_states
 from ds01.gpus.rules.request import DEFAULT, parse_request
 from ds01.images.shelf import catalog
 from ds01.policy.types import User
-from ds01.policy.users import identify_user
 
 
 def offers(desk: Desk, user: User) -> tuple[dict[str, str], str]:
@@ -86,12 +79,6 @@ def needs_none(words: argparse.Namespace) -> bool:
     return words.arch == "CPU" or catalog.is_for_cpu(entry)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("gpu_offers"), description=__doc__)
-    catalog.add_image_words(parser, required=False)
-    return parser
-
-
 def offer_text(devices: Sequence[DeviceState], answer: Mapping[str, Any]) -> str | None:
     """Return what is said of one kind, or None where the user may not have it."""
     states = Counter(state.state for state in devices)
@@ -108,22 +95,3 @@ def offer_text(devices: Sequence[DeviceState], answer: Mapping[str, Any]) -> str
         return f"{text}; number {answer['queue'] + 1} in the queue"
     is_for_now = answer.get("limit") and answer["limit"] >= (answer.get("asked") or 0)
     return f"{text}; not now: {answer['message']}" if is_for_now else None
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    allocator = Allocator(find_paths(), settings.engine_address())
-    found, default = offers(allocator.desk, identify_user(os.getuid()))
-    if found and (words.image or words.framework) and needs_none(words):
-        default = "no GPU: the image is one for CPU"
-    print_json(
-        {
-            "offers": [{"request": kind, "text": text} for kind, text in found.items()],
-            "default": default,
-        }
-    )
-    return Exit.OK
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "gpu_offers"))

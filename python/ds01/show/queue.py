@@ -20,9 +20,7 @@ from ds01.core import settings, table
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.labels import MLC
-from ds01.core.parser import Parser
-from ds01.core.paths import find_paths
-from ds01.core.program import print_json, program_name, run, say
+from ds01.core.program import print_json, say
 from ds01.core.text import age, nearest
 from ds01.gpus.allocator import report
 from ds01.gpus.allocator.allocator import Allocator
@@ -234,35 +232,3 @@ def offer(_words: argparse.Namespace, allocator: Allocator) -> int:
     offered = [{"name": name, "text": text} for name, text in sorted(texts.items())]
     print_json({"containers": offered})
     return Exit.OK
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    queue = verbs.add_parser("queue")
-    queue.add_argument("--mine", action="store_true")
-    queue.add_argument("--json", action="store_true")
-    told = verbs.add_parser("explain")
-    which = told.add_mutually_exclusive_group(required=True)
-    which.add_argument("--container")
-    which.add_argument("--request")
-    told.add_argument("--json", action="store_true")
-    verbs.add_parser("offer")
-    verbs.add_parser("cancel").add_argument("--container", required=True)
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    allocator = Allocator(find_paths(), settings.engine_address())
-    verb = {
-        "queue": show_queue,
-        "explain": explain,
-        "offer": offer,
-        "cancel": cancel,
-    }[words.verb]
-    return verb(words, allocator)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, PROGRAM))

@@ -8,29 +8,23 @@ Everybody is told of their own containers, root of all. Prints lines for people,
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
-from container_lives import Life, current, lives
-from container_telling import Known, Story, as_object, lines_of
 from ds01.containers.containers import as_json, from_summary
 from ds01.core import settings
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
-from ds01.core.paths import Paths, find_paths
-from ds01.core.program import print_json, program_name, run, say
-from ds01.core.table import plain as printable
+from ds01.core.paths import Paths
+from ds01.core.program import program_name
 from ds01.core.text import SEPARATOR, nearest
 from ds01.gpus.ledger import document as ledger_document
 from ds01.records import containers
 from ds01.records.log_reader import LOGS, log_path, read_lines
 from ds01.records.passes import outlooks, pass_info
-from events_show import Wanted, hide_others, hints, may_show_names, merged
+from ds01.show.events import Wanted, hide_others, hints, may_show_names, merged
+from ds01.show.lives import Life, current, lives
+from ds01.show.telling import Known, Story
 
 PROGRAM = "container_story"
 
@@ -185,31 +179,3 @@ def events_of(paths: Paths, it: Known, uid: int) -> list[Event]:
     # A name that no user's number ends may have been another's before.
     own = [event for event in found if event.get("uid") in {None, uid}]
     return [hide_others(event, uid, show_names) for event in own]
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name(PROGRAM), description=__doc__)
-    parser.add_argument("container", metavar="NAME")
-    parser.add_argument("--json", action="store_true")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    now = datetime.now(timezone.utc)
-    story = gather(find_paths(), words.container, os.getuid())
-    if words.json:
-        print_json(as_object(story, now))
-        return Exit.OK
-    if story.engine:
-        say("info", f"the engine does not answer: {story.engine}", PROGRAM)
-    if story.state != "removed":
-        for note in story.notes:
-            say("info", note, PROGRAM)
-    # A log is what others may have written into.
-    print("\n".join(map(printable, lines_of(story, now))))
-    return Exit.OK
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, PROGRAM))

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from container_lives import Life, Teller
 from ds01.core.text import SEPARATOR, span
 from ds01.core.units import utc_stamp
 from ds01.gpus.ledger import document
 from ds01.gpus.ledger.document import Grant
 from ds01.records.passes import Outlook
-from event_words import clock, image_of, joined, kinds, limits
-from event_words import say as say_event
+from ds01.show.event_words import clock, image_of, joined, kinds, limits
+from ds01.show.event_words import say as say_event
+from ds01.show.lives import Life, Teller
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,6 @@ from typing import Any
 import pytest
 
 import container_story
-from container_lives import lives
-from container_story import find
-from container_telling import Known
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import find_paths
 from ds01.core.units import utc_stamp
@@ -23,6 +20,9 @@ from ds01.gpus.ledger.document import Document, Grant
 from ds01.gpus.rules.refusal import GrantedDevice
 from ds01.records import passes
 from ds01.records.pass_entries import Entry, Memory, Next, PassInfo
+from ds01.show.lives import lives
+from ds01.show.story import find
+from ds01.show.telling import Known
 
 NOW = datetime.now(timezone.utc)
 NAME = "train._.1001"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import event_words
+from ds01.show import event_words
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DOCS = (ROOT / "docs/events.md").read_text(encoding="utf-8")
 
 # Functions that take an event's type first.

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-import event_words
 import events_show
 from ds01.core.errors import Exit, HelperError
 from ds01.core.units import utc_stamp
 from ds01.records.window import parse_moment, parse_window
-from events_show import Wanted, hide_others, parse_types
+from ds01.show import event_words
+from ds01.show.events import Wanted, hide_others, parse_types
 
-HELPER = Path(__file__).resolve().parents[2] / "python/events_show.py"
+HELPER = Path(__file__).resolve().parents[3] / "python/events_show.py"
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
 
 

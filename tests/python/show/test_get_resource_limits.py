@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-import get_resource_limits
 from ds01.core.errors import HelperError
 from ds01.policy import types as policy_types
 from ds01.policy.types import Aggregate, Limits
+from ds01.show import limits as show_limits
 
-HELPER = Path(__file__).resolve().parents[2] / "python/get_resource_limits.py"
+HELPER = Path(__file__).resolve().parents[3] / "python/get_resource_limits.py"
 
 UNLIMITED = Limits(
     max_gpus=None,
@@ -111,7 +111,7 @@ def test_docker_args_are_one_line_of_flags() -> None:
 
 
 def test_docker_args_of_unlimited() -> None:
-    flags = get_resource_limits.docker_args(UNLIMITED)
+    flags = show_limits.docker_args(UNLIMITED)
     assert flags == ["--pids-limit=-1", "--network=bridge"]
 
 
@@ -119,7 +119,7 @@ def test_unlimited_swap_of_limited_memory() -> None:
     from dataclasses import replace
 
     limits = replace(UNLIMITED, memory=3 << 29, max_cpus=0.5)
-    flags = get_resource_limits.docker_args(limits)
+    flags = show_limits.docker_args(limits)
     assert flags[:3] == ["--cpus=0.5", "--memory=1536m", "--memory-swap=-1"]
 
 
@@ -184,6 +184,6 @@ def test_room_counts_all_containers_but_the_one_that_is_asked_for(
     user = policy_types.User("root", 0)
     one = dataclasses.replace(UNLIMITED, max_containers_per_user=1)
     with pytest.raises(HelperError, match="you have 1 container, and 1 is allowed"):
-        get_resource_limits.check_room(user, one, "b._.0")
-    get_resource_limits.check_room(user, one, "a._.0")
-    get_resource_limits.check_room(user, UNLIMITED, "")
+        show_limits.check_room(user, one, "b._.0")
+    show_limits.check_room(user, one, "a._.0")
+    show_limits.check_room(user, UNLIMITED, "")

@@ -9,7 +9,7 @@ import pytest
 import gpu_world
 from ds01.core.errors import Exit, HelperError
 from ds01.gpus.devices.types import Inventory
-from gpu_offers import default_text, offers
+from ds01.show.offers import default_text, offers
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-import gpu_show
 from ds01.core.errors import Exit, HelperError
 from ds01.gpus.allocator.report import Place
 from ds01.gpus.devices.types import Inventory
 from ds01.gpus.ledger.document import Ticket
-from gpu_show import build_parser, container_lines, queue_rows, request_lines
+from ds01.show import queue
+from ds01.show.queue import container_lines, queue_rows, request_lines
+from gpu_show import build_parser
 from gpu_world import World, make_paths
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -116,7 +117,7 @@ def test_the_story_of_a_container_ends_with_the_log() -> None:
 
 def run_verb(world: World, *words: str) -> int:
     parsed = build_parser().parse_args(words)
-    verb = {"queue": gpu_show.show_queue, "explain": gpu_show.explain}[parsed.verb]
+    verb = {"queue": queue.show_queue, "explain": queue.explain}[parsed.verb]
     return verb(parsed, world.allocator())
 
 

@@ -14,7 +14,7 @@ from ds01.gpus.ledger.document import Grant
 from ds01.gpus.ledger.engine_view import View
 from ds01.gpus.rules.refusal import GrantedDevice
 from ds01.records.passes import Outlook
-from gpu_status import HEADER, memory, notes, processes, row
+from ds01.show.gpus import HEADER, memory, notes, processes, row
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 GPU = Device("GPU-1", "GPU-1", "full", 40 * 10**9, index="0")

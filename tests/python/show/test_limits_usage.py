@@ -12,7 +12,7 @@ from ds01.gpus.rules.refusal import GrantedDevice
 from ds01.policy.limits import effective_limits, load_policy
 from ds01.policy.types import Limits
 from ds01.policy.users import identify_user
-from limits_usage import BAR, Use, bar, text, uses
+from ds01.show.limits_usage import BAR, Use, bar, text, uses
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 

@@ -12,6 +12,7 @@ from ds01.core.paths import find_paths
 from ds01.policy import limits, sections
 from ds01.policy import types as policy_types
 from ds01.policy.types import User
+from ds01.show import config
 
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 
@@ -19,7 +20,7 @@ NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 def test_every_limit_is_a_row_with_its_line(ds01_root: Path) -> None:
     loaded = limits.load_policy(ds01_root / "etc/ds01/resource-limits.yaml")
     effective = limits.effective_limits(loaded, User("x", 1), NOW)
-    rows = show_config.limit_rows(effective, {})
+    rows = config.limit_rows(effective, {})
     assert [row[0] for row in rows] == list(policy_types.LIMIT_KEYS)
     lines = loaded.path.read_text().splitlines()
     for key, _value, origin in rows:
@@ -36,9 +37,9 @@ def test_exemptions_end(tmp_path: Path) -> None:
         "  - {user: y, from: [gpu_hold_after_stop]}\n"
     )
     loaded = limits.load_policy(file)
-    found = show_config.exemptions_of(loaded, User("x", 1), NOW)
+    found = config.exemptions_of(loaded, User("x", 1), NOW)
     assert list(found) == ["idle_timeout", "max_runtime"]
-    assert list(show_config.exemptions_of(loaded, User("y", 1), NOW)) == [
+    assert list(config.exemptions_of(loaded, User("y", 1), NOW)) == [
         "gpu_hold_after_stop"
     ]
 
@@ -47,7 +48,7 @@ def test_exemptions_end(tmp_path: Path) -> None:
 def test_settings_name_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///x")
     monkeypatch.delenv("DS01_MLC_HOME", raising=False)
-    rows = {row["key"]: row for row in show_config.settings_rows(find_paths())}
+    rows = {row["key"]: row for row in config.settings_rows(find_paths())}
     assert rows["engine_socket"]["value"] == "unix:///x"
     assert rows["engine_socket"]["origin"] == "environment DOCKER_HOST"
     assert rows["mlc_home"]["origin"] == "built-in"
@@ -61,7 +62,7 @@ def test_every_key_of_the_server_is_a_row(ds01_root: Path) -> None:
         "version: 1\nimages: {max_builds: 4}\n"
         "lifecycle: {warn_at: [50], archive: /srv/old, record_keep: null}\n"
     )
-    rows = show_config.server_rows(limits.load_policy(file))
+    rows = config.server_rows(limits.load_policy(file))
     known = [
         f"{section}.{key.name}"
         for section, keys in sections.SECTIONS.items()

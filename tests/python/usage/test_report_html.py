@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-import report_show
 from ds01.core.errors import Exit, HelperError
+from ds01.show import report
 from ds01.usage import charts as usage_charts
 from ds01.usage import html as usage_html
 from ds01.usage.days import Use
@@ -161,5 +161,5 @@ def test_the_same_report_gives_the_same_page() -> None:
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(HelperError, match="cannot be written") as caught:
-        report_show.write_page(str(tmp_path / "no/page.html"), PAGE)
+        report.write_page(str(tmp_path / "no/page.html"), PAGE)
     assert caught.value.code == Exit.REFUSED

@@ -1,0 +1,1 @@
+"""What people read: stories, events, the queue, GPUs, limits, reports."""
