@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from doctor_facts import DriverFacts, Facts, Unknown
 from ds01.core.units import counted
+from ds01.doctor.facts import DriverFacts, Facts, Unknown
 
 Level = Literal["ok", "warning", "error", "unknown"]
 

@@ -7,18 +7,14 @@ and warnings; with --json one object instead. Exit status 6 if any file is not i
 
 from __future__ import annotations
 
-import argparse
 import stat
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ds01.core import mlc, settings
-from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
-from ds01.core.paths import Paths, find_paths
-from ds01.core.program import print_json, program_name, run
+from ds01.core.errors import HelperError
+from ds01.core.paths import Paths
 from ds01.core.program import say as say_line
 from ds01.core.yaml_source import ConfigError, read_text
 from ds01.images.source import packages
@@ -134,33 +130,3 @@ def report(verdicts: Sequence[Verdict]) -> None:
             say_line("hint", verdict.hint, _JOB)
         if not verdict.problems:
             print(f"ok {verdict.path}")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name(_JOB))
-    parser.add_argument("--json", action="store_true")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    verdicts = check_all(find_paths())
-    sound = not any(verdict.problems for verdict in verdicts)
-    if words.json:
-        files = [
-            {
-                "file": str(verdict.path),
-                "ok": not verdict.problems,
-                "problems": list(verdict.problems),
-                "warnings": list(verdict.warnings),
-            }
-            for verdict in verdicts
-        ]
-        print_json({"ok": sound, "files": files})
-    else:
-        report(verdicts)
-    return int(Exit.OK if sound else Exit.CONFIG)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, _JOB))

@@ -7,21 +7,14 @@ DS01 needs is wrong, else 6 (only configuration or records are).
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import doctor_checks as checks
-import doctor_upkeep as upkeep
-from doctor_checks import Finding
-from doctor_facts import Facts
 from ds01.core import table
 from ds01.core.errors import Exit
-from ds01.core.parser import Parser
-from ds01.core.paths import find_paths
-from ds01.core.program import print_json, program_name, run
+from ds01.doctor import checks, upkeep
+from ds01.doctor.checks import Finding
+from ds01.doctor.facts import Facts
 
 _JOB = "doctor"
 
@@ -143,36 +136,3 @@ def report(found: Sequence[tuple[Check, Finding]], colour: bool) -> str:
     ]
     lines.append(", ".join(words) if words else "everything is in order")
     return "\n".join(lines) + "\n"
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name(_JOB))
-    parser.add_argument("--json", action="store_true")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    import doctor_probe  # noqa: PLC0415 - slow to load, the checks need it not
-
-    words = build_parser().parse_args(argv)
-    found = examine(doctor_probe.gather(find_paths()))
-    status = exit_status([finding for _, finding in found])
-    if words.json:
-        answer = [
-            {
-                "check": check.name,
-                "level": finding.level,
-                "text": finding.text,
-                "fix": finding.fix or None,
-            }
-            for check, finding in found
-        ]
-        print_json({"ok": status == Exit.OK, "exit": int(status), "checks": answer})
-    else:
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        sys.stdout.write(report(found, colour))
-    return int(status)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, _JOB))

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar, Union
 
-from check_config import Verdict
+from ds01.doctor.config import Verdict
 from ds01.gpus.ledger.device_states import DeviceState
 from ds01.records.pass_entries import PassInfo
 

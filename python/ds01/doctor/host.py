@@ -12,11 +12,11 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-import doctor_facts as facts
-from doctor_facts import Answer, Unknown
 from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
+from ds01.doctor import facts
+from ds01.doctor.facts import Answer, Unknown
 
 HOOK = "nvidia-container-runtime-hook"
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -17,17 +17,15 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-import check_config
-import doctor_facts as facts
-import doctor_host as host
-from doctor_facts import Answer, Facts, Unknown
-from doctor_host import typed
 from ds01.core import settings
 from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.mlc import usable
 from ds01.core.owner import user_name
 from ds01.core.paths import PROJECT_ROOT, Paths
+from ds01.doctor import config, facts, host
+from ds01.doctor.facts import Answer, Facts, Unknown
+from ds01.doctor.host import typed
 from ds01.gpus.ledger import document
 from ds01.images.shelf import catalog
 from ds01.images.versions import workshop
@@ -67,7 +65,7 @@ def gather(paths: Paths) -> Facts:
         ),
         documents=tuple(broken_documents(paths)),
         disks=tuple(read_disks(paths, engine)),
-        verdicts=tuple(check_config.check_all(paths)),
+        verdicts=tuple(config.check_all(paths)),
         catalog=_tried(lambda: read_catalog(settled)),
         mlc=read_mlc(settled),
         hooks=read_hooks(paths.hooks),

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from doctor_checks import Finding, not_known, ok
-from doctor_facts import Facts, FolderFacts, Unknown
 from ds01.core.units import format_size
+from ds01.doctor.checks import Finding, not_known, ok
+from ds01.doctor.facts import Facts, FolderFacts, Unknown
 
 # The crontab calls a pass every five minutes at most.
 LATE = timedelta(minutes=15)

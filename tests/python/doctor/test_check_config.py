@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-import check_config
 from conftest import BenchUser
 from ds01.core.paths import Paths, find_paths
+from ds01.doctor import config
 
-HELPER = Path(__file__).resolve().parents[2] / "python/check_config.py"
+HELPER = Path(__file__).resolve().parents[3] / "python/check_config.py"
 
 
 @pytest.fixture
@@ -25,11 +25,11 @@ def paths(ds01_root: Path) -> Paths:
 
 
 def problems(paths: Paths) -> dict[str, tuple[str, ...]]:
-    return {one.path.name: one.problems for one in check_config.check_all(paths)}
+    return {one.path.name: one.problems for one in config.check_all(paths)}
 
 
 def test_shipped_configuration_is_in_order(paths: Paths) -> None:
-    verdicts = check_config.check_all(paths)
+    verdicts = config.check_all(paths)
     assert [one.path.name for one in verdicts] == [
         "ds01.yaml",
         "resource-limits.yaml",
@@ -63,9 +63,7 @@ def test_member_of_two_groups_is_warned_of(paths: Paths) -> None:
     paths.policy.write_text(
         "version: 1\ngroups: {a: {members: [x]}, b: {members: [x]}}\n"
     )
-    (verdict,) = [
-        one for one in check_config.check_all(paths) if one.path == paths.policy
-    ]
+    (verdict,) = [one for one in config.check_all(paths) if one.path == paths.policy]
     assert verdict.problems == ()
     assert "'x' is a member of group 'a' above, which wins" in verdict.warnings[0]
 
@@ -76,9 +74,7 @@ def test_caps_are_warned_of_wherever_they_stand(paths: Paths, where: str) -> Non
     caps = "{aggregate: {memory: 1t, cpus: null}}"
     body = f"{{{name}: {caps}}}" if name else caps
     paths.policy.write_text(f"version: 1\n{section}: {body}\n")
-    (verdict,) = [
-        one for one in check_config.check_all(paths) if one.path == paths.policy
-    ]
+    (verdict,) = [one for one in config.check_all(paths) if one.path == paths.policy]
     (warning,) = verdict.warnings
     assert warning.startswith(f"{paths.policy}:2: aggregate.memory: has no effect")
 

@@ -14,17 +14,13 @@ from typing import Any
 
 import pytest
 
-import doctor
-import doctor_checks
-import doctor_facts as df
-import doctor_host
-import doctor_probe
-import doctor_upkeep
-from check_config import Verdict
-from doctor_checks import Finding
-from doctor_facts import DriverFacts, EngineFacts, Facts, Unknown
 from ds01.core.errors import Exit
 from ds01.core.paths import PROJECT_ROOT, Paths
+from ds01.doctor import checks, doctor, host, probe, upkeep
+from ds01.doctor import facts as doctor_facts
+from ds01.doctor.checks import Finding
+from ds01.doctor.config import Verdict
+from ds01.doctor.facts import DriverFacts, EngineFacts, Facts, Unknown
 from ds01.gpus.devices.types import Device
 from ds01.gpus.ledger.device_states import DeviceState
 from ds01.records.pass_entries import PassInfo
@@ -42,8 +38,8 @@ MIG = Device("MIG-1", "GPU-2", "1g.5gb", 5 * GIB, 1, 7, index="1:0")
 DRIVER = DriverFacts(
     "550.90.07", "550.90.07", None, (DeviceState(GPU, "free"), DeviceState(MIG, "free"))
 )
-FOLDER = df.FolderFacts(Path("/var/lib/ds01"), True, 0o2775, "docker", True)
-HOOK = df.HookFacts(Path("/h/container-run/pre-1"), True, True, False)
+FOLDER = doctor_facts.FolderFacts(Path("/var/lib/ds01"), True, 0o2775, "docker", True)
+HOOK = doctor_facts.HookFacts(Path("/h/container-run/pre-1"), True, True, False)
 
 SOUND = Facts(
     now=NOW,
@@ -53,20 +49,22 @@ SOUND = Facts(
     address="unix:///var/run/docker.sock",
     engine=ENGINE,
     driver=DRIVER,
-    toolkit=df.ToolkitFacts("/usr/bin/nvidia-container-runtime-hook", ""),
-    cron=df.CronFacts(Path("/etc/cron.d/ds01"), True, True),
+    toolkit=doctor_facts.ToolkitFacts("/usr/bin/nvidia-container-runtime-hook", ""),
+    cron=doctor_facts.CronFacts(Path("/etc/cron.d/ds01"), True, True),
     last_pass=PassInfo(NOW - timedelta(minutes=2), 0.31),
     folders=(FOLDER,),
     documents=(),
-    disks=(df.DiskFacts("engine", Path("/data"), 100 * GIB, 50 * GIB, 10**6),),
+    disks=(
+        doctor_facts.DiskFacts("engine", Path("/data"), 100 * GIB, 50 * GIB, 10**6),
+    ),
     verdicts=(Verdict(Path("/etc/ds01/ds01.yaml")),),
     catalog=("CUDA_ADA", 7),
-    mlc=df.MlcFacts(Path("/mlc"), True, "2.1.2"),
+    mlc=doctor_facts.MlcFacts(Path("/mlc"), True, "2.1.2"),
     hooks=(HOOK,),
     uv=("0.9.1", True),
     missing=(),
-    parts=(df.PartFacts(Path("/etc/cron.d/ds01"), "ok"),),
-    metrics=df.MetricsFacts(Path("/m"), NOW - timedelta(minutes=2)),
+    parts=(doctor_facts.PartFacts(Path("/etc/cron.d/ds01"), "ok"),),
+    metrics=doctor_facts.MetricsFacts(Path("/m"), NOW - timedelta(minutes=2)),
     min_free=20 * GIB,
 )
 
@@ -100,7 +98,7 @@ UNKNOWN = Unknown("no permission to use the Docker engine at 'unix:///x'")
 # The check, facts, level, a part of the text, a part of what mends it.
 CASES: tuple[tuple[Check, Facts, str, str, str], ...] = (
     (
-        doctor_checks.engine,
+        checks.engine,
         facts(
             engine=Unknown(
                 "no Docker engine answers at 'unix:///x'", "sudo systemctl start docker"
@@ -111,50 +109,50 @@ CASES: tuple[tuple[Check, Facts, str, str, str], ...] = (
         "systemctl start docker",
     ),
     (
-        doctor_checks.engine,
+        checks.engine,
         facts(engine=Unknown("the engine says: client version 1.41 is too old")),
         "error",
         "client version 1.41 is too old",
         "docker version",
     ),
     (
-        doctor_checks.engine,
+        checks.engine,
         facts(engine=UNKNOWN, user="alice", engine_group="gpu"),
         "error",
         "no permission",
         "sudo usermod -aG gpu alice",
     ),
     (
-        doctor_checks.engine,
+        checks.engine,
         with_engine(version="19.03.1", api="1.40"),
         "error",
         "19.03.1 is older",
         "apt-get install",
     ),
-    (doctor_checks.cgroups, facts(engine=UNKNOWN), "unknown", "does not answer", ""),
+    (checks.cgroups, facts(engine=UNKNOWN), "unknown", "does not answer", ""),
     (
-        doctor_checks.cgroups,
+        checks.cgroups,
         with_engine(cgroup_driver="none"),
         "error",
         "cannot limit containers",
         "rootless",
     ),
     (
-        doctor_checks.cgroups,
+        checks.cgroups,
         with_engine(lacks=("swap",), cgroup_version="1"),
         "warning",
         "cgroup v1, driver systemd: the kernel cannot limit swap",
         "docker info",
     ),
     (
-        doctor_checks.cgroups,
+        checks.cgroups,
         with_driver(char_links=("/dev/nvidia0",)),
         "warning",
         "daemon-reload",
         "create-dev-char-symlinks",
     ),
     (
-        doctor_checks.cgroups,
+        checks.cgroups,
         replace(
             with_driver(char_links=("/dev/nvidia0",)),
             engine=replace(ENGINE, cgroup_driver="cgroupfs"),
@@ -164,23 +162,26 @@ CASES: tuple[tuple[Check, Facts, str, str, str], ...] = (
         "",
     ),
     (
-        doctor_checks.runtime,
-        facts(toolkit=df.ToolkitFacts(None, None), engine=replace(ENGINE, runtimes=())),
+        checks.runtime,
+        facts(
+            toolkit=doctor_facts.ToolkitFacts(None, None),
+            engine=replace(ENGINE, runtimes=()),
+        ),
         "error",
         "no container can have a GPU",
         "nvidia-container-toolkit",
     ),
     (
-        doctor_checks.runtime,
-        facts(toolkit=df.ToolkitFacts(Unknown("only root sees"), None)),
+        checks.runtime,
+        facts(toolkit=doctor_facts.ToolkitFacts(Unknown("only root sees"), None)),
         "ok",
         "only root sees",
         "",
     ),
     (
-        doctor_checks.runtime,
+        checks.runtime,
         facts(
-            toolkit=df.ToolkitFacts(Unknown("only root sees"), None),
+            toolkit=doctor_facts.ToolkitFacts(Unknown("only root sees"), None),
             engine=replace(ENGINE, runtimes=("runc",)),
         ),
         "unknown",
@@ -188,23 +189,23 @@ CASES: tuple[tuple[Check, Facts, str, str, str], ...] = (
         "",
     ),
     (
-        doctor_checks.runtime,
-        facts(driver=DriverFacts(), toolkit=df.ToolkitFacts(None, None)),
+        checks.runtime,
+        facts(driver=DriverFacts(), toolkit=doctor_facts.ToolkitFacts(None, None)),
         "ok",
         "no NVIDIA GPU",
         "",
     ),
     (
-        doctor_checks.default_runtime,
+        checks.default_runtime,
         with_engine(default_runtime="nvidia"),
         "warning",
         "default runtime",
         "--set-as-default=false",
     ),
     (
-        doctor_checks.envvar,
+        checks.envvar,
         facts(
-            toolkit=df.ToolkitFacts(
+            toolkit=doctor_facts.ToolkitFacts(
                 "/hook",
                 "#x\naccept-nvidia-visible-devices-envvar-when-unprivileged = false\n",
             )
@@ -214,9 +215,9 @@ CASES: tuple[tuple[Check, Facts, str, str, str], ...] = (
         "when-unprivileged=true",
     ),
     (
-        doctor_checks.envvar,
+        checks.envvar,
         facts(
-            toolkit=df.ToolkitFacts(
+            toolkit=doctor_facts.ToolkitFacts(
                 "/hook",
                 "#accept-nvidia-visible-devices-envvar-when-unprivileged = false\n",
             )
@@ -226,14 +227,14 @@ CASES: tuple[tuple[Check, Facts, str, str, str], ...] = (
         "",
     ),
     (
-        doctor_checks.envvar,
-        facts(toolkit=df.ToolkitFacts("/hook", Unknown("cannot be read"))),
+        checks.envvar,
+        facts(toolkit=doctor_facts.ToolkitFacts("/hook", Unknown("cannot be read"))),
         "unknown",
         "cannot be read",
         "",
     ),
     (
-        doctor_checks.driver,
+        checks.driver,
         with_driver(
             error="the NVIDIA driver and its library are of different versions, as "
             "after an upgrade without a reboot",
@@ -244,263 +245,277 @@ CASES: tuple[tuple[Check, Facts, str, str, str], ...] = (
         "sudo reboot",
     ),
     (
-        doctor_checks.driver,
+        checks.driver,
         with_driver(error="the NVIDIA driver is not loaded"),
         "error",
         "not loaded",
         "modprobe",
     ),
     (
-        doctor_checks.driver,
+        checks.driver,
         with_driver(library="550.127.05"),
         "warning",
         "differ",
         "sudo reboot",
     ),
-    (doctor_checks.driver, facts(driver=Unknown("why")), "unknown", "why", ""),
+    (checks.driver, facts(driver=Unknown("why")), "unknown", "why", ""),
     (
-        doctor_checks.devices,
+        checks.devices,
         with_device("sick", "it has fallen off the bus"),
         "warning",
         "0 is sick (it has fallen off the bus)",
         "gpu-status",
     ),
-    (doctor_checks.devices, with_driver(error="x"), "unknown", "the driver does", ""),
-    (doctor_checks.devices, with_driver(devices=()), "ok", "no GPU", ""),
+    (checks.devices, with_driver(error="x"), "unknown", "the driver does", ""),
+    (checks.devices, with_driver(devices=()), "ok", "no GPU", ""),
     (
-        doctor_checks.mig,
+        checks.mig,
         with_device("mig-empty", "no MIG instances"),
         "warning",
         "GPU 0 is in MIG mode and has no instances",
         "nvidia-smi mig -i 0 -lgip",
     ),
     (
-        doctor_checks.mig,
+        checks.mig,
         with_driver(devices=(DeviceState(GPU, "free"),)),
         "ok",
         "no GPU is",
         "",
     ),
     (
-        doctor_upkeep.cron,
-        facts(cron=df.CronFacts(Path("/etc/cron.d/ds01"), False, True)),
+        upkeep.cron,
+        facts(cron=doctor_facts.CronFacts(Path("/etc/cron.d/ds01"), False, True)),
         "error",
         "nothing calls the lifecycle pass",
         "install.sh",
     ),
     (
-        doctor_upkeep.cron,
-        facts(cron=df.CronFacts(Path("/etc/cron.d/ds01"), True, False)),
+        upkeep.cron,
+        facts(cron=doctor_facts.CronFacts(Path("/etc/cron.d/ds01"), True, False)),
         "error",
         "no cron daemon runs; the last lifecycle pass was 2m ago",
         "enable --now cron",
     ),
     (
-        doctor_upkeep.cron,
-        facts(cron=df.CronFacts(Path("/etc/cron.d/ds01"), True, False, False)),
+        upkeep.cron,
+        facts(
+            cron=doctor_facts.CronFacts(Path("/etc/cron.d/ds01"), True, False, False)
+        ),
         "error",
         "no cron daemon runs; the last lifecycle pass was 2m ago",
         "sudo cron",
     ),
     (
-        doctor_upkeep.cron,
+        upkeep.cron,
         facts(last_pass=PassInfo(NOW - timedelta(hours=5))),
         "error",
         "was 5h ago",
         "ds01-lifecycle",
     ),
-    (doctor_upkeep.cron, facts(last_pass=PassInfo()), "error", "was never", ""),
+    (upkeep.cron, facts(last_pass=PassInfo()), "error", "was never", ""),
     (
-        doctor_upkeep.cron,
+        upkeep.cron,
         facts(last_pass=PassInfo(NOW, 1, "the driver does not answer")),
         "warning",
         "did nothing: the driver does not answer",
         "--dry-run",
     ),
     (
-        doctor_upkeep.cron,
+        upkeep.cron,
         facts(last_pass=PassInfo(), is_system=False),
         "warning",
         "for one user",
         "crontab",
     ),
     (
-        doctor_upkeep.cron,
-        facts(is_system=False, cron=df.CronFacts(Path("/x"), False, False)),
+        upkeep.cron,
+        facts(is_system=False, cron=doctor_facts.CronFacts(Path("/x"), False, False)),
         "ok",
         "2m ago",
         "",
     ),
     (
-        doctor_upkeep.rights,
-        facts(folders=(df.FolderFacts(Path("/l"), False),)),
+        upkeep.rights,
+        facts(folders=(doctor_facts.FolderFacts(Path("/l"), False),)),
         "error",
         "'/l' does not exist",
         "install.sh",
     ),
     (
-        doctor_upkeep.rights,
+        upkeep.rights,
         facts(folders=(replace(FOLDER, mode=0o755),)),
         "error",
         "mode 755",
         "chmod 2775 /var/lib/ds01",
     ),
     (
-        doctor_upkeep.rights,
+        upkeep.rights,
         facts(folders=(replace(FOLDER, mode=0o755),), is_system=False),
         "ok",
         "",
         "",
     ),
     (
-        doctor_upkeep.rights,
+        upkeep.rights,
         facts(folders=(replace(FOLDER, group="root"),)),
         "error",
         "group 'root' and not to 'docker'",
         "chgrp -R docker",
     ),
     (
-        doctor_upkeep.rights,
+        upkeep.rights,
         facts(folders=(replace(FOLDER, writable=False),), uid=1000, user="alice"),
         "error",
         "you cannot write",
         "usermod -aG docker alice",
     ),
     (
-        doctor_upkeep.rights,
+        upkeep.rights,
         facts(folders=(replace(FOLDER, problem=Path("/var/lib/ds01/x.json")),)),
         "error",
         "'/var/lib/ds01/x.json' cannot be written",
         "chmod g+rw",
     ),
     (
-        doctor_upkeep.records,
+        upkeep.records,
         facts(documents=((Path("/s/gpu-state.json"), "version 'x'"),)),
         "warning",
         "version 'x'",
         "sudo mv /s/gpu-state.json",
     ),
     (
-        doctor_upkeep.disk,
-        facts(disks=(df.DiskFacts("engine", Path("/d"), 100 * GIB, GIB // 2),)),
+        upkeep.disk,
+        facts(
+            disks=(doctor_facts.DiskFacts("engine", Path("/d"), 100 * GIB, GIB // 2),)
+        ),
         "error",
         "only 512m free in '/d'",
         "docker system df",
     ),
     (
-        doctor_upkeep.disk,
-        facts(disks=(df.DiskFacts("state", Path("/d"), 100 * GIB, 9 * GIB, 5),)),
+        upkeep.disk,
+        facts(
+            disks=(doctor_facts.DiskFacts("state", Path("/d"), 100 * GIB, 9 * GIB, 5),)
+        ),
         "error",
         "only 5 files more",
         "df -i /d",
     ),
     (
-        doctor_upkeep.disk,
-        facts(disks=(df.DiskFacts("engine", Path("/d"), 100 * GIB, 9 * GIB),)),
+        upkeep.disk,
+        facts(
+            disks=(doctor_facts.DiskFacts("engine", Path("/d"), 100 * GIB, 9 * GIB),)
+        ),
         "warning",
         "no image is built below 20g",
         "docker system df",
     ),
     # A small file system of its own for the log is none of 1 GiB.
     (
-        doctor_upkeep.disk,
-        facts(disks=(df.DiskFacts("log", Path("/d"), GIB // 2, GIB // 4),)),
+        upkeep.disk,
+        facts(disks=(doctor_facts.DiskFacts("log", Path("/d"), GIB // 2, GIB // 4),)),
         "ok",
         "log 256m free",
         "",
     ),
     (
-        doctor_upkeep.policy,
+        upkeep.policy,
         facts(verdicts=(Verdict(Path("/p"), ("p:3: wrong", "p:4: too")),)),
         "error",
         "p:3: wrong (and 1 more)",
         "ds01-config check",
     ),
     (
-        doctor_upkeep.policy,
+        upkeep.policy,
         facts(verdicts=(Verdict(Path("/p"), (), None, ("odd",)),)),
         "warning",
         "odd",
         "ds01-config check",
     ),
     (
-        doctor_upkeep.catalog,
+        upkeep.catalog,
         facts(catalog=Unknown("the catalog is broken", "cmd")),
         "error",
         "the catalog is broken",
         "cmd",
     ),
-    (doctor_upkeep.catalog, facts(catalog=("ROCM5", 0)), "warning", "ROCM5", ""),
+    (upkeep.catalog, facts(catalog=("ROCM5", 0)), "warning", "ROCM5", ""),
     (
-        doctor_upkeep.mlc,
-        facts(mlc=df.MlcFacts(Path("/m"), False, Unknown("does not start", "cmd"))),
+        upkeep.mlc,
+        facts(
+            mlc=doctor_facts.MlcFacts(
+                Path("/m"), False, Unknown("does not start", "cmd")
+            )
+        ),
         "error",
         "does not start",
         "cmd",
     ),
     (
-        doctor_upkeep.hooks,
+        upkeep.hooks,
         facts(hooks=(replace(HOOK, executable=False),)),
         "error",
         "so that its command refuses",
         "chmod a+rx /h/container-run/pre-1",
     ),
     (
-        doctor_upkeep.hooks,
+        upkeep.hooks,
         facts(hooks=(replace(HOOK, path=Path("/h/c/post-1"), executable=False),)),
         "warning",
         "cannot be run",
         "chmod a+rx",
     ),
     (
-        doctor_upkeep.hooks,
+        upkeep.hooks,
         facts(hooks=(replace(HOOK, command_exists=False),)),
         "warning",
         "no command 'container-run'",
         "rm -r /h/container-run",
     ),
     (
-        doctor_upkeep.hooks,
+        upkeep.hooks,
         facts(hooks=(HOOK, replace(HOOK, writable_by_others=True))),
         "error",
         "everybody can change",
         "chmod go-w",
     ),
-    (doctor_upkeep.uv, facts(uv=(None, False)), "error", "no image can be built", ""),
-    (doctor_upkeep.uv, facts(uv=("1", False)), "ok", "made by the first build", ""),
-    (doctor_upkeep.uv, facts(uv=Unknown("down")), "unknown", "down", ""),
+    (upkeep.uv, facts(uv=(None, False)), "error", "no image can be built", ""),
+    (upkeep.uv, facts(uv=("1", False)), "ok", "made by the first build", ""),
+    (upkeep.uv, facts(uv=Unknown("down")), "unknown", "down", ""),
     (
-        doctor_upkeep.programs,
+        upkeep.programs,
         facts(missing=("jq", "git")),
         "error",
         "jq, git",
         "apt-get install jq git",
     ),
     (
-        doctor_upkeep.parts,
-        facts(parts=(df.PartFacts(Path("/etc/profile.d/ds01.sh"), "missing"),)),
+        upkeep.parts,
+        facts(
+            parts=(doctor_facts.PartFacts(Path("/etc/profile.d/ds01.sh"), "missing"),)
+        ),
         "warning",
         "missing: /etc/profile.d/ds01.sh",
         "install.sh",
     ),
     (
-        doctor_upkeep.parts,
-        facts(parts=(df.PartFacts(Path("/etc/cron.d/ds01"), "differs"),)),
+        upkeep.parts,
+        facts(parts=(doctor_facts.PartFacts(Path("/etc/cron.d/ds01"), "differs"),)),
         "ok",
         "changed by the administrator",
         "",
     ),
-    (doctor_upkeep.metrics, facts(metrics=df.MetricsFacts(None)), "ok", "not", ""),
+    (upkeep.metrics, facts(metrics=doctor_facts.MetricsFacts(None)), "ok", "not", ""),
     (
-        doctor_upkeep.metrics,
-        facts(metrics=df.MetricsFacts(Path("/m"), NOW - timedelta(days=1))),
+        upkeep.metrics,
+        facts(metrics=doctor_facts.MetricsFacts(Path("/m"), NOW - timedelta(days=1))),
         "warning",
         "not any more",
         "ds01-lifecycle",
     ),
     (
-        doctor_upkeep.metrics,
-        facts(metrics=df.MetricsFacts(Path("/m"))),
+        upkeep.metrics,
+        facts(metrics=doctor_facts.MetricsFacts(Path("/m"))),
         "warning",
         "never",
         "",
@@ -555,13 +570,13 @@ def test_the_docs_list_the_checks() -> None:
 
 
 def test_the_command_in_a_hint() -> None:
-    assert doctor_host.typed("run 'sudo x', or ask") == "sudo x"
-    assert doctor_host.typed("set 'mlc_home' in ds01.yaml") == ""
-    assert doctor_host.typed(None) == ""
+    assert host.typed("run 'sudo x', or ask") == "sudo x"
+    assert host.typed("set 'mlc_home' in ds01.yaml") == ""
+    assert host.typed(None) == ""
 
 
 def test_rights_of_a_folder(tmp_path: Path) -> None:
-    assert not doctor_probe.read_folder(tmp_path / "none").is_there
+    assert not probe.read_folder(tmp_path / "none").is_there
     folder = tmp_path / "state"
     folder.mkdir()
     folder.chmod(0o2775)
@@ -569,29 +584,29 @@ def test_rights_of_a_folder(tmp_path: Path) -> None:
     (folder / "a.json").chmod(0o664)
     (folder / "notes.txt").write_text("")
     (folder / "notes.txt").chmod(0o600)
-    found = doctor_probe.read_folder(folder)
+    found = probe.read_folder(folder)
     assert found.mode == 0o2775
     assert found.problem is None
     (folder / "b.lock").write_text("")
     (folder / "b.lock").chmod(0o644)
-    assert doctor_probe.read_folder(folder).problem == folder / "b.lock"
+    assert probe.read_folder(folder).problem == folder / "b.lock"
     (folder / "b.lock").rename(folder / "lifecycle.json")
-    assert doctor_probe.read_folder(folder).problem is None
+    assert probe.read_folder(folder).problem is None
 
 
 def test_documents_that_cannot_be_used(tmp_path: Path) -> None:
     paths = make_paths(tmp_path)
-    assert list(doctor_probe.broken_documents(paths)) == []
+    assert list(probe.broken_documents(paths)) == []
     (paths.state / "gpu-state.json").write_text('{"version": "x"}')
     (paths.state / "lifecycle.json").write_text("{")
     (paths.metadata / "a._.1.json").write_text("[")
     (paths.metadata / "b._.1.json").write_text("{}")
-    found = [path.name for path, _ in doctor_probe.broken_documents(paths)]
+    found = [path.name for path, _ in probe.broken_documents(paths)]
     assert found == ["gpu-state.json", "lifecycle.json", "a._.1.json"]
 
 
 def test_hooks(tmp_path: Path) -> None:
-    assert doctor_probe.read_hooks(tmp_path / "none") == ()
+    assert probe.read_hooks(tmp_path / "none") == ()
     for name, mode in (
         ("container-run/pre-1", 0o755),
         ("container-run/post-2", 0o750),
@@ -602,7 +617,7 @@ def test_hooks(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text("#!/bin/sh\n")
         path.chmod(mode)
-    found = doctor_probe.read_hooks(tmp_path)
+    found = probe.read_hooks(tmp_path)
     assert not isinstance(found, Unknown)
     told = {
         (h.path.name, h.command_exists, h.executable, h.writable_by_others)
@@ -616,16 +631,16 @@ def test_hooks(tmp_path: Path) -> None:
 
 
 def test_parts_of_the_system(tmp_path: Path) -> None:
-    kinds = {part.path.name: part.state for part in doctor_probe.read_parts(tmp_path)}
+    kinds = {part.path.name: part.state for part in probe.read_parts(tmp_path)}
     assert set(kinds.values()) == {"missing"}
     source = PROJECT_ROOT / "config/profile.d/ds01.sh"
     (tmp_path / "profile.d").mkdir()
     own = tmp_path / "profile.d/ds01.sh"
     own.write_bytes(source.read_bytes())
-    states = {p.path: p.state for p in doctor_probe.read_parts(tmp_path)}
+    states = {p.path: p.state for p in probe.read_parts(tmp_path)}
     assert states[own] == "ok"
     own.write_text("# mine\n")
-    states = {p.path: p.state for p in doctor_probe.read_parts(tmp_path)}
+    states = {p.path: p.state for p in probe.read_parts(tmp_path)}
     assert states[own] == "differs"
 
 
@@ -638,13 +653,13 @@ def test_links_to_device_nodes(tmp_path: Path) -> None:
         node = tmp_path / f"nvidia{minor}"
         os.mknod(node, stat.S_IFCHR | 0o600, os.makedev(195, minor))
     (tmp_path / "char/195:0").symlink_to("../nvidia0")
-    found = list(doctor_host.missing_links(tmp_path))
+    found = list(host.missing_links(tmp_path))
     assert found == [str(tmp_path / "nvidia255")]
 
 
 def test_disks_are_told_once_each(tmp_path: Path) -> None:
     paths = make_paths(tmp_path)
-    found = list(doctor_probe.read_disks(paths, UNKNOWN))
+    found = list(probe.read_disks(paths, UNKNOWN))
     assert found[0].place == "state"
     assert 0 < found[0].free <= found[0].size
     devices = [disk.path.stat().st_dev for disk in found]
