@@ -12,16 +12,14 @@ status: always 0.
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from command_header import Header, nouns, read_all, read_header, usage_words
+from ds01.core.paths import PROJECT_ROOT
+from ds01.help.header import Header, nouns, read_all, read_header, usage_words
 
-LAUNCHERS = Path(__file__).resolve().parent.parent / "bin"
+LAUNCHERS = PROJECT_ROOT / "bin"
 SECONDS = 1.0
 
 Candidate = tuple[str, str]
@@ -169,7 +167,7 @@ def answer(header: Header, words: Sequence[str]) -> Iterator[str]:
     if not slot.names:
         return
     # Here, because options and verbs need nothing of this.
-    from completion_words import FILES, candidates  # noqa: PLC0415
+    from ds01.help.words import FILES, candidates  # noqa: PLC0415
 
     for name in slot.names:
         # Where it does not stand behind `--` it is no program of the user's.
@@ -209,23 +207,3 @@ def complete(words: Sequence[str], folder: Path = LAUNCHERS) -> Iterator[str]:
 
 def _leave(*_: object) -> None:
     os._exit(0)
-
-
-def main(argv: Sequence[str]) -> int:
-    # Nothing may hang a prompt, nor write on it.
-    signal.signal(signal.SIGALRM, _leave)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
-    with suppress(Exception):
-        words = argv[argv.index("--") + 1 :]
-        if len(words) > 1:
-            for line in complete(words):
-                sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
-    # Python's way out takes the handler away first, and the signal would be told.
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    return 0
-
-
-if __name__ == "__main__":
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    sys.exit(main(sys.argv[1:]))

@@ -11,16 +11,13 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from command_header import Header, nouns, read_all
 from ds01.core.errors import Exit, HelperError
-from ds01.core.parser import Parser
 from ds01.core.paths import PROJECT_ROOT
-from ds01.core.program import program_name, run
-from help_roff import roff
+from ds01.help.header import Header, nouns, read_all
+from ds01.help.roff import roff
 
 Pages = dict[str, str]
 
@@ -235,26 +232,3 @@ def do_share(words: argparse.Namespace) -> int:
     )
     write(words.folder, pages)
     return Exit.OK
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name("help_pages"), description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("docs", "check"):
-        each = verbs.add_parser(verb)
-        each.add_argument(
-            "folder", type=Path, nargs="?", default=PROJECT_ROOT / "docs/commands"
-        )
-    share = verbs.add_parser("share")
-    share.add_argument("folder", type=Path)
-    share.add_argument("--root", default=str(PROJECT_ROOT))
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    words = build_parser().parse_args(argv)
-    return {"docs": do_docs, "check": do_check, "share": do_share}[words.verb](words)
-
-
-if __name__ == "__main__":
-    sys.exit(run(main, "help_pages"))

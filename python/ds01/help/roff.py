@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from command_header import Header, nouns
+from ds01.help.header import Header, nouns
 
 _UPPER = re.compile(r"\b([A-Z][A-Z0-9_-]+)\b")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from command_header import Option, comment, nouns, parse_header, read_all, usage_words
+from ds01.help.header import Option, comment, nouns, parse_header, read_all, usage_words
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 LAUNCHER = """\
 #!/bin/sh

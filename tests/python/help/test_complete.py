@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-import completion_words
-from command_header import parse_header, read_all, usage_words
-from complete import SECONDS, complete, is_literal, meaning, slot_at, sort_out
 from test_command_header import LAUNCHER
 
-ROOT = Path(__file__).resolve().parents[2]
+from ds01.help import words as help_words
+from ds01.help.complete import SECONDS, complete, is_literal, meaning, slot_at, sort_out
+from ds01.help.header import parse_header, read_all, usage_words
+
+ROOT = Path(__file__).resolve().parents[3]
 HEADER = parse_header("thing-do", LAUNCHER)
 
 
@@ -118,9 +118,8 @@ def test_every_name_in_a_usage_or_option_has_words_or_is_known_to_have_none() ->
         }
         missing += [
             f"{command}: {name}"
-            for name in found - free - set(completion_words.FILES)
-            if name not in completion_words.WORDS
-            and f"{noun}-{name}" not in completion_words.WORDS
+            for name in found - free - set(help_words.FILES)
+            if name not in help_words.WORDS and f"{noun}-{name}" not in help_words.WORDS
         ]
     assert missing == []
 

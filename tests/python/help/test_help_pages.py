@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from command_header import parse_header
 from ds01.core.errors import Exit, HelperError
-from help_pages import (
+from ds01.help.header import parse_header
+from ds01.help.pages import (
     command_page,
     differences,
     docs_pages,
     exit_rows,
-    main,
     markdown,
     quoted_fish,
     share_pages,
     write,
 )
-from help_roff import escaped, roff
+from ds01.help.roff import escaped, roff
+from help_pages import main
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOURCE = """\
 #!/bin/sh
 # Summary: Do a thing
