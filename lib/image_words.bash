@@ -59,7 +59,7 @@ image::check_words() {
     [[ -z "${IMAGE[name]}" ]] || image::check_name "${IMAGE[name]}"
 }
 
-# Check the name of an image, as python/image_names.py does.
+# Check the name of an image, as python/ds01/images/source/names.py does.
 image::check_name() { # <name>
     image::is_name "$1" || core::die "${EXIT_USAGE}" "'$1' is not a name for an image" \
         "use lower-case letters and digits, parts joined by single '-', '.' or '_', at most 63 characters"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the lifecycle left for the user to know (python/notices.py), told once: at login or by the next command.
+# What the lifecycle left for the user to know (python/ds01/lifecycle/notices.py), told once: at login or by the next command.
 : "${PROJECT_ROOT:?set by lib/run-command}"
 
 # Tell a person what is new; the same file as lib/login-notice's remembers what was told.

@@ -1,8 +1,8 @@
 """Reads a YAML configuration file as nodes that still know their lines.
 
-The nodes are checked against tables by the caller (policy.py, packages.py,
-settings.py). Every problem is collected as `FILE:LINE: KEY.PATH: what is wrong`, so
-that one run of `ds01-config check` shows them all.
+The nodes are checked against tables by the caller (policy/limits.py, settings.py,
+images/source/packages.py). Every problem is collected as `FILE:LINE: KEY.PATH: what is
+wrong`, so that one run of `ds01-config check` shows them all.
 
 Scalars are taken as they are written: YAML's own idea of `012`, `12:30`, `no` or
 `2026-12-01` never gets in the way. `null` is null only where it is written out: a

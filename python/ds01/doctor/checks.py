@@ -1,6 +1,6 @@
 """The checks of ds01-doctor on engine, driver and toolkit: pure, facts in, finding out.
 
-What is looked at stands in doctor_facts.py. The rest is in doctor_upkeep.py.
+What is looked at stands in facts.py. The rest is in upkeep.py.
 """
 
 from __future__ import annotations

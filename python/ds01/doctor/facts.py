@@ -1,4 +1,4 @@
-"""What ds01-doctor knows: plain values, gathered by doctor_probe.py.
+"""What ds01-doctor knows: plain values, gathered by probe.py.
 
 A value that could not be found out is an Unknown that says why.
 """

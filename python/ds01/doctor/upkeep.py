@@ -1,6 +1,6 @@
 """The checks of ds01-doctor on DS01's own parts: pure, facts in, finding out.
 
-What is looked at stands in doctor_facts.py.
+What is looked at stands in facts.py.
 """
 
 from __future__ import annotations

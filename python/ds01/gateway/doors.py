@@ -1,6 +1,6 @@
 """The gateway's judge: what happens to the requests that policy names.
 
-One method per rule of gateway_routes.py. The decisions are made by gateway_policy.py
+One method per rule of routes.py. The decisions are made by rewrite.py
 on snapshots; this module fetches the snapshots (limits, the engine's facts) once per
 run, tells the caller what was changed, and writes the event log.
 """

@@ -33,7 +33,7 @@ _ULIMIT_NAMES = {
     "Max pending signals": "sigpending",
     "Max msgqueue size": "msgqueue",
 }
-# Devices that policy may let through, if they exist (gateway_confine.py).
+# Devices that policy may let through, if they exist (confine.py).
 _DEVICE_NAMES = re.compile(r"snd|dri|infiniband|video\d+|kfd|fuse")
 
 

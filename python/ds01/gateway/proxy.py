@@ -1,8 +1,8 @@
 """The gateway's server: takes connections and hands each request to its rule.
 
 `Proxy(listener, engine, judge)` accepts clients on a listening Unix socket. For each
-request it asks `judge` (gateway_doors.py) and, unless the judge has answered itself,
-streams the request to the engine. The protocol is described in gateway_http.py.
+request it asks `judge` (doors.py) and, unless the judge has answered itself,
+streams the request to the engine. The protocol is described in http.py.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 the engine's own terms (gateway_json.canonical) and returns what goes to the engine,
 with notes on what was changed, or raises RefusalError. The caller's limits come from
 the policy file; everything that a container can be given is decided here, in
-gateway_limits.py (how much) and gateway_confine.py (what).
+limits.py (how much) and confine.py (what).
 """
 
 from __future__ import annotations

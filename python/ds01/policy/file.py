@@ -1,4 +1,4 @@
-"""Reads and checks resource-limits.yaml against the tables of policy_schema.py.
+"""Reads and checks resource-limits.yaml against the tables of schema.py.
 
 policy.load_policy is the way in; this module only turns YAML nodes into its types.
 """

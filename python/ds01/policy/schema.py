@@ -1,8 +1,8 @@
 """The keys of resource-limits.yaml: one table each, with unit, default and meaning.
 
-The sections of the whole server are in policy_server.py.
+The sections of the whole server are in sections.py.
 
-policy.py checks files against these tables, docs/configuration.md is compared with
+limits.py checks files against these tables, docs/configuration.md is compared with
 them by a test. Defaults are written as the file writes them.
 """
 

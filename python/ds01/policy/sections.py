@@ -1,7 +1,7 @@
 """What the policy says of the whole server: keys and types of its three sections.
 
 `gpu_allocation`, `images` and `lifecycle` of resource-limits.yaml concern nobody in
-particular, unlike the limits of policy_schema.py. Durations are seconds, sizes bytes.
+particular, unlike the limits of schema.py. Durations are seconds, sizes bytes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Lines that are no JSON object (a crash of the machine may tear one) are left out. Files
 are opened before the first line is read, so that a rotation meanwhile takes nothing
-away. Written by event_log.py, followed by event_follow.py.
+away. Written by event_log.py, followed by log_follow.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""lifecycle.json as plain values and back; lifecycle_memory.py tells what is in it."""
+"""lifecycle.json as plain values and back; passes.py tells what is in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads what happened on a server in a window; usage_report.py adds it up."""
+"""Reads what happened on a server in a window; report.py adds it up."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Charts of a report as SVG that takes its colours from the page it stands in.
 
 matplotlib draws in stand-in colours, which become variables of the page's style. It is
-slow to load, so only report_html.py imports this module.
+slow to load, so only html.py imports this module.
 """
 
 from __future__ import annotations

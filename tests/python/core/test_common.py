@@ -1,4 +1,4 @@
-"""_common.py: the nearest known word; a result that cannot be written."""
+"""core/program.py: the nearest known word; a result that cannot be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""lock_turns.py: the order of those who wait for a lock, and what wakes them."""
+"""core/turns.py: the order of those who wait for a lock, and what wakes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""units.py: durations, sizes, numbers and times."""
+"""core/units.py: durations, sizes, numbers and times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""yaml_edit.py: what a person wrote stays."""
+"""core/yaml_edit.py: what a person wrote stays."""
 
 from __future__ import annotations
 

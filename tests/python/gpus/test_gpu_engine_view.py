@@ -1,4 +1,4 @@
-"""gpu_engine_view.py: whatever gives a container GPUs is seen, whoever made it."""
+"""ledger/engine_view.py: whatever gives a container GPUs is seen, whoever made it."""
 
 from __future__ import annotations
 

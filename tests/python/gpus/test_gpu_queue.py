@@ -1,4 +1,4 @@
-"""gpu_queue.py and gpu_use.py: order, turns, passing without delaying anybody."""
+"""allocator/queue.py, ledger/use.py: order, turns, passing without delaying anybody."""
 
 from __future__ import annotations
 

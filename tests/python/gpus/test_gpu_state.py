@@ -1,4 +1,4 @@
-"""gpu_state.py: the document survives whatever can be in its file."""
+"""gpus/ledger/document.py: the document survives whatever can be in its file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""gpu_state_text.py: lines that are known are read and written as if they were not."""
+"""ledger/document_text.py: known lines are read and written as if they were not."""
 
 from __future__ import annotations
 

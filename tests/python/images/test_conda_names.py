@@ -1,4 +1,4 @@
-"""conda_names.py: what becomes of conda's packages."""
+"""images/requirements/conda_names.py: what becomes of conda's packages."""
 
 from __future__ import annotations
 

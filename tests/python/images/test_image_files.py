@@ -1,4 +1,4 @@
-"""image_files.py: the rendered part, and that everything else is the user's."""
+"""source/dockerfile.py: the rendered part, and that everything else is the user's."""
 
 from __future__ import annotations
 

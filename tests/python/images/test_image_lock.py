@@ -1,4 +1,4 @@
-"""image_lock.py: the versions of an image, written, read and compared."""
+"""images/source/lock.py: the versions of an image, written, read and compared."""
 
 from __future__ import annotations
 

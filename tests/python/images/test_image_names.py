@@ -1,4 +1,4 @@
-"""image_names.py: what may be the name of an image, and what it is called in full."""
+"""source/names.py: what may be the name of an image, and what it is called in full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""image_spec.py, image_words.py, image_change.py: image.yaml read, changed, written."""
+"""source/spec.py, values.py, change.py: image.yaml read, changed, written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""packages.py: tiers and use cases, every name checked."""
+"""images/source/packages.py: tiers and use cases, every name checked."""
 
 from __future__ import annotations
 

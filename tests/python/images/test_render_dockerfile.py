@@ -1,4 +1,4 @@
-"""render_dockerfile.py, image_layers.py, layer_commands.py: from spec to Dockerfile.
+"""source/render.py, layers.py, layer_commands.py: from spec to Dockerfile.
 
 The golden files are in tests/fixtures/dockerfiles: NAME/image.yaml and image.lock in,
 NAME/Dockerfile out. After a wanted change, WRITE_GOLDEN=1 writes them anew.

@@ -1,4 +1,4 @@
-"""requirement_files.py and requirement_projects.py: files as other tools write them."""
+"""requirements/files.py and projects.py: files as other tools write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""requirement_options.py: options of requirements files, for uv and for pip."""
+"""images/requirements/options.py: options of requirements files, for uv and for pip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""requirement_words.py: requirements are taken as they are, and nothing else is."""
+"""requirements/words.py: requirements are taken as they are, and nothing else is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""lifecycle_extras.py: what the metrics say of a pass that came to see nothing."""
+"""lifecycle/extras.py: what the metrics say of a pass that came to see nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""policy.py, policy_file.py, policy_schema.py: reading the policy, effective limits."""
+"""policy/limits.py, policy/file.py, policy/schema.py: reading the policy, effective limits."""
 
 # One case a line reads better than a wrapped one.
 # ruff: noqa: E501

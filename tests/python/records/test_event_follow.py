@@ -1,4 +1,4 @@
-"""event_follow.py: each line once and in order, however the log is rotated."""
+"""records/log_follow.py: each line once and in order, however the log is rotated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""event_reader.py: logs across rotation, from a moment on, whatever is in them."""
+"""log_reader.py: logs across rotation, from a moment on, whatever is in them."""
 
 from __future__ import annotations
 

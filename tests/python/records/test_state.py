@@ -1,4 +1,4 @@
-"""state.py, locked_files.py, event_log.py, process_owner.py: records, events, locks."""
+"""state.py, core/files.py, records/event_log.py, core/owner.py: records, events, locks."""
 
 # One case a line reads better than a wrapped one.
 # ruff: noqa: E501

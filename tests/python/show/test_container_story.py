@@ -1,4 +1,4 @@
-"""container_story.py and container_lives.py: what is told of one container."""
+"""container_story.py and show/lives.py: what is told of one container."""
 
 from __future__ import annotations
 

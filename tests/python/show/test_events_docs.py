@@ -12,17 +12,18 @@ import pytest
 from ds01.show import event_words
 
 ROOT = Path(__file__).resolve().parents[3]
+PYTHON = ROOT / "python"
 DOCS = (ROOT / "docs/events.md").read_text(encoding="utf-8")
 
 # Functions that take an event's type first.
 EMITTERS = {"append_event", "tell", "_log", "_log_event", "log"}
 # Modules in which a pair of a type and a mapping is a line of a log.
 PAIRS = {
-    "gpu_reconcile",
-    "leftovers",
-    "lifecycle_pass",
-    "lifecycle_rests",
-    "lifecycle_rules",
+    "ds01/gpus/ledger/reconcile",
+    "ds01/lifecycle/leftovers",
+    "ds01/lifecycle/pass_",
+    "ds01/lifecycle/rests",
+    "ds01/lifecycle/rules",
 }
 COMMON = {"time", "type", "user", "uid", "command", "pid", "container", "name", "by"}
 GRANT = {"container_id", "request", "devices", "profiles", "parents", "share"}
@@ -60,7 +61,7 @@ def _key(node: ast.AST) -> str:
 
 def emitted_by_python() -> Iterator[tuple[str, set[str], str]]:
     """Return type, fields that are written out, and module of each emission."""
-    for path in sorted((ROOT / "python").glob("*.py")):
+    for path in sorted(PYTHON.rglob("*.py")):
         if path.stem == "metric_counters":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -70,7 +71,7 @@ def emitted_by_python() -> Iterator[tuple[str, set[str], str]]:
                 kind = text_of(node.args[0])
                 # `tell("info", …)` of the gateway speaks to people.
                 is_talk = kind in {"info", "warning", "error"} or (
-                    name == "tell" and not path.stem.startswith("gpu_")
+                    name == "tell" and "gpus" not in path.parts
                 )
                 if name in EMITTERS and kind and not is_talk:
                     fields = {k.arg for k in node.keywords if k.arg}
@@ -78,7 +79,7 @@ def emitted_by_python() -> Iterator[tuple[str, set[str], str]]:
                         fields |= keys_of(extra)
                     yield kind, fields - WORDS, path.stem
             elif (
-                path.stem in PAIRS
+                str(path.relative_to(PYTHON).with_suffix("")) in PAIRS
                 and isinstance(node, ast.Tuple)
                 and len(node.elts) == 2
                 and text_of(node.elts[0])
@@ -128,7 +129,7 @@ def test_what_is_emitted_is_documented(kind: str, fields: set[str], place: str) 
 def test_what_is_documented_is_emitted() -> None:
     code = "\n".join(
         path.read_text(encoding="utf-8")
-        for path in [*(ROOT / "python").glob("*.py"), *(ROOT / "lib").rglob("*.bash")]
+        for path in [*PYTHON.rglob("*.py"), *(ROOT / "lib").rglob("*.bash")]
         if path.stem not in {"event_words", "events_show", "usage_report"}
     )
     for kind in documented():

@@ -1,4 +1,4 @@
-"""report_html.py and report_charts.py: one page that needs nothing else."""
+"""usage/html.py and usage/charts.py: one page that needs nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""usage_days.py: used GPU time per user and hour."""
+"""usage/days.py: used GPU time per user and hour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""usage_intervals.py: grants over a window, unfinished ones, clocks that go back."""
+"""usage/intervals.py: grants over a window, unfinished ones, clocks that go back."""
 
 from __future__ import annotations
 

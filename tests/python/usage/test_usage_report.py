@@ -1,4 +1,4 @@
-"""usage_report.py, report_words.py, report_show.py: figures of a window, and who sees
+"""usage/report.py, usage/words.py, report_show.py: figures of a window, and who sees
 whose."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a request would get at one moment: rules and placement over the whole picture.
 
-Joins the pure decisions (gpu_rules.py, gpu_placement.py, gpu_reservations.py) with
+Joins the pure decisions (rules.py, placement.py and reservations.py of rules/) with
 document, engine and inventory. Makes nothing happen.
 """
 

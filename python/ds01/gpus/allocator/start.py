@@ -1,7 +1,7 @@
 """Give a stopped container its GPUs back before it is started.
 
 The same devices if it still has them or they are free; otherwise others that its
-request allows, for which it is made anew (gpu_rehome.py). Reads engine, NVML and
+request allows, for which it is made anew (rehome.py). Reads engine, NVML and
 policy; prints one JSON object: `moved`, and the `devices` it has now. Exit statuses:
 docs/exit-codes.md; 5 where none is free.
 """

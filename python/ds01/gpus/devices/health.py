@@ -1,6 +1,6 @@
 """What follows from NVML's answers: the devices, and which of them are sick.
 
-Pure: works on the readings of gpu_readings.py.
+Pure: works on the readings of readings.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one place that calls NVML: takes the readings that gpu_readings.py judges.
+"""The one place that calls NVML: takes the readings that readings.py judges.
 
 The module pynvml comes in as a value; it has no types, so what it gives is Any here and
 nowhere else. No call ends another: what fails becomes a Fault in its place.

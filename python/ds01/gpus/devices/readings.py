@@ -1,7 +1,7 @@
 """What NVML answered about GPUs: plain values, not judged yet.
 
-Every answer is either what was asked for or the fault that came instead. gpu_nvml.py
-takes the readings, gpu_devices.py judges them.
+Every answer is either what was asked for or the fault that came instead. nvml.py
+takes the readings, health.py judges them.
 """
 
 from __future__ import annotations

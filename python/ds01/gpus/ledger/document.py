@@ -2,7 +2,7 @@
 
 It holds what Docker cannot know: reservations in flight, holds after a stop, devices
 that are not clean yet, the queue, and the users' recent use. It may be deleted at any
-time; gpu_reconcile.py makes it anew from the engine. Keys that this version does not
+time; reconcile.py makes it anew from the engine. Keys that this version does not
 know are kept.
 """
 
@@ -146,7 +146,7 @@ class Document:
     `born` tells this document from one that was lost. `changes` counts the writes,
     `freed` is its value when something last came free, so that waiters know when to
     look. `tickets` is the last number given out. `containers` caches what the engine's
-    containers hold by id (gpu_engine_view.py). `passed` are containers that exist and
+    containers hold by id (engine_view.py). `passed` are containers that exist and
     carry devices that are not theirs any more, with the reason. `use` is None until it
     is read from the log.
     """
