@@ -56,3 +56,28 @@ def test_every_module_is_under_test() -> None:
         pattern = r"(?:core::(?:become_)?helper|image::governed) (\w+)|python/(\w+)\.py"
         start |= {door or path for door, path in re.findall(pattern, text)}
     assert reached(start & MODULES.keys()) == MODULES.keys()
+
+
+def test_no_room_imports_a_door() -> None:
+    """Doors are parser and main; what they do lies in the rooms."""
+    doors = {name for name in MODULES if name.split(".")[0] != "ds01"}
+    found = {
+        f"{name} imports {door}"
+        for name, file in MODULES.items()
+        if name not in doors
+        for door in imported(file) & doors
+    }
+    assert found == set()
+
+
+def test_doors_hold_a_parser_and_main_only() -> None:
+    for name, file in MODULES.items():
+        if name.split(".")[0] == "ds01":
+            continue
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        made = {
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        }
+        assert made - {"build_parser"} == {"main"}, name

@@ -14,18 +14,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ds01.core.units import utc_stamp
-from ds01.lifecycle.types import (
-    DEMAND,
-    IDLE,
-    RESERVATION,
-    RUNTIME,
-    Moment,
-    Notice,
-    Subject,
-)
+from ds01.lifecycle.types import Moment, Notice, Subject
 from ds01.policy.sections import Lifecycle
 from ds01.records.pass_entries import Entry, Next, Warned
-from ds01.records.reasons import WHY
+from ds01.records.reasons import DEMAND, IDLE, RESERVATION, RUNTIME, WHY
 
 # What comes next is not worth a word as long as the container hardly idles.
 _QUIET_SECONDS = 300.0

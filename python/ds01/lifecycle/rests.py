@@ -12,21 +12,10 @@ from typing import Any
 
 from ds01.core.units import utc_stamp
 from ds01.lifecycle.limits import latest
-from ds01.lifecycle.types import (
-    CREATED,
-    HOLD,
-    REMOVAL,
-    RESERVATION,
-    Act,
-    Decision,
-    Found,
-    Moment,
-    Notice,
-    Subject,
-)
+from ds01.lifecycle.types import Act, Decision, Found, Moment, Notice, Subject
 from ds01.policy.sections import Lifecycle
 from ds01.records.pass_entries import Doing, Entry, Next, Warned
-from ds01.records.reasons import WHY
+from ds01.records.reasons import CREATED, HOLD, REMOVAL, RESERVATION, WHY
 
 # An archive of a large container takes its time; a failed one is tried again then.
 _REMOVAL_SECONDS = 3600

@@ -23,7 +23,6 @@ from ds01.lifecycle.limits import (
 from ds01.lifecycle.types import (
     ACTIVE,
     ENDED,
-    HOLD,
     RETRY_SECONDS,
     SAME_RUN_SECONDS,
     Act,
@@ -35,7 +34,7 @@ from ds01.lifecycle.types import (
 )
 from ds01.policy.sections import Lifecycle
 from ds01.records.pass_entries import Doing, Entry, Warned
-from ds01.records.reasons import WHY
+from ds01.records.reasons import HOLD, WHY
 
 
 def decide(

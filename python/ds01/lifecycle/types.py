@@ -12,14 +12,6 @@ from ds01.records.pass_entries import Entry
 
 Found = tuple[str, Mapping[str, Any]]
 
-IDLE = "idle_timeout"
-DEMAND = "demand"
-RUNTIME = "max_runtime"
-RESERVATION = "reservation"
-HOLD = "gpu_hold_after_stop"
-REMOVAL = "container_hold_after_stop"
-CREATED = "created_timeout"
-
 ACTIVE = frozenset({"running", "paused"})
 ENDED = frozenset({"exited", "dead"})
 # A container that comes back this soon goes on with the same run.

@@ -8,16 +8,8 @@ from typing import Any
 
 from ds01.core.text import span
 from ds01.core.units import read_stamp
-from ds01.lifecycle.types import (
-    CREATED,
-    DEMAND,
-    IDLE,
-    RESERVATION,
-    RUNTIME,
-    Act,
-    Notice,
-)
-from ds01.records.reasons import WHY
+from ds01.lifecycle.types import Act, Notice
+from ds01.records.reasons import CREATED, DEMAND, IDLE, RESERVATION, RUNTIME, WHY
 
 
 def describe(notice: Notice, name: str, now: datetime) -> str:

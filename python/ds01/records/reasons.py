@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from ds01.lifecycle.types import (
-    CREATED,
-    DEMAND,
-    HOLD,
-    IDLE,
-    REMOVAL,
-    RESERVATION,
-    RUNTIME,
-)
+IDLE = "idle_timeout"
+DEMAND = "demand"
+RUNTIME = "max_runtime"
+RESERVATION = "reservation"
+HOLD = "gpu_hold_after_stop"
+REMOVAL = "container_hold_after_stop"
+CREATED = "created_timeout"
 
 WHY = {
     IDLE: "idle",
