@@ -12,75 +12,27 @@ Exit statuses: 0 done, 3 no such record, 4 another process is creating the conta
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 
 from ds01.core import files
 from ds01.core.errors import Exit, HelperError
-from ds01.core.owner import Owner, owner_of
-from ds01.core.parser import Parser
+from ds01.core.parser import Parser, json_object, process
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
 from ds01.records.containers import (
-    annotate,
     begin,
     finish,
     forget,
     list_records,
+    picked,
     removed,
     show,
 )
 from ds01.records.documents import (
     Record,
-    read_document,
-    read_text,
-    set_aside,
-    state_lock,
-    write_document,
-    write_text,
 )
 from ds01.records.event_log import append_event
-
-__all__ = [
-    "annotate",
-    "append_event",
-    "begin",
-    "finish",
-    "forget",
-    "list_records",
-    "read_document",
-    "read_text",
-    "removed",
-    "set_aside",
-    "show",
-    "state_lock",
-    "write_document",
-    "write_text",
-]
-
-
-def _json_object(text: str) -> Record:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise argparse.ArgumentTypeError(f"not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError("not a JSON object")
-    return value
-
-
-def _picked(fields: Record, wanted: str) -> Record:
-    """Return what is wanted of an object: `gpus=devices` names its `devices` `gpus`."""
-    pairs = [word.partition("=") for word in wanted.split()]
-    return {key: fields.get(member or key) for key, _, member in pairs}
-
-
-def _process(text: str) -> Owner:
-    owner = owner_of(int(text)) if text.isascii() and text.isdigit() else None
-    if owner is None:
-        raise argparse.ArgumentTypeError(f"no process '{text}'")
-    return owner
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -94,10 +46,10 @@ def build_parser() -> argparse.ArgumentParser:
         words.add_argument("type" if verb == "event" else "container")
         if verb in {"begin", "forget"}:
             words.add_argument(
-                "--owner-pid", type=_process, required=verb == "begin", metavar="PID"
+                "--owner-pid", type=process, required=verb == "begin", metavar="PID"
             )
         if verb not in {"forget", "show"}:
-            words.add_argument("--json", type=_json_object, default={}, dest="fields")
+            words.add_argument("--json", type=json_object, default={}, dest="fields")
             # The shell need not start jq to choose and to name.
             words.add_argument("--pick", metavar="KEY[=MEMBER] …")
             words.add_argument("--set", nargs=2, action="append", default=[])
@@ -113,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     answer: Record
     if words.verb not in {"forget", "show", "list"}:
         if words.pick is not None:
-            words.fields = _picked(words.fields, words.pick)
+            words.fields = picked(words.fields, words.pick)
         words.fields = words.fields | dict(words.set)
     if words.verb == "begin":
         answer = begin(paths, words.container, words.owner_pid, words.fields, timeout)

@@ -258,3 +258,9 @@ def list_records(paths: Paths) -> list[Record]:
                 if record is not None:
                     found.append(record)
     return found
+
+
+def picked(fields: Record, wanted: str) -> Record:
+    """Return what is wanted of an object: `gpus=devices` names its `devices` `gpus`."""
+    pairs = [word.partition("=") for word in wanted.split()]
+    return {key: fields.get(member or key) for key, _, member in pairs}

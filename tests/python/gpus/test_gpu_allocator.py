@@ -171,14 +171,14 @@ def test_release_spares_another_container_of_the_name(world: World) -> None:
     assert allocator.release("a", "failed", owner=me()) is not None
 
 
-def test_allocate_lasts_as_long_as_its_owner(single: World) -> None:
+def test_a_reservation_lasts_as_long_as_its_owner(single: World) -> None:
     with subprocess.Popen(["sleep", "60"]) as other:
         from ds01.core.owner import owner_of
 
-        single.allocator().allocate(user(7), ONE, "job", owner=owner_of(other.pid))
-        assert single.states() == {gpu(0).uuid: "allocated"}
+        single.allocator().reserve(user(7), ONE, "job", owner_of(other.pid))
+        assert single.states() == {gpu(0).uuid: "reserved"}
         single.allocator().reconcile()
-        assert single.states() == {gpu(0).uuid: "allocated"}
+        assert single.states() == {gpu(0).uuid: "reserved"}
         other.kill()
     single.allocator().reconcile()
     assert single.states() == {gpu(0).uuid: "free"}

@@ -3,9 +3,6 @@
 Reads the policy, the engine's containers (unfiltered) and NVML, and keeps its memory in
 gpu-state.json. Every decision is made and written under the lock of the state folder,
 on data that was read under it; each leaves a line in gpu-allocations.log.
-
-Verbs (gpu_verbs.py): status, allocate, reserve, commit, release, explain, queue,
-cancel, reconcile. stdout: one JSON object. Exit statuses: docs/exit-codes.md.
 """
 
 from __future__ import annotations
@@ -180,28 +177,6 @@ class Allocator:
             work.document, event = release(work.document, grant, reason, now)
             work.events.append(event)
         return grant
-
-    def allocate(
-        self,
-        user: User,
-        request: Request,
-        container: str,
-        *,
-        container_id: str = "",
-        owner: Owner | None = None,
-    ) -> Grant:
-        """Reserve and commit in one, for scripts.
-
-        Without a container's id the grant lasts as long as `owner`.
-        """
-        grant = self.reserve(user, request, container, owner)
-        if container_id:
-            return self.commit(container, container_id) or grant
-        with self.desk.work() as work:
-            made = replace(grant, state="allocated")
-            work.document = work.document.with_grant(made)
-            work.tell("commit", **describe(made))
-        return made
 
     def reacquire(
         self,

@@ -1,4 +1,4 @@
-"""The verbs of gpu_allocator.py as a program: real engine, simulated driver."""
+"""gpu_allocator.py as a program: real engine, simulated driver."""
 
 from __future__ import annotations
 
@@ -98,11 +98,8 @@ def test_from_reserve_to_release(ask: Ask, make: Callable[[str, str], str]) -> N
     states = {d["uuid"]: d["state"] for d in ask("status")["devices"]}
     assert states[device["uuid"]] == "allocated"
     assert sorted(states.values()) == ["allocated", "free", "free"]
-    found = ask("explain", container)
-    assert [line["type"] for line in found["log"]] == ["grant", "commit"]
     subprocess.run(["docker", "rm", made], check=True, capture_output=True)
     assert ask("release", container, "--container-id", made)["grant"]
-    assert ask("reconcile") == {"changes": []}
     assert {d["state"] for d in ask("status")["devices"]} == {"free"}
 
 
@@ -112,23 +109,16 @@ def test_refusals_are_data_too(ask: Ask) -> None:
     assert answer["refused"]["code"] == "unknown-profile"
     assert answer["refused"]["hint"]
     ask("reserve", name(), "--request", "what", status=Exit.USAGE)
-    ask("explain", status=Exit.USAGE)
-    ask("explain", "nothing-of-the-kind", status=Exit.NOT_FOUND)
-    ask("cancel", "99", status=Exit.NOT_FOUND)
-    ask("cancel", status=Exit.USAGE)
-    answer = ask("explain", "--request", "full", "--user", "root")
-    assert answer["granted"]
 
 
-def test_a_script_has_what_it_allocates_while_it_runs(ask: Ask) -> None:
+def test_a_script_has_what_it_reserves_while_it_runs(ask: Ask) -> None:
     with subprocess.Popen(["sleep", "60"]) as script:
         words = ("--request", "full", "--user", "root")
-        ask("allocate", "job", *words, "--owner-pid", str(script.pid))
+        ask("reserve", "job", *words, "--owner-pid", str(script.pid))
         states = [d["state"] for d in ask("status")["devices"]]
-        assert states.count("allocated") == 1
+        assert states.count("reserved") == 1
         script.kill()
-    (change,) = ask("reconcile")["changes"]
-    assert change["reason"] == "owner-gone"
+    assert {d["state"] for d in ask("status")["devices"]} == {"free"}
 
 
 def test_a_waiter_that_is_interrupted_leaves_the_queue(
@@ -136,7 +126,7 @@ def test_a_waiter_that_is_interrupted_leaves_the_queue(
 ) -> None:
     with subprocess.Popen(["sleep", "60"]) as script:
         words = ("--request", "full", "--user", "root")
-        ask("allocate", "job", *words, "--owner-pid", str(script.pid))
+        ask("reserve", "job", *words, "--owner-pid", str(script.pid))
         waiter = subprocess.Popen(
             [sys.executable, "-sE", HELPER, "reserve", "next", *words, "--wait"],
             env=gpus.env,
@@ -158,7 +148,7 @@ def test_a_waiter_that_is_interrupted_leaves_the_queue(
 def test_a_waiter_wakes_when_something_comes_free(ask: Ask, gpus: FakeDriver) -> None:
     with subprocess.Popen(["sleep", "60"]) as script:
         words = ("--request", "full", "--user", "root")
-        ask("allocate", "job", *words, "--owner-pid", str(script.pid))
+        ask("reserve", "job", *words, "--owner-pid", str(script.pid))
         waiter = subprocess.Popen(
             [sys.executable, "-sE", HELPER, "reserve", "next", *words, "--wait=60s"],
             env=gpus.env,
