@@ -9,34 +9,19 @@ IMAGE_TIERS=() IMAGE_TYPES=() IMAGE_PIP=() IMAGE_SYSTEM=() IMAGE_REQUIREMENTS=()
 # The words of image_plan create, set by image::set_words.
 IMAGE_WORDS=("")
 
-# Take an option that holds one value.
-image::set() { # <option> [<value>...]
-    local key="${1##*-}"
-    core::need_value "$1" "$#" "${2:-}"
-    case "$1" in
-        -f) key=framework ;;
-        -v) key=version ;;
-        *) ;;
-    esac
-    IMAGE["${key}"]="$2"
-}
-
-# Take an option without a value.
-image::flag() { # <key>
-    IMAGE["$1"]=yes
-}
-
-# Take an option that may be given several times.
-image::add() { # <option> [<value>...]
-    core::need_value "$1" "$#" "${2:-}"
-    case "$1" in
-        --tier) IMAGE_TIERS+=("$2") ;;
-        -t | --type) IMAGE_TYPES+=("$2") ;;
-        -p | --packages) image::split IMAGE_PIP "$2" ;;
-        -s | --system) image::split IMAGE_SYSTEM "$2" ;;
-        -r | --requirements) IMAGE_REQUIREMENTS+=("$2") ;;
-        *) IMAGE_PIP_OPTIONS+=("$2") ;;
-    esac
+# Take the options of image-create.
+image::take_options() {
+    local lists=() list
+    options::fill IMAGE
+    options::values IMAGE_TIERS --tier
+    options::values IMAGE_TYPES --type
+    options::values IMAGE_REQUIREMENTS --requirements
+    options::values IMAGE_PIP_OPTIONS --pip-option
+    options::values lists --packages
+    for list in "${lists[@]}"; do image::split IMAGE_PIP "${list}"; done
+    lists=()
+    options::values lists --system
+    for list in "${lists[@]}"; do image::split IMAGE_SYSTEM "${list}"; done
 }
 
 # Take a list of packages apart. One with blanks inside, such as 'x @ URL', 'x >= 1' or 'x; marker', stands alone.

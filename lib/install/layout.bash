@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Where an installation keeps its parts, what it may not touch, and what it says it does.
-: "${PROJECT_ROOT:?set by install.sh}" "${EXIT_REFUSED:?}" "${EXIT_PREREQUISITE:?}" "${CORE_TEMP?set by lib}"
+: "${CORE_TEMP?set by lib}" "${EXIT_PREREQUISITE:?}" "${EXIT_REFUSED:?}" "${OPTIONS[help]?set by lib}" \
+    "${PROJECT_ROOT:?set by install.sh}"
 
 # prefix, bin, config, state, log; system is empty where nothing goes into the system's folders
 declare -A LAYOUT=()
@@ -26,10 +27,12 @@ install::act() { # <text> <command> [<word>...]
     "$@"
 }
 
-# Take a folder from an option.
-layout::set() { # <option> <folder>
-    local key="${1#--}"
-    LAYOUT["${key%-dir}"]="$(readlink -m -- "$2")"
+# Take the folders that the options name.
+layout::take_options() {
+    local key
+    for key in prefix bin_dir config_dir state_dir log_dir system_dir; do
+        [[ -z "${OPTIONS[${key}]}" ]] || LAYOUT["${key%_dir}"]="$(readlink -m -- "${OPTIONS[${key}]}")"
+    done
 }
 
 # Fill in what no option named: what the installation in the prefix says, else the defaults.
