@@ -22,7 +22,7 @@ CREATE_PENDING=''
 # Take the options that make a container, those of them that the command has.
 create::take_options() {
     options::fill CREATE
-    CREATE[waits]="${OPTIONS[wait]}" CREATE[wait]="${OPTIONS[wait_value]}"
+    CREATE[waits]="${OPTIONS[wait]}" CREATE[wait]="${OPTIONS[wait_value]:-}"
 }
 
 # Check a container's name as mlc and the engine both accept it.

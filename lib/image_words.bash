@@ -75,12 +75,9 @@ image::command_line() {
     ((${#IMAGE_SYSTEM[@]} == 0)) || words+=(--system "${IMAGE_SYSTEM[*]}")
     for item in "${IMAGE_REQUIREMENTS[@]}"; do words+=(--requirements "${item}"); done
     for item in "${IMAGE_PIP_OPTIONS[@]}"; do words+=("--pip-option=${item}"); done
-    [[ -z "${IMAGE[shared]}" ]] || words+=(--shared)
-    [[ -z "${IMAGE[no_build]}" ]] || words+=(--no-build)
-    [[ -z "${IMAGE[no_cache]}" ]] || words+=(--no-cache)
-    [[ -z "${IMAGE[dry_run]}" ]] || words+=(--dry-run)
-    [[ -z "${IMAGE[json]}" ]] || words+=(--json)
-    [[ -z "${IMAGE[yes]}" ]] || words+=(--yes)
+    for key in shared no_build no_cache dry_run json yes; do
+        [[ -z "${IMAGE[${key}]}" ]] || words+=("--${key//_/-}")
+    done
     for item in "${words[@]}"; do
         [[ "${item}" =~ ^[A-Za-z0-9_.,:/@%+=-]+$ ]] || item="${item@Q}"
         line+=("${item}")

@@ -2,11 +2,11 @@
 # The words of a command line, read as the header of the command's launcher describes them: which options there are and
 # how else they are written, which have a value, which may be repeated, and how many other words there may be.
 # shellcheck disable=SC2034 # what was read is for the commands
-: "${PROJECT_ROOT:?set by lib/run-command}" "${COMMAND_NAME:?set by lib/run-command}" "${EXIT_OK:?}" "${EXIT_USAGE:?}"
+: "${PROJECT_ROOT:?set by lib/run-command}" "${COMMAND_NAME:?set by lib/run-command}" \
+    "${EXIT_BUG:?}" "${EXIT_OK:?}" "${EXIT_USAGE:?}"
 
 # What each option was given, by its long name with '_' for '-': its last value, `yes` where it has none, nothing where it
-# was not given. A value that may be left out, as in '--wait[=DURATION]', is apart, as wait_value. An option that may be
-# repeated is not in here: options::values has its values.
+# was not given. A value that may be left out, as in '--wait[=DURATION]', is apart, as wait_value.
 declare -A OPTIONS=([help]='')
 # The options in the order in which they were given, by their long names: '--json', '--gpus=1'.
 OPTIONS_GIVEN=("")
@@ -16,17 +16,12 @@ OPTIONS_WORDS=("") OPTIONS_WORD_AT=0 OPTIONS_COMMAND=("")
 # The function that leaves because of an option that is like none, or of a word too many.
 OPTIONS_REFUSE=core::usage_error
 
-# What the header says. The names of the options, in its order, and the long one that each name stands for.
+# What the header says. The names of the options, in its order; the long name of each short one; what stands behind a long
+# one.
 OPTIONS_NAMES=()
-declare -A OPTIONS_LONG=()
-# By the long name: what the value is called, such as `DIR` or `[=DURATION]`; and whether it may be repeated.
-declare -A OPTIONS_VALUE=() OPTIONS_REPEATS=()
+declare -A OPTIONS_LONG=() OPTIONS_TEXT=()
 # How many other words there may be, -1 for any number; whether '-' is one of them, and whether a command comes after '--'.
 OPTIONS_MOST=0 OPTIONS_HAS_FILE='' OPTIONS_HAS_COMMAND=''
-# One option's line: its names, then its value. A line that goes on with the one before begins farther to the right.
-readonly OPTIONS_TERM='--?[[:alpha:]][[:alnum:]_-]*(, --[[:alpha:]][[:alnum:]_-]*)?'
-readonly OPTIONS_KIND='\[=[[:upper:]][^]]*\]| [[:upper:]][[:upper:][:digit:]_-]*'
-readonly OPTIONS_LINE="^#( {3}| {7})(${OPTIONS_TERM})(${OPTIONS_KIND})?( |\$)"
 
 # Read the words of this command; the options that all have in common do here what they do. Leaves with the help, or
 # because of a word that the header does not allow. Sets: OPTIONS and the variables that stand beside it.
@@ -57,24 +52,21 @@ options::parse() { # [<word>...]
 options::_take() { # <option> [<word>...]
     local name="$1" value='' wants='' long key kind
     [[ "$1" != --*=* ]] || name="${1%%=*}"
-    long="${OPTIONS_LONG["${name}"]:-}"
-    [[ -n "${long}" ]] || options::unknown "$1"
-    kind="${OPTIONS_VALUE["${long}"]}"
+    options::_find long kind "${name}" || options::unknown "$1"
     if [[ "${name}" != "$1" ]]; then
         [[ -n "${kind}" ]] || options::unknown "$1"
         value="${1#*=}" wants=yes
-    elif [[ "${kind}" == [!\[]* ]]; then
+    elif [[ "${kind}" == needed ]]; then
         value="${2:-}" wants=yes taken=2
     fi
     # An empty value counts as none.
     [[ -z "${wants}" || -n "${value}" ]] || core::usage_error "option '${name}' needs a value"
     OPTIONS_GIVEN+=("${long}${value:+=${value}}")
     key="${long#--}" key="${key//-/_}"
-    if [[ "${kind}" == '['* ]]; then
-        OPTIONS["${key}"]=yes
-        [[ -z "${value}" ]] || OPTIONS["${key}_value"]="${value}"
-    elif [[ -z "${OPTIONS_REPEATS["${long}"]:-}" ]]; then
+    if [[ "${kind}" != free ]]; then
         OPTIONS["${key}"]="${value:-yes}"
+    else
+        OPTIONS["${key}"]=yes OPTIONS["${key}_value"]="${value:-${OPTIONS["${key}_value"]:-}}"
     fi
     case "${long}" in
         --help) core::help && exit "${EXIT_OK}" ;;
@@ -84,43 +76,54 @@ options::_take() { # <option> [<word>...]
     esac
 }
 
-# Read the header, without another process: every command does this first. Sets: what it says, and OPTIONS to nothing.
+# Find an option by one of its names. Sets: the variables named, to its long name and to whether it has a value: `needed`,
+# `free` for one that may be left out, or nothing. Returns: 1 if the header does not have it.
+options::_find() { # <variable> <variable> <name>
+    local -n options_long="$1" options_kind="$2"
+    local also
+    options_long="${OPTIONS_LONG["$3"]:-"$3"}" options_kind=''
+    if [[ -z "${OPTIONS_TEXT["${options_long}"]+there}" ]]; then
+        for also in "${!OPTIONS_TEXT[@]}"; do
+            [[ "${OPTIONS_TEXT["${also}"]}" != *"(also $3)"* ]] || options_long="${also}"
+        done
+        [[ "${options_long}" != "$3" ]] || return 1
+    fi
+    case "${OPTIONS_TEXT["${options_long}"]}" in
+        '[='*) options_kind=free ;;
+        ' '[[:upper:]]*) options_kind=needed ;;
+        *) ;;
+    esac
+}
+
+# Read the header: every command does this first, so there is no other process in it, no pattern that must be compiled,
+# and no more work on an option than its names. Sets: what the header says, and OPTIONS to nothing.
 options::read_header() {
-    local launcher lines line section='' long='' name key
+    local launcher lines line name text long='' key
     core::launcher launcher
     mapfile -t lines < "${launcher}"
     for line in "${lines[@]}"; do
         case "${line}" in
-            '# Usage: '*) section=usage && options::_read_usage "${line#*"[options]"}" ;;
-            '# Options:') section=options ;;
-            '#   '*)
-                # The words of several usages are verbs, which the command looks at itself.
-                [[ "${section}" != usage ]] || OPTIONS_MOST=-1
-                [[ "${section}" == options ]] || continue
-                if [[ "${line}" =~ ${OPTIONS_LINE} ]]; then
-                    long="${BASH_REMATCH[2]##*, }" name="${BASH_REMATCH[2]%%, *}"
-                    OPTIONS_VALUE["${long}"]="${BASH_REMATCH[4]# }"
-                    OPTIONS_NAMES+=("${name}")
-                    [[ "${name}" == "${long}" ]] || OPTIONS_NAMES+=("${long}")
-                    OPTIONS_LONG["${name}"]="${long}" OPTIONS_LONG["${long}"]="${long}"
-                    key="${long#--}" key="${key//-/_}"
-                    OPTIONS["${key}"]=''
-                    [[ "${BASH_REMATCH[4]}" != '['* ]] || OPTIONS["${key}_value"]=''
-                fi
-                if [[ "${line}" == *'(also -'* ]]; then
-                    name="${line##*'(also '}"
-                    OPTIONS_LONG["${name%%)*}"]="${long}"
-                fi
-                if [[ "${line}" == *repeat* ]]; then
-                    OPTIONS_REPEATS["${long}"]=yes
-                    unset -v "OPTIONS[${key}]"
-                fi
+            '#       -'*) text="${line:8}" long="${text%%[[ ]*}" ;;
+            '#   -'*)
+                text="${line:4}" name="${text%%[, ]*}" text="${text#"${name}, "}" long="${text%%[[ ]*}"
+                OPTIONS_LONG["${name}"]="${long}" OPTIONS_NAMES+=("${name}")
                 ;;
-            *)
-                [[ "${section}" != options ]] || break
-                section=''
+            '#        '*)
+                # What goes on with an option's line begins farther to the right than an option. The words of a second
+                # usage are verbs, which the command looks at itself.
+                if [[ -n "${long}" ]]; then
+                    OPTIONS_TEXT["${long}"]+="${line}"
+                elif [[ "${line}" == *" ${COMMAND_NAME} "* ]]; then
+                    OPTIONS_MOST=-1
+                fi
+                continue
                 ;;
+            '# Usage: '*) options::_read_usage "${line#*"[options]"}" && continue ;;
+            '# Examples:') break ;;
+            *) continue ;;
         esac
+        key="${long#--}" key="${key//-/_}"
+        OPTIONS["${key}"]='' OPTIONS_TEXT["${long}"]="${text#"${long}"}" OPTIONS_NAMES+=("${long}")
     done
 }
 
@@ -154,7 +157,7 @@ options::fill() { # <associative-array>
 options::values() { # <array-name> <long name>
     local -n options_values="$1"
     local word
-    : "${OPTIONS_REPEATS["$2"]:?"$2 is in OPTIONS: the header does not say that it may be repeated"}"
+    [[ "${OPTIONS_TEXT["$2"]}" == *repeat* ]] || core::die "${EXIT_BUG}" "the header of '$2' does not say 'repeatable'"
     for word in "${OPTIONS_GIVEN[@]}"; do
         [[ "${word}" != "$2="* ]] || options_values+=("${word#*=}")
     done

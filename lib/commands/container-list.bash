@@ -9,12 +9,10 @@ main() {
     options::parse "$@"
     for option in "${OPTIONS_GIVEN[@]}"; do
         case "${option}" in
-            --all)
-                words+=(--column user --column arch --column workspace --column data --column models --column size)
-                ;;
-            --all-users) words+=(--all-users --column user) ;;
-            --architecture) words+=(--column arch) ;;
-            --workspace | --data | --models | --size) words+=(--column "${option#--}") ;;
+            --all) words+=(--column={user,arch,workspace,data,models,size}) ;;
+            --all-users) words+=(--all-users --column=user) ;;
+            --architecture) words+=(--column=arch) ;;
+            --workspace | --data | --models | --size) words+=("--column=${option#--}") ;;
             --json) words+=(--json) ;;
             *) ;;
         esac
