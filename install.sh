@@ -65,8 +65,11 @@ source "${PROJECT_ROOT}/lib/install/remove.bash"
 source "${PROJECT_ROOT}/lib/install/demo.bash"
 
 main() {
+    local key
     options::parse "$@"
-    layout::take_options
+    for key in prefix bin_dir config_dir state_dir log_dir system_dir; do
+        [[ -z "${OPTIONS[${key}]}" ]] || LAYOUT["${key%_dir}"]="$(readlink -m -- "${OPTIONS[${key}]}")"
+    done
     INSTALL_USER="${OPTIONS[user]}" INSTALL_DRY_RUN="${OPTIONS[dry_run]}"
     [[ -z "${OPTIONS[no_system]}" ]] || INSTALL_SYSTEM=''
     [[ -z "${OPTIONS[purge]}" || -n "${OPTIONS[uninstall]}" ]] || core::usage_error "'--purge' goes with '--uninstall'"

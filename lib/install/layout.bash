@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Where an installation keeps its parts, what it may not touch, and what it says it does.
-: "${CORE_TEMP?set by lib}" "${EXIT_PREREQUISITE:?}" "${EXIT_REFUSED:?}" "${OPTIONS[help]?set by lib}" \
-    "${PROJECT_ROOT:?set by install.sh}"
+: "${PROJECT_ROOT:?set by install.sh}" "${EXIT_REFUSED:?}" "${EXIT_PREREQUISITE:?}" "${CORE_TEMP?set by lib}"
 
 # prefix, bin, config, state, log; system is empty where nothing goes into the system's folders
 declare -A LAYOUT=()
@@ -25,14 +24,6 @@ install::act() { # <text> <command> [<word>...]
     core::info "$1"
     shift
     "$@"
-}
-
-# Take the folders that the options name.
-layout::take_options() {
-    local key
-    for key in prefix bin_dir config_dir state_dir log_dir system_dir; do
-        [[ -z "${OPTIONS[${key}]}" ]] || LAYOUT["${key%_dir}"]="$(readlink -m -- "${OPTIONS[${key}]}")"
-    done
 }
 
 # Fill in what no option named: what the installation in the prefix says, else the defaults.

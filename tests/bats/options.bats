@@ -163,7 +163,6 @@ is_used() { # <long name> <file>...
     local command long files unused=()
     while IFS= read -r command; do
         files=("$(main_of "${command}")")
-        [[ "${command}" != install.sh ]] || files+=("${ROOT}/lib/install/layout.bash")
         ! grep -q 'create::take_options' "${files[0]}" || files+=("${ROOT}"/lib/create*.bash)
         ! grep -q 'image::take_options' "${files[0]}" || files+=("${ROOT}"/lib/image_*.bash)
         while IFS= read -r long; do
