@@ -45,6 +45,8 @@ export COMMAND_NAME
 source "${PROJECT_ROOT}/lib/core.bash"
 # shellcheck source=lib/nearest.bash
 source "${PROJECT_ROOT}/lib/nearest.bash"
+# shellcheck source=lib/options.bash
+source "${PROJECT_ROOT}/lib/options.bash"
 # shellcheck source=lib/docker.bash
 source "${PROJECT_ROOT}/lib/docker.bash"
 # shellcheck source=lib/install/layout.bash
@@ -63,40 +65,22 @@ source "${PROJECT_ROOT}/lib/install/remove.bash"
 source "${PROJECT_ROOT}/lib/install/demo.bash"
 
 main() {
-    local uninstall='' purge='' demo=''
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::header "${PROJECT_ROOT}/install.sh" && exit "${EXIT_OK}" ;;
-            --prefix | --bin-dir | --config-dir | --state-dir | --log-dir | --system-dir)
-                core::need_value "$1" "$#" "${2:-}"
-                layout::set "${1#--}" "$2"
-                shift
-                ;;
-            --prefix=* | --bin-dir=* | --config-dir=* | --state-dir=* | --log-dir=* | --system-dir=*)
-                core::need_value "${1%%=*}" 2 "${1#*=}"
-                layout::set "${1%%=*}" "${1#*=}"
-                ;;
-            --user) INSTALL_USER=yes ;;
-            --no-system) INSTALL_SYSTEM='' ;;
-            --demo) demo=yes ;;
-            --uninstall) uninstall=yes ;;
-            --purge) purge=yes ;;
-            -n | --dry-run) INSTALL_DRY_RUN=yes ;;
-            -q | --quiet) CORE_QUIET=yes ;;
-            -*) core::unknown_option "$1" ;;
-            *) core::usage_error "unexpected word '$1'" ;;
-        esac
-        shift
+    local key
+    options::parse "$@"
+    for key in prefix bin_dir config_dir state_dir log_dir system_dir; do
+        [[ -z "${OPTIONS[${key}]}" ]] || LAYOUT["${key%_dir}"]="$(readlink -m -- "${OPTIONS[${key}]}")"
     done
-    [[ -z "${purge}" || -n "${uninstall}" ]] || core::usage_error "'--purge' goes with '--uninstall'"
-    [[ -z "${demo}" || -z "${uninstall}" ]] || core::usage_error "'--demo' does not go with '--uninstall'"
+    INSTALL_USER="${OPTIONS[user]}" INSTALL_DRY_RUN="${OPTIONS[dry_run]}"
+    [[ -z "${OPTIONS[no_system]}" ]] || INSTALL_SYSTEM=''
+    [[ -z "${OPTIONS[purge]}" || -n "${OPTIONS[uninstall]}" ]] || core::usage_error "'--purge' goes with '--uninstall'"
+    [[ -z "${OPTIONS[demo]}" || -z "${OPTIONS[uninstall]}" ]] || core::usage_error "'--demo' does not go with '--uninstall'"
 
     core::make_temp
     layout::complete
-    if [[ -n "${uninstall}" ]]; then
+    if [[ -n "${OPTIONS[uninstall]}" ]]; then
         layout::check_rights
-        remove::all "${purge}"
-    elif [[ -z "${demo}" || ! "${PROJECT_ROOT}" -ef "${LAYOUT[prefix]}" ]]; then
+        remove::all "${OPTIONS[purge]}"
+    elif [[ -z "${OPTIONS[demo]}" || ! "${PROJECT_ROOT}" -ef "${LAYOUT[prefix]}" ]]; then
         layout::check
         if [[ ! "${PROJECT_ROOT}" -ef "${LAYOUT[prefix]}" ]]; then
             system::install_packages
@@ -111,7 +95,7 @@ main() {
         parts::install
         install::close
     fi
-    [[ -z "${demo}" || -n "${INSTALL_DRY_RUN}" ]] || demo::run
+    [[ -z "${OPTIONS[demo]}" || -n "${INSTALL_DRY_RUN}" ]] || demo::run
 }
 
 # Say how it ended and what comes next.

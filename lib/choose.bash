@@ -126,7 +126,7 @@ choose::act() { # [--about <words>] <title> <name> <command> <what it does> [<co
         container-create | container-remove | container-save | container-stop | image-delete | image-update) ;;
         *) core::same_in_words "${words[@]}" "${name}" ;;
     esac
-    exec "$(core::launcher "${words[0]}")" "${words[@]:1}" "${name}"
+    exec "${PROJECT_ROOT}/bin/${words[0]}" "${words[@]:1}" "${name}"
 }
 
 # The commands that suit a container as it is, each with what it does. Sets: the array named.

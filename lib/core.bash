@@ -17,7 +17,7 @@ CORE_HELPER_WORDS=()
 # starts, makes a crash of it.
 readonly CORE_HOLD=(env --block-signal=INT)
 # The words that the command was typed with, and those that the answers to its questions stand for.
-CORE_GIVEN=() CORE_ANSWERS=()
+CORE_GIVEN=("") CORE_ANSWERS=()
 # The line that was read, and the pieces of the next one.
 CORE_LINE='' CORE_PIECES=''
 
@@ -67,23 +67,17 @@ core::usage_error() { # <text>
     core::die "${EXIT_USAGE}" "$1" "run '${COMMAND_NAME} --help' to see its options"
 }
 
-# The launcher of a command, whose header comment is the help; install.sh is its own.
-core::launcher() { # [<command>]
-    local file="${PROJECT_ROOT}/bin/${1:-${COMMAND_NAME}}"
-    [[ -e "${file}" ]] || file="${PROJECT_ROOT}/${1:-${COMMAND_NAME}}"
-    printf '%s\n' "${file}"
+# The launcher of this command, whose header comment is the help; install.sh is its own. Sets: the variable named.
+core::launcher() { # <variable>
+    local -n core_launcher="$1"
+    core_launcher="${PROJECT_ROOT}/bin/${COMMAND_NAME}"
+    [[ -e "${core_launcher}" ]] || core_launcher="${PROJECT_ROOT}/${COMMAND_NAME}"
 }
 
-# Print the header comment of this command's launcher as help.
+# Print the header comment of this command's launcher as help, without the comment signs.
 core::help() {
-    local launcher
-    launcher="$(core::launcher "${COMMAND_NAME}")"
-    core::header "${launcher}"
-}
-
-# Print a launcher's header comment, without the comment signs.
-core::header() { # <file>
-    local line text=''
+    local launcher line text=''
+    core::launcher launcher
     while IFS= read -r line; do
         case "${line}" in
             '#!'*) ;;
@@ -91,7 +85,7 @@ core::header() { # <file>
             '#') text+=$'\n' ;;
             *) break ;;
         esac
-    done < "$1"
+    done < "${launcher}"
     # At once: what cannot be written is told once.
     printf '%s' "${text}" 2> /dev/null \
         || core::die "${EXIT_PREREQUISITE}" "the help cannot be written" "run 'df -h .' to see if the disk is full"
@@ -106,21 +100,6 @@ core::summary() { # <variable> <command>
     done < "${PROJECT_ROOT}/bin/$2"
     # shellcheck disable=SC2034 # the caller's variable, by reference
     core_summary="${line#\# Summary: }"
-}
-
-# Check that an option has its value; an empty value counts as none.
-core::need_value() { # <option> <number-of-words-left> [<value>]
-    if (($2 < 2)) || [[ -z "${3:-}" ]]; then
-        core::usage_error "option '$1' needs a value"
-    fi
-}
-
-# Leave because the command does not know this option; names the one that was most likely meant.
-core::unknown_option() { # <option>
-    local near
-    near="$(nearest::option "${1%%=*}")"
-    [[ -z "${near}" ]] || core::die "${EXIT_USAGE}" "unknown option '$1'" "did you mean '${near}'?"
-    core::usage_error "unknown option '$1'"
 }
 
 # Leave because words are missing that nobody can be asked for.

@@ -1,17 +1,15 @@
 # shellcheck shell=bash
 # How a container comes to be: the words for it, the choice of its image, mlc create through the gateway, and the check
 # with the engine of what was really made. Used by container-create, container-run and container-import.
-# shellcheck disable=SC2034 # CREATE_TAKEN is for the commands
-: "${PROJECT_ROOT:?set by lib/run-command}" "${CORE_TEMP?set by lib}" "${EXIT_BUG:?}" "${EXIT_LEFT:?}" \
-    "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" \
+: "${CORE_TEMP?set by lib}" "${EXIT_BUG:?}" "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" \
+    "${EXIT_PREREQUISITE:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" "${MENU_BACK?set by lib}" \
     "${MLC_DATA_DIR?set by lib}" "${MLC_HOME?set by lib}" "${MLC_IS_OURS?set by lib}" "${MLC_MODELS_DIR?set by lib}" \
-    "${MLC_WORKSPACE_DIR?set by lib}" "${MENU_BACK?set by lib}"
+    "${MLC_WORKSPACE_DIR?set by lib}" "${OPTIONS[help]?set by lib}" "${PROJECT_ROOT:?set by lib/run-command}"
 
 # What flags and menus fill; `otherwise` is the hint for a framework that is none.
 declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [gpus]='' [workspace]='' [data]=''
     [models]='' [dry_run]='' [yes]='' [gpu_mem]='' [waits]='' [wait]='' [gpu_request]='' [start_request]='' [json]=''
     [asked_image]='' [asked_gpus]='' [otherwise]='')
-CREATE_TAKEN=0
 # The image that a word which is none most likely meant.
 CREATE_CLOSE=''
 # The status of a create that mlc failed at.
@@ -21,40 +19,10 @@ CREATE_MADE=''
 # Set while a create is in flight: the engine's name of the container.
 CREATE_PENDING=''
 
-# Take one of the options that make a container. Sets: CREATE_TAKEN, the number of words taken; 0 when it is not one.
-create::option() { # <word>...
-    CREATE_TAKEN=2
-    case "$1" in
-        --image=* | --arch=* | --gpus=* | --gpu-mem=* | --workspace=* | --data=* | --models=*)
-            create::option "${1%%=*}" "${1#*=}"
-            CREATE_TAKEN=1
-            ;;
-        --image) create::_set image "$@" ;;
-        --arch) create::_set arch "$@" ;;
-        -g | --gpus) create::_set gpus "$@" ;;
-        --gpu-mem) create::_set gpu_mem "$@" ;;
-        --wait) CREATE[waits]=yes CREATE_TAKEN=1 ;;
-        --wait=*)
-            CREATE_TAKEN=1
-            core::need_value --wait 2 "${1#*=}"
-            CREATE[waits]=yes CREATE[wait]="${1#*=}"
-            ;;
-        -w | --workspace) create::_set workspace "$@" ;;
-        -d | --data) create::_set data "$@" ;;
-        -m | --models) create::_set models "$@" ;;
-        --guided) guide::on && CREATE_TAKEN=1 ;;
-        --dry-run) CREATE[dry_run]=yes CREATE_TAKEN=1 ;;
-        -y | --yes) CREATE[yes]=yes CREATE_TAKEN=1 ;;
-        -q | --quiet) core::be_quiet && CREATE_TAKEN=1 ;;
-        *) CREATE_TAKEN=0 ;;
-    esac
-}
-
-create::_set() { # <key> <option> [<value>...]
-    local key="$1"
-    shift
-    core::need_value "$1" "$#" "${2:-}"
-    CREATE["${key}"]="$2"
+# Take the options that make a container, those of them that the command has.
+create::take_options() {
+    options::fill CREATE
+    CREATE[waits]="${OPTIONS[wait]}" CREATE[wait]="${OPTIONS[wait_value]:-}"
 }
 
 # Check a container's name as mlc and the engine both accept it.

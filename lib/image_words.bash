@@ -9,34 +9,19 @@ IMAGE_TIERS=() IMAGE_TYPES=() IMAGE_PIP=() IMAGE_SYSTEM=() IMAGE_REQUIREMENTS=()
 # The words of image_plan create, set by image::set_words.
 IMAGE_WORDS=("")
 
-# Take an option that holds one value.
-image::set() { # <option> [<value>...]
-    local key="${1##*-}"
-    core::need_value "$1" "$#" "${2:-}"
-    case "$1" in
-        -f) key=framework ;;
-        -v) key=version ;;
-        *) ;;
-    esac
-    IMAGE["${key}"]="$2"
-}
-
-# Take an option without a value.
-image::flag() { # <key>
-    IMAGE["$1"]=yes
-}
-
-# Take an option that may be given several times.
-image::add() { # <option> [<value>...]
-    core::need_value "$1" "$#" "${2:-}"
-    case "$1" in
-        --tier) IMAGE_TIERS+=("$2") ;;
-        -t | --type) IMAGE_TYPES+=("$2") ;;
-        -p | --packages) image::split IMAGE_PIP "$2" ;;
-        -s | --system) image::split IMAGE_SYSTEM "$2" ;;
-        -r | --requirements) IMAGE_REQUIREMENTS+=("$2") ;;
-        *) IMAGE_PIP_OPTIONS+=("$2") ;;
-    esac
+# Take the options of image-create.
+image::take_options() {
+    local lists=() list
+    options::fill IMAGE
+    options::values IMAGE_TIERS --tier
+    options::values IMAGE_TYPES --type
+    options::values IMAGE_REQUIREMENTS --requirements
+    options::values IMAGE_PIP_OPTIONS --pip-option
+    options::values lists --packages
+    for list in "${lists[@]}"; do image::split IMAGE_PIP "${list}"; done
+    lists=()
+    options::values lists --system
+    for list in "${lists[@]}"; do image::split IMAGE_SYSTEM "${list}"; done
 }
 
 # Take a list of packages apart. One with blanks inside, such as 'x @ URL', 'x >= 1' or 'x; marker', stands alone.
@@ -90,12 +75,9 @@ image::command_line() {
     ((${#IMAGE_SYSTEM[@]} == 0)) || words+=(--system "${IMAGE_SYSTEM[*]}")
     for item in "${IMAGE_REQUIREMENTS[@]}"; do words+=(--requirements "${item}"); done
     for item in "${IMAGE_PIP_OPTIONS[@]}"; do words+=("--pip-option=${item}"); done
-    [[ -z "${IMAGE[shared]}" ]] || words+=(--shared)
-    [[ -z "${IMAGE[no_build]}" ]] || words+=(--no-build)
-    [[ -z "${IMAGE[no_cache]}" ]] || words+=(--no-cache)
-    [[ -z "${IMAGE[dry_run]}" ]] || words+=(--dry-run)
-    [[ -z "${IMAGE[json]}" ]] || words+=(--json)
-    [[ -z "${IMAGE[yes]}" ]] || words+=(--yes)
+    for key in shared no_build no_cache dry_run json yes; do
+        [[ -z "${IMAGE[${key}]}" ]] || words+=("--${key//_/-}")
+    done
     for item in "${words[@]}"; do
         [[ "${item}" =~ ^[A-Za-z0-9_.,:/@%+=-]+$ ]] || item="${item@Q}"
         line+=("${item}")

@@ -2,26 +2,6 @@
 # What a mistyped word was most likely meant to be.
 : "${PROJECT_ROOT:?set by lib/run-command}"
 
-# The option of this command that is nearest to a wrong one. Prints: nothing for none.
-nearest::option() { # <option>
-    local known=()
-    mapfile -t known < <(nearest::_option_words)
-    nearest::word "$1" "${known[@]}"
-}
-
-# The option words in the header of this command's launcher. Prints: them, a line each.
-nearest::_option_words() {
-    local line within=''
-    core::help | while IFS= read -r line; do
-        if [[ "${line}" == [![:space:]]* ]]; then
-            within=''
-            [[ "${line}" != Options: ]] || within=yes
-        elif [[ -n "${within}" && "${line}" =~ ^\ +(--?[A-Za-z][A-Za-z_-]*(,\ --?[A-Za-z][A-Za-z_-]*)*) ]]; then
-            printf '%s\n' "${BASH_REMATCH[1]//, /$'\n'}"
-        fi
-    done
-}
-
 # The word that a typing error most likely meant: one that begins with it, or differs least. Prints: nothing for none.
 nearest::word() { # <word> <known-word>...
     local word="$1" known best='' least distance bare="${1#-}"

@@ -1,21 +1,12 @@
 # shellcheck shell=bash
 # container-export: one file out of a container. AIME's mlc cannot do this, so the embedded one always does.
-: "${EXIT_BUG:?}" "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${EXIT_REFUSED:?}"
+: "${EXIT_BUG:?}" "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_PREREQUISITE:?}" "${EXIT_REFUSED:?}" \
+    "${OPTIONS[help]?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local words=() flags=(-s) target folder=''
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -f | --force) flags+=(-f) && shift ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            --) shift && words+=("$@") && break ;;
-            -) words+=("$1") && shift ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
-    ((${#words[@]} <= 2)) || core::usage_error "unexpected word '${words[2]}'"
+    options::parse "$@"
+    local words=("${OPTIONS_WORDS[@]}") flags=(-s) target folder=''
+    [[ -z "${OPTIONS[force]}" ]] || flags+=(-f)
 
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME

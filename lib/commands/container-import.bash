@@ -1,28 +1,11 @@
 # shellcheck shell=bash
 # container-import: a container of the user's own from an exported file, by the embedded mlc through the gateway.
-: "${CREATE_MADE?set by lib}" "${CREATE[name]?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
+: "${CREATE[name]?set by lib}" "${CREATE_MADE?set by lib}" "${OPTIONS[help]?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local words=() json=''
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            --json) json=yes && shift ;;
-            -g | --gpus | --gpu-mem | --wait | -w | --workspace | -d | --data | -m | --models | -q | --quiet)
-                create::option "$@"
-                shift "${CREATE_TAKEN}"
-                ;;
-            --gpus=* | --gpu-mem=* | --wait=* | --workspace=* | --data=* | --models=*)
-                create::option "$@"
-                shift "${CREATE_TAKEN}"
-                ;;
-            --) shift && words+=("$@") && break ;;
-            -) words+=("$1") && shift ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
-    ((${#words[@]} <= 2)) || core::usage_error "unexpected word '${words[2]}'"
+    options::parse "$@"
+    local words=("${OPTIONS_WORDS[@]}")
+    create::take_options
 
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing FILE
@@ -31,7 +14,7 @@ main() {
     mlc::load
 
     create::import "${words[0]}" "${words[1]:-}"
-    if [[ -n "${json}" ]]; then
+    if [[ -n "${OPTIONS[json]}" ]]; then
         printf '%s\n' "${CREATE_MADE}"
     elif [[ -z "${CORE_QUIET}" ]]; then
         create::summary

@@ -1,26 +1,14 @@
 # shellcheck shell=bash
 # container-keep: leave a container running though it idles, for some time.
-: "${EXIT_OK:?}"
+: "${OPTIONS[help]?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local words=() off='' list='' json='' answer
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            --off) off=yes && shift ;;
-            -l | --list) list=yes && shift ;;
-            --json) json=yes && shift ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            --) shift && words+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
-    ((${#words[@]} <= 2)) || core::usage_error "unexpected word '${words[2]}'"
-    [[ -z "${list}" ]] || ((${#words[@]} == 0)) || core::usage_error "'--list' takes no name"
-    [[ -z "${off}" ]] || ((${#words[@]} < 2)) || core::usage_error "'--off' takes no duration"
+    options::parse "$@"
+    local words=("${OPTIONS_WORDS[@]}") answer
+    [[ -z "${OPTIONS[list]}" ]] || ((${#words[@]} == 0)) || core::usage_error "'--list' takes no name"
+    [[ -z "${OPTIONS[off]}" ]] || ((${#words[@]} < 2)) || core::usage_error "'--off' takes no duration"
 
-    if ((${#words[@]} == 0)) && [[ -z "${list}" ]]; then
+    if ((${#words[@]} == 0)) && [[ -z "${OPTIONS[list]}" ]]; then
         core::is_interactive || core::missing "NAME (or '--list')"
         container-keep::_ask
     fi
@@ -28,15 +16,15 @@ main() {
     core::tell_line
     core::run_pre_hooks name "${words[0]:-}"
     if ((${#words[@]} == 0)); then
-        core::helper container_keep list ${json:+--json}
+        core::helper container_keep list ${OPTIONS[json]:+--json}
         return
     fi
-    if [[ -n "${off}" ]]; then
+    if [[ -n "${OPTIONS[off]}" ]]; then
         answer="$(core::helper container_keep end "${words[0]}")" || exit
     else
         answer="$(core::helper container_keep keep "${words[@]}")" || exit
     fi
-    if [[ -n "${json}" ]]; then
+    if [[ -n "${OPTIONS[json]}" ]]; then
         printf '%s\n' "${answer}"
     else
         core::info "$(jq -r .text <<< "${answer}")"
@@ -57,7 +45,7 @@ container-keep::_ask_name() {
 
 container-keep::_ask_duration() {
     local problem
-    [[ -z "${off}" ]] || return 2
+    [[ -z "${OPTIONS[off]}" ]] || return 2
     while true; do
         duration="$(menu::input Keep "For how long, such as 90m or 4h? (empty: as long as the policy allows)" \
             "${duration}")" || return

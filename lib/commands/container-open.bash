@@ -1,19 +1,10 @@
 # shellcheck shell=bash
 # container-open: a shell in one of the user's containers.
-: "${EXIT_OK:?}"
+: "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local words=() engine_name
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            --) shift && words+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
-    ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
+    options::parse "$@"
+    local words=("${OPTIONS_WORDS[@]}") engine_name
 
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME

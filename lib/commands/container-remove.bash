@@ -1,30 +1,20 @@
 # shellcheck shell=bash
 # container-remove (also container-cleanup): remove the user's containers with mlc, after saying what will be lost.
-: "${EXIT_BUG:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" "${MENU_BACK?set by lib}"
+: "${EXIT_BUG:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" "${MENU_BACK?set by lib}" "${OPTIONS[help]?set by lib}" \
+    "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local names=() all='' yes='' force='' name status worst=0
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -a | --all) all=yes && shift ;;
-            -f | --force) force=yes && shift ;;
-            -y | --yes) yes=yes && shift ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            --) shift && names+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) names+=("$1") && shift ;;
-        esac
-    done
+    options::parse "$@"
+    local names=("${OPTIONS_WORDS[@]}") name status worst=0
 
-    choose::fill names "${all}" Remove '' container-remove::_confirm
+    choose::fill names "${OPTIONS[all]}" Remove '' container-remove::_confirm
     mlc::load
 
     core::tell_line
     core::run_pre_hooks names "${names[*]}"
     for name in "${names[@]}"; do
         status=0
-        container-remove::_one "${name}" "${force}" || status=$?
+        container-remove::_one "${name}" "${OPTIONS[force]}" || status=$?
         ((status == 0)) || worst="${status}"
     done
     exit "${worst}"
@@ -38,13 +28,13 @@ container-remove::_confirm() {
     for name in "${names[@]}"; do
         # Where there is none of that name, this says so.
         [[ -n "${states["${name}"]:-}" ]] || mlc::container_json "${name}" > /dev/null || exit
-        [[ -z "${force}" && "${states["${name}"]:-}" == @(running|paused|restarting) ]] || continue
+        [[ -z "${OPTIONS[force]}" && "${states["${name}"]:-}" == @(running|paused|restarting) ]] || continue
         [[ "${MENU_BACK}" == Back ]] || core::die "${EXIT_REFUSED}" "container '${name}' is running" \
             "run 'container-stop ${name}' first, or add '--force'"
         menu::message Remove "Container '${name}' is running: stop it first, by 'container-stop ${name}'." || return
         return 1
     done
-    [[ -z "${yes}" ]] || return 2
+    [[ -z "${OPTIONS[yes]}" ]] || return 2
     core::is_interactive || core::die "${EXIT_USAGE}" "nobody can be asked whether to remove" \
         "add '--yes' to remove $(core::join ', ' "${names[@]}")"
     menu::confirm Remove "$(choose::these "${#names[@]}") will be removed, with everything installed or written inside:

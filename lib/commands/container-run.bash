@@ -1,31 +1,19 @@
 # shellcheck shell=bash
 # container-run: make the container if it is missing, start it, open a shell or run a command in it.
 # shellcheck disable=SC2154 # the keys of CREATE are no variables
-: "${COMMAND_NAME:?}" "${CORE_QUIET?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" \
-    "${EXIT_USAGE:?}"
+: "${COMMAND_NAME:?}" "${CORE_GIVEN?set by lib}" "${CORE_QUIET?set by lib}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" \
+    "${EXIT_USAGE:?}" "${OPTIONS_COMMAND?set by lib}" "${OPTIONS_REFUSE?set by lib}" "${OPTIONS_WORDS?set by lib}" \
+    "${OPTIONS_WORD_AT?set by lib}"
 
 main() {
-    local words=() command=() engine_name typed=("$@") name_at=0
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            --) shift && command=("$@") && break ;;
-            -*)
-                create::option "$@"
-                ((CREATE_TAKEN > 0)) || container-run::_unknown_option "$1"
-                shift "${CREATE_TAKEN}"
-                ;;
-            *)
-                ((${#words[@]} > 0)) || name_at=$((${#typed[@]} - $# + 1))
-                words+=("$1") && shift
-                ;;
-        esac
-    done
-    ((${#words[@]} <= 3)) || container-run::_no_dashes "unexpected word '${words[3]}'"
-    create::take_words "${words[@]}"
-    ((${#command[@]} > 0)) || CREATE[otherwise]="run '$(container-run::_with_dashes)'"
+    local engine_name
+    OPTIONS_REFUSE=container-run::_no_dashes
+    options::parse "$@"
+    create::take_options
+    create::take_words "${OPTIONS_WORDS[@]}"
+    ((${#OPTIONS_COMMAND[@]} > 0)) || CREATE[otherwise]="run '$(container-run::_with_dashes)'"
     # shellcheck disable=SC2034 # for create::set_line
-    CREATE_COMMAND=("${command[@]}")
+    CREATE_COMMAND=("${OPTIONS_COMMAND[@]}")
 
     [[ -n "${CREATE[name]}" ]] || container-run::_ask_name
     mlc::load
@@ -35,8 +23,8 @@ main() {
     container-run::_ensure "${engine_name}" >&2
     create::tell_line
     core::run_pre_hooks name "${CREATE[name]}"
-    if ((${#command[@]} > 0)); then
-        session::run "${CREATE[name]}" "${engine_name}" "${command[@]}"
+    if ((${#OPTIONS_COMMAND[@]} > 0)); then
+        session::run "${CREATE[name]}" "${engine_name}" "${OPTIONS_COMMAND[@]}"
     else
         session::open "${CREATE[name]}" "${engine_name}"
     fi
@@ -44,20 +32,15 @@ main() {
 
 # The line as it was typed, with all after the name as a command. Prints: it.
 container-run::_with_dashes() {
-    core::print_words "${COMMAND_NAME}" "${typed[@]:0:name_at}" -- "${typed[@]:name_at}"
+    core::print_words "${COMMAND_NAME}" "${CORE_GIVEN[@]:0:OPTIONS_WORD_AT}" -- "${CORE_GIVEN[@]:OPTIONS_WORD_AT}"
 }
 
-# Leave because of a word that was most likely meant for a command.
+# Leave because of a word or an option that, behind a name and a framework, was most likely meant for a command.
 container-run::_no_dashes() { # <text>
     local text="$1 (a command to run comes after '--')"
-    [[ " ${typed[*]} " != *' -- '* ]] || core::usage_error "${text}"
+    ((${#OPTIONS_WORDS[@]} >= 2)) || core::usage_error "$1"
+    [[ " ${CORE_GIVEN[*]} " != *' -- '* ]] || core::usage_error "${text}"
     core::die "${EXIT_USAGE}" "${text}" "run '$(container-run::_with_dashes)'"
-}
-
-# The same for an option that is none of ours, nor like one.
-container-run::_unknown_option() { # <option>
-    ((${#words[@]} >= 2)) && [[ -z "$(nearest::option "${1%%=*}")" ]] || core::unknown_option "$1"
-    container-run::_no_dashes "unknown option '$1'"
 }
 
 # A framework is of no use for a container that is there; a word that is none was meant as a command.

@@ -1,28 +1,15 @@
 # shellcheck shell=bash
 # container-save: what was installed in a container goes into the source of an image, which is built.
-: "${CORE_QUIET?set by lib}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" "${IMAGE_ANSWER?set by lib}" \
-    "${IMAGE_PLAN?set by lib}"
+: "${CORE_QUIET?set by lib}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${IMAGE_ANSWER?set by lib}" \
+    "${IMAGE_PLAN?set by lib}" "${OPTIONS[help]?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 # What the container has and its image has not, as JSON.
 SAVE_CHANGES=''
 
 main() {
-    local words=() steps=(container-save::_ask_image container-save::_confirm) name='' image='' known=''
-    local commit='' dry_run='' json='' yes='' confirmed=''
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            --commit) commit=yes && shift ;;
-            --dry-run) dry_run=yes && shift ;;
-            --json) json=yes && shift ;;
-            -y | --yes) yes=yes && shift ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            --) shift && words+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
-    ((${#words[@]} <= 2)) || core::usage_error "unexpected word '${words[2]}'"
+    options::parse "$@"
+    local words=("${OPTIONS_WORDS[@]}") steps=(container-save::_ask_image container-save::_confirm)
+    local name='' image='' known='' confirmed=''
     [[ -z "${words[1]:-}" ]] || image::check_name "${words[1]}"
 
     if ((${#words[@]} == 0)); then
@@ -38,23 +25,23 @@ main() {
     [[ -n "${known}" ]] || core::answered "${image}"
     [[ -z "${confirmed}" ]] || core::answered --yes
 
-    [[ -n "${dry_run}${confirmed}${CORE_QUIET}" ]] || container-save::_print '' >&2
-    [[ -z "${dry_run}" ]] || container-save::_print "${json}"
+    [[ -n "${OPTIONS[dry_run]}${confirmed}${CORE_QUIET}" ]] || container-save::_print '' >&2
+    [[ -z "${OPTIONS[dry_run]}" ]] || container-save::_print "${OPTIONS[json]}"
     core::tell_line
-    [[ -z "${dry_run}" ]] || exit "${EXIT_OK}"
+    [[ -z "${OPTIONS[dry_run]}" ]] || exit "${EXIT_OK}"
 
     core::run_pre_hooks name "${name}" image "${image}"
-    if [[ -n "${commit}" ]]; then
+    if [[ -n "${OPTIONS[commit]}" ]]; then
         container-save::_commit "${name}" "${image}"
     else
         container-save::_build "${image}"
     fi
-    if [[ -n "${json}" ]]; then
+    if [[ -n "${OPTIONS[json]}" ]]; then
         image::print_json
     elif [[ -z "${CORE_QUIET}" ]] && jq -e '.built != false' <<< "${IMAGE_BUILT}" > /dev/null; then
         image::print_summary
     fi
-    [[ -n "${commit}" ]] || image::tell_outdated "${name}"
+    [[ -n "${OPTIONS[commit]}" ]] || image::tell_outdated "${name}"
 }
 
 # See what a container has that its image has not. Sets: SAVE_CHANGES, and known of main.
@@ -89,10 +76,10 @@ container-save::_ask_image() {
 # The last word, after what was found.
 container-save::_confirm() {
     confirmed=''
-    [[ -z "${dry_run}" ]] || return 2
+    [[ -z "${OPTIONS[dry_run]}" ]] || return 2
     mlc::load
-    [[ -n "${commit}" ]] || image::or_back Save container-save::_check "${name}" || return
-    [[ -z "${yes}" ]] && core::is_interactive || return 2
+    [[ -n "${OPTIONS[commit]}" ]] || image::or_back Save container-save::_check "${name}" || return
+    [[ -z "${OPTIONS[yes]}" ]] && core::is_interactive || return 2
     menu::confirm Save "$(container-save::_text)" || return
     confirmed=yes
 }
@@ -126,7 +113,7 @@ container-save::_check() { # <container>
 
 container-save::_text() {
     local found text="Put this into the source of image '${image}' and build it?"
-    if [[ -n "${commit}" ]]; then
+    if [[ -n "${OPTIONS[commit]}" ]]; then
         printf "Make image '%s' a copy of container '%s' as it is?\n\nIt will have no source: nobody can see how it was made, \
 and 'image-update' cannot change it." "${image}" "${name}"
         return

@@ -1,27 +1,14 @@
 # shellcheck shell=bash
 # container-start: start the user's containers with mlc and see with the engine that they run.
 # shellcheck disable=SC2154 # the keys of CREATE are no variables
-: "${CREATE[name]?set by lib}" "${CREATE_TAKEN?set by lib}" "${EXIT_OK:?}"
+: "${CREATE[name]?set by lib}" "${OPTIONS[help]?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local names=() all='' name status=0 worst=0
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -a | --all) all=yes && shift ;;
-            -g | --gpus | --gpu-mem | --wait)
-                create::option "$@"
-                shift "${CREATE_TAKEN}"
-                ;;
-            --gpus=* | --gpu-mem=* | --wait=*) create::option "$@" && shift ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            --) shift && names+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) names+=("$1") && shift ;;
-        esac
-    done
+    options::parse "$@"
+    local names=("${OPTIONS_WORDS[@]}") name status=0 worst=0
+    create::take_options
 
-    choose::fill names "${all}" Start stopped
+    choose::fill names "${OPTIONS[all]}" Start stopped
     mlc::load
 
     # Checked before the first container starts.

@@ -1,30 +1,19 @@
 # shellcheck shell=bash
 # container-stop: stop the user's containers with mlc and see with the engine that they did.
-: "${EXIT_BUG:?}" "${EXIT_OK:?}"
+: "${EXIT_BUG:?}" "${OPTIONS[help]?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local names=() all='' yes='' force='' name status worst=0
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -a | --all) all=yes && shift ;;
-            -f | --force) force=yes && shift ;;
-            -y | --yes) yes=yes && shift ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            --) shift && names+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) names+=("$1") && shift ;;
-        esac
-    done
+    options::parse "$@"
+    local names=("${OPTIONS_WORDS[@]}") name status worst=0
 
-    choose::fill names "${all}" Stop running container-stop::_confirm
+    choose::fill names "${OPTIONS[all]}" Stop running container-stop::_confirm
     mlc::load
 
     core::tell_line
     core::run_pre_hooks names "${names[*]}"
     for name in "${names[@]}"; do
         status=0
-        container-stop::_one "${name}" "${force}" || status=$?
+        container-stop::_one "${name}" "${OPTIONS[force]}" || status=$?
         ((status == 0)) || worst="${status}"
     done
     exit "${worst}"
@@ -34,7 +23,7 @@ main() {
 container-stop::_confirm() {
     local name live=()
     local -A states=()
-    [[ -z "${yes}" ]] && core::is_interactive || return 2
+    [[ -z "${OPTIONS[yes]}" ]] && core::is_interactive || return 2
     choose::states states
     for name in "${names[@]}"; do
         [[ "${states["${name}"]:-}" != @(running|paused|restarting) ]] || live+=("${name}")

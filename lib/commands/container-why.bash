@@ -1,19 +1,10 @@
 # shellcheck shell=bash
 # container-why: the story of one container.
-: "${EXIT_OK:?}"
+: "${OPTIONS_GIVEN?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local words=() flags=()
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            --json) flags+=(--json) && shift ;;
-            --) shift && words+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
-    ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
+    options::parse "$@"
+    local words=("${OPTIONS_WORDS[@]}")
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
         words[0]="$(choose::one Why)" || exit
@@ -22,5 +13,5 @@ main() {
 
     core::tell_line
     core::run_pre_hooks name "${words[0]}"
-    core::helper container_story "${flags[@]}" -- "${words[0]}"
+    core::helper container_story "${OPTIONS_GIVEN[@]}" -- "${words[0]}"
 }

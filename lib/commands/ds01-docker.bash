@@ -12,7 +12,7 @@ main() {
     local words=("$@")
     case "${1:-}" in
         -h | --help) core::help && exit "${EXIT_OK}" ;;
-        -*) core::unknown_option "$1" ;;
+        -*) options::read_header && options::unknown "$1" ;;
         '')
             core::is_interactive || core::missing "COMMAND (such as 'ps')"
             menu::walk ds01-docker::_ask || menu::left

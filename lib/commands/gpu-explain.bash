@@ -1,21 +1,10 @@
 # shellcheck shell=bash
 # gpu-explain: why a container got what it got, or what a request would get now.
-: "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}"
+: "${EXIT_NOT_FOUND:?}" "${OPTIONS[help]?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local words=() flags=() request=''
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -r | --request) core::need_value "$1" "$#" "${2:-}" && request="$2" && shift 2 ;;
-            --request=*) set -- --request "${1#*=}" "${@:2}" ;;
-            --json) flags+=(--json) && shift ;;
-            --) shift && words+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
-    ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
+    options::parse "$@"
+    local words=("${OPTIONS_WORDS[@]}") request="${OPTIONS[request]}"
     [[ ${#words[@]} -eq 0 || -z "${request}" ]] || core::usage_error "give a container or '--request', not both"
     if ((${#words[@]} == 0)) && [[ -z "${request}" ]]; then
         core::is_interactive || core::missing "CONTAINER (or '--request')"
@@ -25,9 +14,9 @@ main() {
     core::tell_line
     core::run_pre_hooks name "${words[0]:-}" request "${request}"
     if [[ -n "${request}" ]]; then
-        core::helper gpu_show explain --request "${request}" "${flags[@]}"
+        core::helper gpu_show explain --request "${request}" ${OPTIONS[json]:+--json}
     else
-        core::helper gpu_show explain --container "$(create::engine_name "${words[0]}")" "${flags[@]}"
+        core::helper gpu_show explain --container "$(create::engine_name "${words[0]}")" ${OPTIONS[json]:+--json}
     fi
 }
 

@@ -1,22 +1,13 @@
 # shellcheck shell=bash
 # gpu-queue: who waits, and leaving the queue.
-: "${EXIT_OK:?}"
+: "${OPTIONS_GIVEN?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local words=() flags=()
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -m | --mine) flags+=(--mine) && shift ;;
-            --json) flags+=(--json) && shift ;;
-            --) shift && words+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
+    options::parse "$@"
+    local words=("${OPTIONS_WORDS[@]}")
     if ((${#words[@]} == 0)); then
         core::run_pre_hooks
-        core::helper gpu_show queue "${flags[@]}"
+        core::helper gpu_show queue "${OPTIONS_GIVEN[@]}"
         return
     fi
     [[ "${words[0]}" == cancel ]] || core::usage_error "unexpected word '${words[0]}'"

@@ -1,27 +1,17 @@
 # shellcheck shell=bash
 # gpu-status: the table of all devices.
-: "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}"
+: "${EXIT_NOT_FOUND:?}" "${OPTIONS[help]?set by lib}"
 
 main() {
-    local words=() watch='' json='' asks=''
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -m | --mine) words+=(--mine) ;;
-            -i | --interactive) asks=yes ;;
-            --watch) watch=yes ;;
-            --json) words+=(--json) && json=yes ;;
-            -*) core::unknown_option "$1" ;;
-            *) core::usage_error "unexpected word '$1'" ;;
-        esac
-        shift
-    done
-    [[ -z "${watch}" || -z "${json}" ]] || core::usage_error "'--watch' and '--json' do not go together"
+    options::parse "$@"
+    local words=(${OPTIONS[mine]:+--mine} ${OPTIONS[json]:+--json})
+    [[ -z "${OPTIONS[watch]}" || -z "${OPTIONS[json]}" ]] \
+        || core::usage_error "'--watch' and '--json' do not go together"
 
-    [[ -z "${asks}" ]] || gpu-status::_pick
+    [[ -z "${OPTIONS[interactive]}" ]] || gpu-status::_pick
 
     core::run_pre_hooks
-    if [[ -n "${watch}" ]]; then
+    if [[ -n "${OPTIONS[watch]}" ]]; then
         core::watch gpu_status "${words[@]}"
     else
         core::helper gpu_status "${words[@]}"

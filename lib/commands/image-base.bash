@@ -1,38 +1,28 @@
 # shellcheck shell=bash
 # image-base: build the offline base image from Debian's packages, streamed straight into the engine.
 
-: "${EXIT_LEFT?}" "${EXIT_OK?}" "${EXIT_PREREQUISITE?}" "${EXIT_BUG?}" "${CORE_TEMP?set by lib}" "${CORE_QUIET?}"
+: "${CORE_QUIET?}" "${CORE_TEMP?set by lib}" "${EXIT_BUG?}" "${EXIT_LEFT?}" "${EXIT_OK?}" "${EXIT_PREREQUISITE?}" \
+    "${OPTIONS[help]?set by lib}"
 
 readonly IMAGE_BASE_NAME=ds01/debian:bookworm IMAGE_BASE_SUITE=bookworm
 # What every container of DS01 needs inside (the prepared image adds nothing to it), and git for people.
 readonly IMAGE_BASE_PACKAGES=python3,sudo,git,procps,ca-certificates
 
 main() {
-    local mirror='' rebuild='' dry_run=''
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -m | --mirror) core::need_value "$1" "$#" "${2:-}" && mirror="$2" && shift 2 ;;
-            --mirror=*) core::need_value --mirror 2 "${1#*=}" && mirror="${1#*=}" && shift ;;
-            -r | --rebuild) rebuild=yes && shift ;;
-            -n | --dry-run) dry_run=yes && shift ;;
-            -q | --quiet) CORE_QUIET=yes && shift ;;
-            -*) core::unknown_option "$1" ;;
-            *) core::usage_error "unexpected word '$1'" ;;
-        esac
-    done
+    options::parse "$@"
+    local mirror="${OPTIONS[mirror]}"
     [[ -z "${mirror}" || "${mirror}" =~ ^(https?|file)://[^[:space:]]+$ ]] \
         || core::usage_error "'${mirror}' is not the address of a mirror"
 
     image-base::_set_words "${mirror}"
-    if [[ -n "${dry_run}" ]]; then
+    if [[ -n "${OPTIONS[dry_run]}" ]]; then
         printf '%s | ' "${IMAGE_BASE_WORDS[*]@Q}"
         docker::print_import "${IMAGE_BASE_SUITE}"
         exit "${EXIT_OK}"
     fi
     docker::require
     docker::require_engine
-    if [[ -z "${rebuild}" ]] && docker::has_image "${IMAGE_BASE_NAME}"; then
+    if [[ -z "${OPTIONS[rebuild]}" ]] && docker::has_image "${IMAGE_BASE_NAME}"; then
         core::info "image '${IMAGE_BASE_NAME}' is there already"
         printf '%s\n' "${IMAGE_BASE_NAME}"
         exit "${EXIT_OK}"

@@ -1,40 +1,14 @@
 # shellcheck shell=bash
 # image-create: parse, ask for what is missing, have the image planned, build it, say what was made.
 : "${CORE_QUIET?set by lib}" "${EXIT_OK:?}" "${IMAGE[name]?set by lib}" "${IMAGE_BUILT?set by lib}" \
-    "${IMAGE_PLAN?set by lib}" "${IMAGE_WORDS?set by lib}"
+    "${IMAGE_PLAN?set by lib}" "${IMAGE_WORDS?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local words=() bare=''
+    local bare=''
     [[ $# -gt 0 && "$*" != --guided ]] || bare=yes
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -f | --framework | --from | -v | --version | --arch | --dockerfile | --project) image::set "$@" && shift 2 ;;
-            --tier | -t | --type | -p | --packages | -s | --system | -r | --requirements | --pip-option)
-                image::add "$@" && shift 2
-                ;;
-            --framework=* | --from=* | --version=* | --arch=* | --dockerfile=* | --project=*)
-                image::set "${1%%=*}" "${1#*=}" && shift
-                ;;
-            --tier=* | --type=* | --packages=* | --system=* | --requirements=* | --pip-option=*)
-                image::add "${1%%=*}" "${1#*=}" && shift
-                ;;
-            --no-tiers) image::flag no_tiers && shift ;;
-            --shared) image::flag shared && shift ;;
-            --no-build) image::flag no_build && shift ;;
-            --no-cache) image::flag no_cache && shift ;;
-            --dry-run) image::flag dry_run && shift ;;
-            --guided) guide::on && shift ;;
-            --json) image::flag json && shift ;;
-            -y | --yes) image::flag yes && shift ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            --) shift && words+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
-    ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
-    IMAGE[name]="${words[0]:-}"
+    options::parse "$@"
+    image::take_options
+    IMAGE[name]="${OPTIONS_WORDS[0]:-}"
     image::check_words
 
     guide::say image || menu::left

@@ -1,21 +1,12 @@
 # shellcheck shell=bash
 # image-delete: delete the user's images, after saying what goes.
-: "${CORE_TEMP?set by lib}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}"
+: "${CORE_TEMP?set by lib}" "${EXIT_NOT_FOUND:?}" "${EXIT_REFUSED:?}" "${EXIT_USAGE:?}" "${OPTIONS[help]?set by lib}" \
+    "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local names=() yes='' flags=() steps=(image-delete::_confirm) json name
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -f | --force) flags+=(--force) && shift ;;
-            --with-source) flags+=(--with-source) && shift ;;
-            -y | --yes) yes=yes && shift ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            --) shift && names+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) names+=("$1") && shift ;;
-        esac
-    done
+    options::parse "$@"
+    local names=("${OPTIONS_WORDS[@]}") steps=(image-delete::_confirm) json name
+    local flags=(${OPTIONS[force]:+--force} ${OPTIONS[with_source]:+--with-source})
 
     if ((${#names[@]} == 0)); then
         core::is_interactive || core::missing NAME
@@ -45,7 +36,7 @@ image-delete::_check() {
 image-delete::_confirm() {
     image::or_back Delete image-delete::_check || return
     json="$(< "${CORE_TEMP}/answer")"
-    [[ -z "${yes}" ]] || return 2
+    [[ -z "${OPTIONS[yes]}" ]] || return 2
     core::is_interactive || core::die "${EXIT_USAGE}" "nobody can be asked whether to delete" \
         "add '--yes' to delete $(core::join ', ' "${names[@]}")"
     menu::confirm Delete "$(image-delete::_text "${json}")" || return

@@ -1,26 +1,16 @@
 # shellcheck shell=bash
 # image-list: the user's images and the shared ones.
-: "${EXIT_OK:?}"
+: "${OPTIONS[help]?set by lib}"
 
 main() {
-    local flags=() asks=''
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -a | --all) flags+=(--all) && shift ;;
-            -i | --interactive) asks=yes && shift ;;
-            --json) flags+=(--json) && shift ;;
-            -*) core::unknown_option "$1" ;;
-            *) core::usage_error "unexpected word '$1'" ;;
-        esac
-    done
+    options::parse "$@"
 
-    [[ -z "${asks}" ]] || core::is_interactive \
+    [[ -z "${OPTIONS[interactive]}" ]] || core::is_interactive \
         || core::usage_error "nobody can be asked: '--interactive' needs a terminal"
     mlc::load
-    [[ -z "${asks}" ]] || image-list::_pick
+    [[ -z "${OPTIONS[interactive]}" ]] || image-list::_pick
     core::run_pre_hooks
-    core::helper images list "${flags[@]}"
+    core::helper images list ${OPTIONS[all]:+--all} ${OPTIONS[json]:+--json}
 }
 
 # Pick one of the user's images and act on it.

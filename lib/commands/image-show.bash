@@ -1,20 +1,12 @@
 # shellcheck shell=bash
 # image-show: what one image is made of.
-: "${EXIT_OK:?}"
+: "${OPTIONS_GIVEN?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 main() {
-    local words=() flags=()
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            --spec | --dockerfile | --lock | --history | --json) flags+=("$1") && shift ;;
-            --) shift && words+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
-    ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
-    ((${#flags[@]} <= 1)) || core::usage_error "give one of '${flags[0]}' and '${flags[1]}', not both"
+    options::parse "$@"
+    local words=("${OPTIONS_WORDS[@]}")
+    ((${#OPTIONS_GIVEN[@]} <= 1)) \
+        || core::usage_error "give one of '${OPTIONS_GIVEN[0]}' and '${OPTIONS_GIVEN[1]}', not both"
 
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
@@ -25,5 +17,5 @@ main() {
 
     core::tell_line
     core::run_pre_hooks name "${words[0]}"
-    core::helper images show "${flags[@]}" -- "${words[0]}"
+    core::helper images show "${OPTIONS_GIVEN[@]}" -- "${words[0]}"
 }

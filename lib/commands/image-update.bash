@@ -1,37 +1,17 @@
 # shellcheck shell=bash
 # image-update: parse, ask for what is missing, show what changes, ask, build, say who still runs the older image.
 : "${CORE_QUIET?set by lib}" "${EXIT_BUG:?}" "${EXIT_CONFIG:?}" "${EXIT_LEFT:?}" "${EXIT_NOT_FOUND:?}" "${EXIT_OK:?}" \
-    "${EXIT_USAGE:?}" "${IMAGE_BUILT?set by lib}" "${IMAGE_PLAN?set by lib}"
+    "${EXIT_USAGE:?}" "${IMAGE_BUILT?set by lib}" "${IMAGE_PLAN?set by lib}" "${OPTIONS[help]?set by lib}" \
+    "${OPTIONS_GIVEN?set by lib}" "${OPTIONS_WORDS?set by lib}"
 
 # What flags and menus fill.
-UPDATE_WORDS=() UPDATE_BUILD=() UPDATE_DECISION='' UPDATE_EDIT='' UPDATE_YES='' UPDATE_DRY_RUN='' UPDATE_JSON=''
+UPDATE_WORDS=() UPDATE_BUILD=() UPDATE_DECISION='' UPDATE_EDIT=''
 
 main() {
-    local words=() steps=(image-update::_look) name='' what=given packages='' decision='' confirmed='' edited=''
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -a | --add | --add-system | --remove | -r | --requirements | --base | --dockerfile)
-                image-update::_take "$@" && shift 2
-                ;;
-            --add=* | --add-system=* | --remove=* | --requirements=* | --base=* | --dockerfile=*)
-                image-update::_take "${1%%=*}" "${1#*=}" && shift
-                ;;
-            --edit) UPDATE_EDIT=yes && shift ;;
-            --rebuild | --no-cache) UPDATE_BUILD=(--no-cache) && shift ;;
-            --upgrade) UPDATE_WORDS+=("$1") && shift ;;
-            --shared | --private) image-update::_share "$1" && shift ;;
-            --adopt | --render-again) image-update::_decide "$1" && shift ;;
-            --dry-run) UPDATE_DRY_RUN=yes && shift ;;
-            --json) UPDATE_JSON=yes && shift ;;
-            -y | --yes) UPDATE_YES=yes && shift ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            --) shift && words+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
-    ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
+    options::parse "$@"
+    local words=("${OPTIONS_WORDS[@]}") steps=(image-update::_look) name='' what=given packages=''
+    local decision='' confirmed='' edited=''
+    image-update::_take_options
 
     if ((${#words[@]} == 0)); then
         core::is_interactive || core::missing NAME
@@ -48,15 +28,15 @@ main() {
     image::tell_warnings
     [[ -n "${confirmed}" ]] || image-update::_show
     core::tell_line
-    [[ -z "${UPDATE_DRY_RUN}" ]] || exit "${EXIT_OK}"
+    [[ -z "${OPTIONS[dry_run]}" ]] || exit "${EXIT_OK}"
     if image-update::_is_done; then
         core::info "image '${name}' is as its source says; '--rebuild' builds it all the same"
-        [[ -z "${UPDATE_JSON}" ]] || image::print_json
+        [[ -z "${OPTIONS[json]}" ]] || image::print_json
         exit "${EXIT_OK}"
     fi
     core::run_pre_hooks name "${name}" words "$(core::print_words "${UPDATE_WORDS[@]}")"
     image::build --made-by image-update "${UPDATE_BUILD[@]}"
-    if [[ -n "${UPDATE_JSON}" ]]; then
+    if [[ -n "${OPTIONS[json]}" ]]; then
         image::print_json
     elif [[ -z "${CORE_QUIET}" ]]; then
         image::print_summary
@@ -71,32 +51,37 @@ image-update::_refuse() { # <image>
         "run 'image-create ${own%%:*} --from ds01/${1#ds01/}' to build on one that is shared"
 }
 
-# Take an option with a value.
-image-update::_take() { # <option> [<value>...]
+# Take the options, in the order in which they were given. Sets: UPDATE_WORDS and the others.
+image-update::_take_options() {
+    local option
+    for option in "${OPTIONS_GIVEN[@]}"; do
+        case "${option}" in
+            --add=* | --add-system=* | --remove=*) image-update::_take_packages "${option%%=*}" "${option#*=}" ;;
+            --requirements=*) UPDATE_WORDS+=("--requirement=${option#*=}") ;;
+            --base=* | --dockerfile=* | --upgrade) UPDATE_WORDS+=("${option}") ;;
+            --edit) UPDATE_EDIT=yes ;;
+            --rebuild | --no-cache) UPDATE_BUILD=(--no-cache) ;;
+            --shared | --private)
+                [[ " ${UPDATE_WORDS[*]} " != *' --shared '* && " ${UPDATE_WORDS[*]} " != *' --private '* ]] \
+                    || core::usage_error "give '--shared' or '--private', once"
+                UPDATE_WORDS+=("${option}")
+                ;;
+            --adopt | --render-again)
+                [[ -z "${UPDATE_DECISION}" || "${UPDATE_DECISION}" == "${option}" ]] \
+                    || core::usage_error "give '--adopt' or '--render-again', not both"
+                UPDATE_DECISION="${option}"
+                ;;
+            *) ;;
+        esac
+    done
+}
+
+image-update::_take_packages() { # <option> <list>
     local items=() item
-    core::need_value "$1" "$#" "${2:-}"
-    case "$1" in
-        -a | --add) set -- --add "$2" ;;
-        -r | --requirements) UPDATE_WORDS+=("--requirement=$2") && return ;;
-        --base | --dockerfile) UPDATE_WORDS+=("$1=$2") && return ;;
-        *) ;;
-    esac
     image::split items "$2"
     for item in "${items[@]}"; do
         UPDATE_WORDS+=("$1=${item}")
     done
-}
-
-image-update::_decide() { # <--adopt|--render-again>
-    [[ -z "${UPDATE_DECISION}" || "${UPDATE_DECISION}" == "$1" ]] \
-        || core::usage_error "give '--adopt' or '--render-again', not both"
-    UPDATE_DECISION="$1"
-}
-
-image-update::_share() { # <--shared|--private>
-    [[ " ${UPDATE_WORDS[*]} " != *' --shared '* && " ${UPDATE_WORDS[*]} " != *' --private '* ]] \
-        || core::usage_error "give '--shared' or '--private', once"
-    UPDATE_WORDS+=("$1")
 }
 
 image-update::_ask_image() {
@@ -136,7 +121,7 @@ image-update::_take_answers() {
         edit) UPDATE_EDIT=yes ;;
         upgrade) UPDATE_WORDS+=(--upgrade) ;;
         rebuild) UPDATE_BUILD=(--no-cache) ;;
-        *) image-update::_take "--${what}" "${packages}" ;;
+        *) image-update::_take_packages "--${what}" "${packages}" ;;
     esac
 }
 
@@ -185,7 +170,7 @@ image-update::_look() {
     if ((status == EXIT_CONFIG)) && [[ "$(jq -r '.source_state? // ""' <<< "${IMAGE_PLAN:-null}")" == edited ]]; then
         # The checksum of the marker line says nothing to people.
         edit="$(jq -r '.dockerfile_diff | gsub("; sha256 [0-9a-f]{64} >>>"; " >>>")' <<< "${IMAGE_PLAN}")"
-        if [[ -z "${UPDATE_YES}" ]] && core::is_interactive; then
+        if [[ -z "${OPTIONS[yes]}" ]] && core::is_interactive; then
             menu::walk image-update::_ask_decision image-update::_confirm
             return
         fi
@@ -212,9 +197,9 @@ ${edit}" || return
 
 # Show what changes: on stdout where that is the result, else beside it.
 image-update::_show() {
-    if [[ -n "${UPDATE_DRY_RUN}" && -n "${UPDATE_JSON}" ]]; then
+    if [[ -n "${OPTIONS[dry_run]}" && -n "${OPTIONS[json]}" ]]; then
         printf '%s\n' "${IMAGE_PLAN}"
-    elif [[ -n "${UPDATE_DRY_RUN}" ]]; then
+    elif [[ -n "${OPTIONS[dry_run]}" ]]; then
         image::has_changes || core::info "neither the Dockerfile nor a version would change"
         image::print_changes
     elif [[ -z "${CORE_QUIET}" ]]; then
@@ -226,7 +211,7 @@ image-update::_show() {
 image-update::_confirm() {
     local text="Build '${name}' anew, as its source is now? Nothing else changes."
     confirmed=''
-    [[ -z "${UPDATE_YES}${UPDATE_DRY_RUN}" ]] && core::is_interactive && ! image-update::_is_done || return 2
+    [[ -z "${OPTIONS[yes]}${OPTIONS[dry_run]}" ]] && core::is_interactive && ! image-update::_is_done || return 2
     ! image::has_changes || text="Build '${name}' with these changes?
 
 $(image::print_changes)"

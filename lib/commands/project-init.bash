@@ -1,40 +1,19 @@
 # shellcheck shell=bash
 # project-init: the folder of a new project from templates, with git, and on demand its image and container.
 # shellcheck disable=SC2154 # the keys of PROJECT are no variables
-: "${EXIT_LEFT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${MLC_WORKSPACE_DIR?set by lib}" \
-    "${PROJECT[name]?set by lib}" "${PROJECT_WORDS?set by lib}"
+: "${EXIT_LEFT:?}" "${EXIT_PREREQUISITE:?}" "${MLC_WORKSPACE_DIR?set by lib}" "${OPTIONS[help]?set by lib}" \
+    "${OPTIONS_WORDS?set by lib}" "${PROJECT[name]?set by lib}" "${PROJECT_WORDS?set by lib}"
 
 # Was anything asked?
 PROJECT_ASKED=''
 
 main() {
-    local words=() json
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            -t | --type) core::need_value "$1" "$#" "${2:-}" && PROJECT[type]="$2" && shift 2 ;;
-            --type=*) core::need_value --type 2 "${1#*=}" && PROJECT[type]="${1#*=}" && shift ;;
-            --dir) core::need_value "$1" "$#" "${2:-}" && PROJECT[dir]="$2" && shift 2 ;;
-            --dir=*) core::need_value --dir 2 "${1#*=}" && PROJECT[dir]="${1#*=}" && shift ;;
-            -f | --framework) core::need_value "$1" "$#" "${2:-}" && PROJECT[framework]="$2" && shift 2 ;;
-            --framework=*) core::need_value --framework 2 "${1#*=}" && PROJECT[framework]="${1#*=}" && shift ;;
-            -v | --version) core::need_value "$1" "$#" "${2:-}" && PROJECT[version]="$2" && shift 2 ;;
-            --version=*) core::need_value --version 2 "${1#*=}" && PROJECT[version]="${1#*=}" && shift ;;
-            --image) PROJECT[image]=yes && shift ;;
-            --container) PROJECT[container]=yes PROJECT[image]=yes && shift ;;
-            --no-git) PROJECT[git]='' && shift ;;
-            --guided) guide::on && shift ;;
-            --dry-run) PROJECT[dry_run]=yes && shift ;;
-            --json) PROJECT[json]=yes && shift ;;
-            -y | --yes) PROJECT[yes]=yes && shift ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            --) shift && words+=("$@") && break ;;
-            -*) core::unknown_option "$1" ;;
-            *) words+=("$1") && shift ;;
-        esac
-    done
-    ((${#words[@]} <= 1)) || core::usage_error "unexpected word '${words[1]}'"
-    PROJECT[name]="${words[0]:-}"
+    local json
+    options::parse "$@"
+    options::fill PROJECT
+    [[ -z "${OPTIONS[container]}" ]] || PROJECT[image]=yes
+    [[ -z "${OPTIONS[no_git]}" ]] || PROJECT[git]=''
+    PROJECT[name]="${OPTIONS_WORDS[0]:-}"
 
     if [[ -z "${PROJECT[name]}" ]]; then
         if [[ -n "${PROJECT[yes]}" ]] || ! core::is_interactive; then

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # user-setup: look at what a new user needs, step by step, and put right what is missing.
 # Each step has two functions: _see_STEP says what is there (status 1: something is missing), _mend_STEP puts it right.
-: "${PROJECT_ROOT:?}" "${EXIT_LEFT:?}" "${EXIT_OK:?}" "${EXIT_PREREQUISITE:?}" "${EXIT_USAGE:?}" \
-    "${GUIDE_ON?set by lib}" "${PROJECT_WORDS?set by lib}"
+: "${EXIT_LEFT:?}" "${EXIT_PREREQUISITE:?}" "${EXIT_USAGE:?}" "${GUIDE_ON?set by lib}" "${PROJECT_ROOT:?}" \
+    "${PROJECT_WORDS?set by lib}"
 
 readonly SETUP_STEPS=(access workspace limits ssh git vscode project)
 # What is offered where something is missing.
@@ -28,28 +28,10 @@ SETUP_SETTINGS=''
 
 main() {
     local only=() skip=() step steps=() missing=() found='[]' next=container-run near fault=''
-    while (($# > 0)); do
-        case "$1" in
-            -h | --help) core::help && exit "${EXIT_OK}" ;;
-            --check) SETUP[check]=yes && shift ;;
-            --only) core::need_value "$1" "$#" "${2:-}" && only+=("$2") && shift 2 ;;
-            --only=*) core::need_value --only 2 "${1#*=}" && only+=("${1#*=}") && shift ;;
-            --skip) core::need_value "$1" "$#" "${2:-}" && skip+=("$2") && shift 2 ;;
-            --skip=*) core::need_value --skip 2 "${1#*=}" && skip+=("${1#*=}") && shift ;;
-            --git-name) core::need_value "$1" "$#" "${2:-}" && SETUP[git_name]="$2" && shift 2 ;;
-            --git-name=*) core::need_value --git-name 2 "${1#*=}" && SETUP[git_name]="${1#*=}" && shift ;;
-            --git-email) core::need_value "$1" "$#" "${2:-}" && SETUP[git_email]="$2" && shift 2 ;;
-            --git-email=*) core::need_value --git-email 2 "${1#*=}" && SETUP[git_email]="${1#*=}" && shift ;;
-            --project) core::need_value "$1" "$#" "${2:-}" && SETUP[project]="$2" && shift 2 ;;
-            --project=*) core::need_value --project 2 "${1#*=}" && SETUP[project]="${1#*=}" && shift ;;
-            --guided) guide::on && shift ;;
-            --json) SETUP[json]=yes && shift ;;
-            -y | --yes) SETUP[yes]=yes && shift ;;
-            -q | --quiet) core::be_quiet && shift ;;
-            -*) core::unknown_option "$1" ;;
-            *) core::usage_error "unexpected word '$1'" ;;
-        esac
-    done
+    options::parse "$@"
+    options::fill SETUP
+    options::values only --only
+    options::values skip --skip
     for step in "${only[@]}" "${skip[@]}"; do
         [[ " ${SETUP_STEPS[*]} " != *" ${step} "* ]] || continue
         near="$(nearest::word "${step}" "${SETUP_STEPS[@]}")"

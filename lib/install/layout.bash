@@ -26,12 +26,6 @@ install::act() { # <text> <command> [<word>...]
     "$@"
 }
 
-# Take a folder from an option.
-layout::set() { # <option> <folder>
-    local key="${1#--}"
-    LAYOUT["${key%-dir}"]="$(readlink -m -- "$2")"
-}
-
 # Fill in what no option named: what the installation in the prefix says, else the defaults.
 layout::complete() {
     local share="${XDG_DATA_HOME:-${HOME:-/nonexistent}/.local/share}" key

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The header of a launcher is the only help text: complete, shown by --help, and in step with the parser.
+# The header of a launcher is the only help text: complete, and shown by --help. options.bats has what is read from it.
 
 load helper
 
@@ -13,24 +13,6 @@ launchers() {
 # Is this `container`, `image` and the like, which only list their commands?
 is_dispatcher() { # <launcher>
     grep -q 'lib/dispatch' "$1"
-}
-
-# The option words in a launcher's header.
-header_options() { # <launcher>
-    sed -n '/^# Options:/,/^# Examples:/p' "$1" | sed -nE 's/^# +(-.*)$/\1/p' \
-        | sed -E 's/\(also (--[a-z_-]+)\)/~\1/; s/  [^~]*//' | grep -oE -- '-{1,2}[a-z][a-z_-]*' | sort -u
-}
-
-# The option words in the parser behind a launcher: the patterns of its case, and of the shared ones it calls.
-parser_options() { # <launcher>
-    local file="${ROOT}/lib/commands/${1##*/}.bash" own shared
-    own="$(grep -oE '^ +-[-a-z| _]+\)' "${file}" | tr -d ' )' | tr '|' '\n' || true)"
-    # container-import lists those of the shared options that it takes; the others take them all.
-    shared="$(sed -n '/^create::option/,/^}/p' "${ROOT}/lib/create.bash" | grep -oE '^ +-[-a-z| _]+\)' | tr -d ' )' | tr '|' '\n')"
-    if grep -q 'create::option "\$@"' "${file}" && grep -q 'CREATE_TAKEN > 0' "${file}"; then
-        own+=$'\n'"${shared}"
-    fi
-    grep -E '^-[a-z-]' <<< "${own}" | grep -vx -e '--' | sort -u
 }
 
 @test "headers: every launcher has a summary, usage, options and an example" {
@@ -66,14 +48,6 @@ parser_options() { # <launcher>
         [[ -z "${stderr}" ]]
         [[ "${lines[0]}" == "Summary: $(sed -n 's/^# Summary: //p' "${file}")" ]]
         [[ "${output}" == *"Examples:"* ]]
-    done < <(launchers)
-}
-
-@test "headers: the options of the header are those of the parser" {
-    local file
-    while IFS= read -r file; do
-        ! is_dispatcher "${file}" || continue
-        diff <(header_options "${file}") <(parser_options "${file}") || { printf '%s\n' "${file}" && return 1; }
     done < <(launchers)
 }
 

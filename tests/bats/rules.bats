@@ -129,7 +129,7 @@ python_files() {
     # Loading all of them prints nothing and leaves the folder as it is.
     mkdir "${BATS_TEST_TMPDIR}/empty"
     run --separate-stderr bash -c 'cd "$1" && PROJECT_ROOT=$2 COMMAND_NAME=x
-        for file in core nearest menu gauge guide docker mlc choose image image_words create create_menu session; do source "$2/lib/$file.bash"; done; ls -A' \
+        for file in core nearest options menu gauge guide docker mlc choose image image_words create create_menu session; do source "$2/lib/$file.bash"; done; ls -A' \
         _ "${BATS_TEST_TMPDIR}/empty" "${ROOT}"
     [[ "${status}" -eq 0 && -z "${output}" && -z "${stderr}" ]]
 }
