@@ -10,6 +10,7 @@ import mlc_ask as ask
 import mlc_docker as docker
 from mlc_base import MlcError, caller, say, shielded
 from mlc_find import Container, own
+from mlc_names import check_name, full_name
 
 # The shell that a container is started with is there at once; what begins later than
 # this many seconds after the first process was started by somebody.
@@ -99,6 +100,13 @@ def open_shell(words: argparse.Namespace) -> int:
 
 def start(words: argparse.Namespace) -> int:
     """Run `mlc start`; with a command, return its status."""
+    if words.name is not None and words.command is None:
+        # The engine need not be asked first what it says by itself.
+        check_name(words.name)
+        full = full_name(words.name, caller().uid)
+        if docker.run(["start", full], patience=15).status == 0:
+            print(f"The container '{words.name}' is running: mlc open {words.name}")
+            return 0
     container = own(words.name, words.script, "start")
     if words.command is None:
         start_container(container)

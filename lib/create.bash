@@ -14,8 +14,8 @@ declare -A CREATE=([name]='' [framework]='' [version]='' [image]='' [arch]='' [g
 CREATE_CLOSE=''
 # The status of a create that mlc failed at.
 CREATE_FAILURE="${EXIT_BUG}"
-# What the engine made, as JSON.
-CREATE_MADE=''
+# What is known before anything is made, and what the engine made, as JSON.
+CREATE_PLAN='' CREATE_MADE=''
 # Set while a create is in flight: the engine's name of the container.
 CREATE_PENDING=''
 
@@ -63,31 +63,35 @@ create::find_own_image() {
     [[ -n "${word}" ]] || core::info "taking your image '${CREATE[name]}', which is called like the container"
 }
 
-# A policy that is broken is told before anything is done, and not by the engine in the middle of it.
-create::_check_policy() {
-    core::helper get_resource_limits > /dev/null || exit
-}
-
-# Fill the folders that the settings give where no flag did, and make them absolute; mlc wants them to exist.
-create::_folders() {
-    local key
-    [[ -n "${CREATE[workspace]}" ]] || CREATE[workspace]="${MLC_WORKSPACE_DIR}"
-    [[ -n "${CREATE[data]}" ]] || CREATE[data]="${MLC_DATA_DIR}"
-    [[ -n "${CREATE[models]}" ]] || CREATE[models]="${MLC_MODELS_DIR}"
-    for key in workspace data models; do
-        [[ -n "${CREATE[${key}]}" ]] || continue
-        core::expand_home "CREATE[${key}]" "${CREATE[${key}]}"
-        if [[ ! -d "${CREATE[${key}]}" ]]; then
-            [[ "${key}" == workspace && "${CREATE[workspace]}" == "${MLC_WORKSPACE_DIR}" ]] \
-                || core::die "${EXIT_NOT_FOUND}" "the ${key} folder '${CREATE[${key}]}' does not exist" \
-                    "run 'mkdir -p ${CREATE[${key}]@Q}'"
-            CREATE[workspace]="$(realpath -m -- "${CREATE[workspace]}")"
-            continue
-        fi
-        [[ -x "${CREATE[${key}]}" ]] || core::die "${EXIT_REFUSED}" "you may not enter the ${key} folder '${CREATE[${key}]}'" \
-            "run '$(core::print_words ls -ld "${CREATE[${key}]}")' to see whose it is"
-        CREATE["${key}"]="$(cd -- "${CREATE[${key}]}" && pwd -P)"
+# Have everything worked out that can be known before mlc is called; with the plan the container's record is begun. For
+# container-run the plan may be a container that is there. Sets: CREATE_PLAN and what it says of CREATE.
+create::plan() { # [<word of container_create plan>...]
+    local key words=("$@") own
+    [[ -z "${CREATE_PLAN}" ]] || return 0
+    docker::require
+    core::make_temp
+    for key in framework version image arch otherwise gpus workspace data models; do
+        [[ -z "${CREATE[${key}]}" ]] || words+=("--${key}=${CREATE[${key}]}")
     done
+    [[ -z "${CREATE[gpu_mem]}" ]] || words+=("--gpu-mem=${CREATE[gpu_mem]}")
+    [[ -z "${CREATE[waits]}" ]] || words+=("--wait=${CREATE[wait]}")
+    [[ -z "${CREATE[dry_run]}" ]] || words+=(--dry-run)
+    CREATE_PLAN="$(core::helper container_create plan "${CREATE[name]}" --owner-pid "$$" \
+        --overlay "${CORE_TEMP}/mlc" "${words[@]}")" || exit
+    if [[ "${CREATE_PLAN}" != *'"gpu_request":'* || -n "${CREATE[dry_run]}" ]]; then
+        mlc::load "${CREATE_PLAN}"
+    else
+        CREATE_PENDING="$(create::engine_name "${CREATE[name]}")"
+        core::on_exit create::_abandon
+        mlc::load "${CREATE_PLAN}"
+    fi
+    [[ "${CREATE_PLAN}" == *'"gpu_request":'* ]] || return 0
+    for key in framework version image arch gpus gpu_request workspace data models; do
+        core::member "CREATE[${key}]" "${CREATE_PLAN}" "${key}"
+    done
+    core::member CREATE_CLOSE "${CREATE_PLAN}" close
+    core::member own "${CREATE_PLAN}" takes_own
+    [[ -z "${own}" ]] || core::info "taking your image '${own}', which is called like the container"
 }
 
 # Make the workspace folder of the settings, the only one that may be missing: once there is nothing left to ask.
@@ -118,32 +122,15 @@ create::_words() { # <overlay-folder>
 # Make the container that CREATE describes. All words are checked before anything is done. Everything that is said goes
 # to stderr. Leaves with the reason if it cannot be made; then nothing of it is left.
 create::container() {
-    local json overlay
-    mlc::load
     create::check_name "${CREATE[name]}"
-    create::_check_policy
-    create::ask_gpus
-    create::_folders
-    core::make_temp
-    overlay="${CORE_TEMP}/mlc"
-    json="$(core::helper catalog overlay "${overlay}" \
-        ${CREATE[framework]:+--framework "${CREATE[framework]}"} ${CREATE[version]:+--version "${CREATE[version]}"} \
-        ${CREATE[image]:+--image "${CREATE[image]}"} ${CREATE[arch]:+--arch "${CREATE[arch]}"} \
-        ${CREATE[otherwise]:+--otherwise "${CREATE[otherwise]}"})" || exit
-    core::member 'CREATE[framework]' "${json}" framework
-    core::member 'CREATE[version]' "${json}" version
-    core::member 'CREATE[arch]' "${json}" architecture
-    core::member 'CREATE[image]' "${json}" image
-    # Left to mlc, a host with GPUs would give it one.
-    [[ -n "${CREATE[gpus]}" || "${CREATE[arch]}" == CPU ]] || ! core::is_true "${json}" is_for_cpu \
-        || { CREATE[gpus]=none && create::ask_gpus; }
-    create::_words "${overlay}"
+    create::plan
+    create::_words "${CORE_TEMP}/mlc"
     if [[ -n "${CREATE[dry_run]}" ]]; then
         CREATE_WORDS[1]="${MLC_HOME}/mlc.py"
         core::print_words "${CREATE_WORDS[@]}"
         exit "${EXIT_OK}"
     fi
-    core::is_true "${json}" is_local || ! core::is_true "${json}" is_base \
+    core::is_true "${CREATE_PLAN}" is_local || ! core::is_true "${CREATE_PLAN}" is_base \
         || create::offer_base "${CREATE[image]}" "${CREATE[yes]}" || exit
     create::_make_workspace
     core::run_pre_hooks name "${CREATE[name]}" image "${CREATE[image]}" framework "${CREATE[framework]}" \
@@ -185,31 +172,13 @@ create::offer_base_of() { # <yes, or empty to ask> <--framework or --image, its 
 }
 
 # Run one mlc command that makes the container CREATE[name], so that an interruption at any moment, even kill -9, leaves
-# nothing that a second try trips over: the record of state.py says who is making it, and what is proven to be the
-# remains of a dead try is removed first. Afterwards Ctrl-C is ignored, until the caller has told what was made.
+# nothing that a second try trips over: the plan's record says who is making it. Afterwards Ctrl-C is ignored, until the
+# caller has told what was made.
 create::guarded() { # <word>...
-    local engine_name previous status=0 json
-    engine_name="$(create::engine_name "${CREATE[name]}")"
-    if json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)"; then
-        core::member previous "$(core::helper state show "${engine_name}" 2> /dev/null || true)" phase
-        [[ "${previous}" == creating ]] || create::_refuse_second
-    fi
-    json="$(core::helper state begin "${engine_name}" --owner-pid "$$" --set image "${CREATE[image]}" \
-        --set framework "${CREATE[framework]}" --set framework_version "${CREATE[version]}" \
-        --set workspace "${CREATE[workspace]}" --set name "${CREATE[name]}")" || exit
-    core::member previous "${json}" previous
-    if [[ "${previous}" == ready ]] && mlc::container_json "${CREATE[name]}" > /dev/null 2>&1; then
-        # Another create has come to its end since the look above; what it made is not ours to clear away.
-        core::helper state forget "${engine_name}" --owner-pid "$$" > /dev/null
-        create::_refuse_second
-    fi
-    CREATE_PENDING="${engine_name}"
-    core::on_exit create::_abandon
+    local status=0 found=0 words=()
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
-    [[ "${previous}" != abandoned ]] || create::_clear_remains "${engine_name}"
-    core::make_temp
     if menu::has_gauge; then
         MLC_PROGRESS=lines menu::work "Container '${CREATE[name]}'" gauge::container \
             mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
@@ -220,20 +189,17 @@ create::guarded() { # <word>...
     fi
     mlc::tell_failure "${CORE_TEMP}/refusal"
     ((status < 128)) || exit "${status}"
-    json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || create::_explain "${status}"
-    CREATE_MADE="${json}"
+    [[ -n "${CORE_QUIET}${CREATE[json]}" ]] || words=(--summary ${CREATE[image]:+--image "${CREATE[image]}"})
+    CREATE_MADE="$(core::helper container_create finish "${CREATE[name]}" "${words[@]}" 2> "${CORE_TEMP}/finish")" \
+        || found=$?
+    ((found != EXIT_NOT_FOUND)) || create::_explain "${status}"
+    cat -- "${CORE_TEMP}/finish" >&2
+    ((found == 0)) || exit "${found}"
     ((status == 0)) || core::warn "mlc ended with status ${status}, but the container is there"
-    core::helper state finish "${engine_name}" --json "${json}" \
-        --pick 'id name image framework gpus workspace limits=applied' > /dev/null || exit
     # From here on Ctrl-C comes too late, and 130 would mean that nothing was done.
     trap '' INT
     CREATE_PENDING=''
     trap - TERM HUP
-}
-
-create::_refuse_second() {
-    core::die "${EXIT_REFUSED}" "you already have a container '${CREATE[name]}'" \
-        "run 'container-open ${CREATE[name]}', or choose another name"
 }
 
 # Leave, saying why no container was made: the gateway's own words if it refused, since mlc and docker reword them.
@@ -268,20 +234,14 @@ create::_explain() { # <mlc's status>
 # Called when the command ends while a create is in flight.
 create::_abandon() {
     [[ -n "${CREATE_PENDING}" ]] || return 0
-    create::_clear_remains "${CREATE_PENDING}"
-    core::helper state forget "${CREATE_PENDING}" --owner-pid "$$" > /dev/null
-}
-
-# Remove what an interrupted create of ours left under this name: a container that never ran, or mlc's temporary one.
-create::_clear_remains() { # <engine-name>
-    local verdict
-    verdict="$(core::helper containers remains "$1" 2> /dev/null)" || return 0
-    ! core::is_true "${verdict}" removable || docker::remove_unused "$1" || true
+    core::helper container_create abandon "${CREATE_PENDING}" --owner-pid "$$" > /dev/null
 }
 
 # Print for a person what was made and what to type next.
 create::summary() {
-    core::helper containers tell ${CREATE[image]:+--image "${CREATE[image]}"} <<< "${CREATE_MADE}"
+    local text
+    core::member text "${CREATE_MADE}" summary
+    printf '%s\n' "${text}"
 }
 
 # Leave, because a file is not there or cannot be read; names the nearest exported one beside it.
@@ -309,9 +269,7 @@ create::import() { # <file> [<name>]
                 "run '$(core::print_words tar -tf "$1")' to see what is in it"
     fi
     create::check_name "${CREATE[name]}"
-    create::_check_policy
-    create::ask_gpus
-    create::_folders
+    create::plan --file "$1"
     words=(python3 "${PROJECT_ROOT}/aime-ml-containers/mlc.py" import "$1" "${CREATE[name]}" -s)
     words+=(-w "${CREATE[workspace]}")
     [[ -z "${CREATE[gpus]}" ]] || words+=(-g "${CREATE[gpus]}")

@@ -13,9 +13,14 @@ CREATE_COMMAND=()
 # Ask for what is needed and missing, or say which words are missing where nobody can be asked.
 create::ask_missing() {
     local missing=()
-    create::find_own_image
     [[ -n "${CREATE[name]}" ]] || missing+=(NAME)
-    [[ -n "${CREATE[framework]}" || -n "${CREATE[image]}" ]] || missing+=("FRAMEWORK (or '--image')")
+    if [[ -z "${CREATE[framework]}${CREATE[image]}" ]]; then
+        # The image that is called like the container may be meant.
+        [[ -z "${CREATE[name]}" ]] || create::plan
+        [[ -n "${CREATE[name]}" ]] && ! core::is_true "${CREATE_PLAN}" lacks_image \
+            || missing+=("FRAMEWORK (or '--image')")
+        CREATE_PLAN="${CREATE[image]:+${CREATE_PLAN}}"
+    fi
     ((${#missing[@]} > 0)) || return 0
     core::is_interactive || core::missing "$(core::join ' and ' "${missing[@]}")"
     if [[ -z "${CREATE[name]}" ]]; then

@@ -8,8 +8,6 @@
 MLC_HOME='' MLC_IS_OURS='' MLC_STATE_DIR='' MLC_WORKSPACE_DIR='' MLC_DATA_DIR='' MLC_MODELS_DIR=''
 # What mlc is started by, also set by mlc::load: CORE_HOLD for ours, of which AIME's knows nothing.
 MLC_BEFORE=()
-# Set by mlc::start: the container as it was seen then, as JSON.
-MLC_STARTED=''
 
 # Read the settings once and point docker at the engine; the JSON is for who has read them. Sets the MLC_* globals and
 # exports DOCKER_HOST.
@@ -94,16 +92,16 @@ mlc::container_json() { # <name>
     core::helper containers show "$1"
 }
 
-# Start a container with mlc and see with the engine that it runs. AIME's 2.2.0 fails with an internal error when no
+# Start a container with mlc and see with the engine that it runs, which is in the log then. AIME's 2.2.0 fails with an internal error when no
 # command is given, and its failures may exit 0; then docker starts it.
 mlc::start() { # <name> <engine-name>
     local json words
     words="$(mlc::run start "$1" -s 2>&1 < /dev/null)" || true
-    json="$(mlc::container_json "$1")" || exit
-    MLC_STARTED="${json}"
+    json="$(core::helper container_session started "$1")" || exit
     ! core::is_true "${json}" running || return 0
     docker::start "$2" || {
         [[ -z "${words}" ]] || printf '%s\n' "${words}" >&2
         core::die "${EXIT_BUG}" "container '$1' does not start" "run 'container-why $1' to see what happened"
     }
+    core::helper container_session started "$1" > /dev/null || exit
 }

@@ -2,12 +2,14 @@
 # A person's or a job's stay inside a container. While one lasts it holds a shared lock on the container; who is last
 # out stops the container if nothing else runs in it, as 'mlc open' does.
 : "${PROJECT_ROOT:?set by lib/run-command}" "${DOCKER_WORDS?set by lib}" "${CREATE[name]?set by lib}" "${EXIT_BUG:?}" "${EXIT_CONFIG:?}" \
-    "${MLC_STARTED?set by lib}" "${MLC_STATE_DIR?set by lib}"
+    "${CREATE_MADE?set by lib}" "${MLC_STATE_DIR?set by lib}"
 
 SESSION_LOCK=''
 SESSION_CONTAINER=''
 SESSION_PID_FILE=''
 SESSION_CHILD=''
+# The container as it was found, as JSON; set once mlc has had it open.
+SESSION_JSON='' SESSION_OPENED=''
 
 # Take part in the use of a container; waits while another session is just stopping it.
 session::_enter() { # <engine-name>
@@ -24,17 +26,17 @@ session::_enter() { # <engine-name>
 
 # Leave; the last one out stops the container if only its idle shell is left in it.
 session::_leave() {
+    local words=() json=''
     [[ -n "${SESSION_LOCK}" ]] || return 0
     flock --unlock "${SESSION_LOCK}"
-    if flock --exclusive --nonblock "${SESSION_LOCK}"; then
-        if core::helper containers is-idle "${SESSION_CONTAINER}" 2> /dev/null; then
-            if docker::stop_now "${SESSION_CONTAINER}"; then
-                session::_note_end "${SESSION_CONTAINER}"
-            else
-                core::warn "container '${SESSION_CONTAINER}' was not stopped"
-            fi
-        fi
+    flock --exclusive --nonblock "${SESSION_LOCK}" || words=(--not-last)
+    if [[ ${#words[@]} -eq 0 || -n "${SESSION_OPENED}" ]]; then
+        json="$(core::helper container_session leave "${SESSION_CONTAINER}" "${words[@]}" \
+            ${SESSION_OPENED:+--was-open})" || true
     fi
+    # What lies in its shared memory ends with a container.
+    [[ -z "${SESSION_PID_FILE}" ]] || core::is_true "${json}" stopped \
+        || docker::remove_inside "${SESSION_CONTAINER}" "${SESSION_PID_FILE}"
     exec {SESSION_LOCK}>&-
     SESSION_LOCK=''
 }
@@ -44,49 +46,30 @@ session::forget() { # <engine-name>
     rm -f -- "${MLC_STATE_DIR}/sessions/$1.lock" "${MLC_STATE_DIR}/sessions/$1.move.lock"
 }
 
-# Start a container if it is not running.
-session::start() { # <name> <engine-name>
-    local json
-    json="$(mlc::container_json "$1")" || exit
-    core::is_true "${json}" running || session::begin "$1" "$2" "${json}"
-}
-
-# Start a stopped container; one with GPUs gets them again first.
-session::begin() { # <name> <engine-name> <container-json>
-    if [[ -n "${CREATE[start_request]}" || "$3" != *'"devices":[]'* ]]; then
-        core::helper gpu_start "$2" --owner-pid "$$" ${CREATE[waits]:+--wait "${CREATE[wait]}"} \
-            ${CREATE[start_request]:+--request "${CREATE[start_request]}"} > /dev/null || exit
+# Start a container if it is not running; a stopped one with GPUs gets them again first. What is known of one that was
+# just made need not be asked again. Sets: SESSION_JSON, the container as it was before.
+session::start() { # <name> <engine-name> [<container-json>]
+    SESSION_JSON="${3:-}"
+    if [[ "${SESSION_JSON}" != *'"devices":[]'* ]]; then
+        SESSION_JSON="$(core::helper container_session prepare "$1" --owner-pid "$$" \
+            ${CREATE[waits]:+--wait "${CREATE[wait]}"} ${CREATE[start_request]:+--request "${CREATE[start_request]}"})" \
+            || exit
     fi
-    mlc::start "$1" "$2"
-    session::_note started --json "${MLC_STARTED}" \
-        --pick 'container name id image framework gpus=devices kinds=gpus limits=applied'
-}
-
-# Note that a container was stopped because the last session in it ended.
-session::_note_end() { # <engine-name>
-    session::_note stopped --set container "$1" --set name "${1%._.*}" --set reason last-session-ended
-}
-
-# Write what was done into the event log; a log that cannot be written stops nothing.
-session::_note() { # <type> <word>...
-    core::helper state event "$@" > /dev/null || core::warn "'$1' is not in the event log"
+    core::is_true "${SESSION_JSON}" running || mlc::start "$1" "$2"
 }
 
 # Open a shell in a container with mlc and return the shell's status.
 session::open() { # <name> <engine-name>
-    local status=0 running
+    local status=0
     session::_enter "$2"
     core::on_exit session::_leave
-    session::start "$1" "$2"
+    session::start "$1" "$2" "${CREATE_MADE}"
     # Only for a person: scripts come in here with their words on stdin.
     [[ ! -t 0 || ! -t 2 || -n "${CORE_QUIET}" ]] || core::helper container_greeting "$1" >&2 || true
     mlc::run open "$1" -s || status=$?
     # mlc has stopped the container itself, if nothing else ran in it. A shell that was killed went with the container:
     # who stopped that tells it.
-    if ((status != 137)); then
-        core::member running "$(mlc::container_json "$1" 2> /dev/null || true)" running
-        [[ "${running}" != false ]] || session::_note_end "$2"
-    fi
+    ((status == 137)) || SESSION_OPENED=yes
     exit "${status}"
 }
 
@@ -96,7 +79,7 @@ session::run() { # <name> <engine-name> <word>...
     shift
     session::_enter "$1"
     core::on_exit session::_leave
-    session::start "${name}" "$1" >&2
+    session::start "${name}" "$1" "${CREATE_MADE}" >&2
     if [[ -t 0 && -t 1 ]]; then
         docker::exec_words "$1" yes "${@:2}"
         "${DOCKER_WORDS[@]}" || status=$?
@@ -104,7 +87,9 @@ session::run() { # <name> <engine-name> <word>...
     fi
     # Without a terminal docker passes no signal on, and the process inside would outlive us. So it leaves its number in
     # a file inside, and our signals are sent on to it.
-    SESSION_PID_FILE="/tmp/.ds01-run-$$-${RANDOM}"
+    SESSION_PID_FILE="/dev/shm/.ds01-run-$$-${RANDOM}"
+    # The shared memory of a container that is not ours may be the host's.
+    core::is_true "${SESSION_JSON}" managed || SESSION_PID_FILE="/tmp/${SESSION_PID_FILE##*/}"
     # shellcheck disable=SC2016 # expanded by the shell inside
     docker::exec_words "$1" no sh -c 'echo "$$" > "$1" && shift && exec "$@"' container-run "${SESSION_PID_FILE}" "${@:2}"
     trap 'session::_pass_on INT' INT
@@ -127,7 +112,10 @@ session::run() { # <name> <engine-name> <word>...
     trap '' INT TERM HUP
     # Where docker itself was ended (its reader went away, say), the command inside would go on for ever.
     ((status < 128)) || docker::end_inside "$1" "${SESSION_PID_FILE}"
-    docker::remove_inside "$1" "${SESSION_PID_FILE}"
+    if [[ "${SESSION_PID_FILE}" == /tmp/* ]]; then
+        docker::remove_inside "$1" "${SESSION_PID_FILE}"
+        SESSION_PID_FILE=''
+    fi
     exit "${status}"
 }
 

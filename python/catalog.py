@@ -1,11 +1,8 @@
-"""Choose an image, and lay out the folder from which mlc is started to make it.
+"""Tell what images the catalog has: mlc's, the site's, and custom ones.
 
-AIME's mlc refuses what is not in `ml_images.repo`, and it looks for that file beside
-the path it was started by. So it is started from an overlay folder: links to the real
-mlc, and a merged catalog of AIME's lines, the site's, and the image that was asked for.
-
-`list` prints the images for this host, `overlay` lays out the folder and prints what
-was chosen; each one JSON object. Exit statuses: docs/exit-codes.md.
+`list` prints the images for this host, `base` the offline base where it is meant and
+missing, `meant` which framework a word is; each one JSON object. Exit statuses:
+docs/exit-codes.md.
 """
 
 from __future__ import annotations
@@ -13,7 +10,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ds01.core.parser import Parser
 from ds01.core.program import program_name, run
@@ -22,7 +18,6 @@ from ds01.images.shelf.catalog import (
     do_base,
     do_list,
     do_meant,
-    do_overlay,
 )
 
 
@@ -31,11 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True)
     listing = verbs.add_parser("list")
     listing.add_argument("--arch")
-    overlay = verbs.add_parser("overlay")
-    overlay.add_argument("folder", type=Path)
     verbs.add_parser("meant").add_argument("word")
-    for verb in (overlay, verbs.add_parser("base")):
-        add_image_words(verb, required=True)
+    add_image_words(verbs.add_parser("base"), required=True)
     return parser
 
 
@@ -43,7 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
     verbs = {
         "list": do_list,
-        "overlay": do_overlay,
         "base": do_base,
         "meant": do_meant,
     }

@@ -1,9 +1,8 @@
 """Show what containers there are, as the engine and DS01's labels tell it.
 
 Reads the engine only. `list` prints a table for people, with --json one JSON object;
-`choices` prints as JSON the rows of a menu; `show` prints one container as JSON, and
-`tell` a few lines for people out of that; `remains` and `is-idle` answer one question
-each. Exit statuses: docs/exit-codes.md.
+`choices` prints as JSON the rows of a menu; `show` prints one container as JSON. Exit
+statuses: docs/exit-codes.md.
 """
 
 from __future__ import annotations
@@ -15,11 +14,8 @@ from collections.abc import Sequence
 from ds01.containers.containers import (
     STATES,
     do_choices,
-    do_is_idle,
     do_list,
-    do_remains,
     do_show,
-    do_tell,
 )
 from ds01.core import settings
 from ds01.core.engine import Engine
@@ -38,9 +34,6 @@ def build_parser() -> argparse.ArgumentParser:
     offered.add_argument("--only", choices=sorted(STATES))
     show = verbs.add_parser("show")
     show.add_argument("name")
-    verbs.add_parser("tell").add_argument("--image")
-    for verb in ("remains", "is-idle"):
-        verbs.add_parser(verb).add_argument("container")
     return parser
 
 
@@ -50,9 +43,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "list": do_list,
         "choices": do_choices,
         "show": do_show,
-        "tell": do_tell,
-        "remains": do_remains,
-        "is-idle": do_is_idle,
     }[words.verb]
     with Engine(settings.engine_address()) as engine:
         return verb(words, engine)

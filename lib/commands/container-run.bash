@@ -16,11 +16,10 @@ main() {
     CREATE_COMMAND=("${OPTIONS_COMMAND[@]}")
 
     [[ -n "${CREATE[name]}" ]] || container-run::_ask_name
-    mlc::load
     engine_name="$(create::engine_name "${CREATE[name]}")"
 
     # The command's own output is the result, so all else that is said goes to stderr.
-    container-run::_ensure "${engine_name}" >&2
+    container-run::_ensure >&2
     create::tell_line
     core::run_pre_hooks name "${CREATE[name]}"
     if ((${#OPTIONS_COMMAND[@]} > 0)); then
@@ -90,22 +89,23 @@ container-run::_step_new() {
 }
 
 # Make the container unless it is there.
-container-run::_ensure() { # <engine-name>
-    local status=0 json
-    json="$(mlc::container_json "${CREATE[name]}" 2> /dev/null)" || status=$?
-    if ((status == EXIT_NOT_FOUND)) && container-run::_meant_another; then
-        status=0
-        json="$(mlc::container_json "${CREATE[name]}")" || exit
-    elif ((status == EXIT_NOT_FOUND)) || container-run::_is_half_made "$1"; then
-        create::ask_missing
+container-run::_ensure() {
+    create::plan --or-existing
+    if core::is_true "${CREATE_PLAN}" lacks_image; then
+        if container-run::_meant_another; then
+            CREATE_PLAN=''
+            create::plan --or-existing
+        else
+            create::ask_missing
+        fi
+    fi
+    if ! core::is_true "${CREATE_PLAN}" exists; then
         create::container
         [[ -n "${CORE_QUIET}" ]] || create::summary
         trap - INT
         return
     fi
-    # Any other failure (no engine, say) is told by asking again with the message shown.
-    ((status == 0)) || json="$(mlc::container_json "${CREATE[name]}")" || exit
-    container-run::_check_framework "${json}"
+    container-run::_check_framework "${CREATE_PLAN}"
     [[ -z "${CREATE[dry_run]}" ]] || exit "${EXIT_OK}"
     [[ -z "${CREATE[framework]}${CREATE[image]}${CREATE[gpus]}${CREATE[workspace]}${CREATE[data]}${CREATE[models]}${CREATE[gpu_mem]}${CREATE[arch]}" ]] \
         || core::warn "container '${CREATE[name]}' is there already; the options for making it are not used"
@@ -115,8 +115,6 @@ container-run::_ensure() { # <engine-name>
 # is meant, a script is told. Sets, if it is the one that is there: CREATE[name], engine_name of main. Returns: 1 if not.
 container-run::_meant_another() {
     local names=() near answer
-    create::find_own_image
-    [[ -z "${CREATE[framework]}${CREATE[image]}" ]] || return 1
     choose::names names
     near="$(nearest::word "${CREATE[name]}" "${names[@]}")"
     # The next of run1, run2 is no slip.
@@ -129,11 +127,4 @@ container-run::_meant_another() {
     CREATE[name]="${near}"
     engine_name="$(create::engine_name "${near}")"
     create::set_line
-}
-
-# Was this container left by a create that was interrupted?
-container-run::_is_half_made() { # <engine-name>
-    local phase
-    core::member phase "$(core::helper state show "$1" 2> /dev/null || true)" phase
-    [[ "${phase}" == creating ]]
 }

@@ -25,12 +25,10 @@ main() {
 }
 
 container-start::_one() ( # <name>
-    local json
-    json="$(mlc::container_json "$1")" || exit
-    if [[ "$(jq -r .running <<< "${json}")" == true ]]; then
+    session::start "$1" "$(create::engine_name "$1")"
+    if core::is_true "${SESSION_JSON}" running; then
         core::info "container '$1' is running already"
-        exit 0
+    else
+        core::info "container '$1' is running"
     fi
-    session::begin "$1" "$(create::engine_name "$1")" "${json}"
-    core::info "container '$1' is running"
 )

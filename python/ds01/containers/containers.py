@@ -371,31 +371,33 @@ def summary_lines(shown: Mapping[str, Any], image: str | None) -> list[str]:
     return lines
 
 
-def do_is_idle(words: argparse.Namespace, engine: Engine) -> int:
-    """Return 0 if nothing but the container's own shell runs in it, else 1."""
-    details = engine.container(words.container)
-    if details is None or not (details.get("State") or {}).get("Running"):
-        return Exit.BUG
-    top = engine.get(f"/containers/{details['Id']}/top")
-    count = len((top or {}).get("Processes") or [])
-    return Exit.OK if count and is_idle(details, count) else Exit.BUG
+def named(engine: Engine, container: str) -> Container:
+    """Return the mlc container of that engine name, as the engine lists it.
+
+    Raises HelperError(NOT_FOUND).
+    """
+    # The engine's filter is a pattern that may lie anywhere in the name.
+    query = {"all": "1", "filters": json.dumps({"label": [MLC], "name": [container]})}
+    for entry in engine.listing("/containers/json", query):
+        if f"/{container}" in (entry.get("Names") or ()):
+            return from_summary(entry)
+    raise HelperError(
+        Exit.NOT_FOUND,
+        f"container '{container}' not found",
+        "run 'container-list' to see your containers",
+    )
 
 
-def do_remains(words: argparse.Namespace, engine: Engine) -> int:
-    """Print whether the remains of a dead create may be removed."""
-    details = engine.container(words.container)
-    print_json({"removable": details is not None and is_removable(details)})
-    return Exit.OK
+def describe(engine: Engine, item: Container) -> dict[str, Any]:
+    """Return a container with the limits that the engine applies, as programs read it.
 
-
-def do_show(words: argparse.Namespace, engine: Engine) -> int:
-    """Print one of the caller's containers, with the limits that the engine applies."""
-    item = find_own(engine, words.name, os.getuid())
+    Raises HelperError(NOT_FOUND) where it has gone meanwhile.
+    """
     details = engine.container(item.id)
     if details is None:
-        raise HelperError(Exit.NOT_FOUND, f"container '{words.name}' not found")
+        raise HelperError(Exit.NOT_FOUND, f"container '{item.name}' not found")
     state = details.get("State") or {}
-    shown = {
+    return {
         **as_json(item),
         "running": bool(state.get("Running")),
         "paused": bool(state.get("Paused")),
@@ -405,11 +407,9 @@ def do_show(words: argparse.Namespace, engine: Engine) -> int:
         "network": (details.get("HostConfig") or {}).get("NetworkMode", ""),
         "applied": applied_limits(details),
     }
-    print_json(shown)
-    return Exit.OK
 
 
-def do_tell(words: argparse.Namespace, engine: Engine) -> int:
-    """Print for a person what `show` said on stdin, without asking the engine again."""
-    print("\n".join(summary_lines(json.load(sys.stdin), words.image)))
+def do_show(words: argparse.Namespace, engine: Engine) -> int:
+    """Print one of the caller's containers, with the limits that the engine applies."""
+    print_json(describe(engine, find_own(engine, words.name, os.getuid())))
     return Exit.OK

@@ -148,9 +148,9 @@ def _folder(text: str | None) -> str | None:
     return None if text is None else str(Path(text).expanduser())
 
 
-def show() -> dict[str, object]:
-    """Return settings and file layout as the shell needs them."""
-    settings = read()
+def show(settings: Settings | None = None) -> dict[str, object]:
+    """Return settings and file layout as the shell needs them; read where not given."""
+    settings = settings or read()
     paths = find_paths()
     home = mlc_home(settings)
     catalog = site_catalog(settings)

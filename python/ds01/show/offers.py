@@ -21,6 +21,7 @@ from ds01.gpus.allocator.desk import Desk
 from ds01.gpus.ledger.device_states import DeviceState, device_states
 from ds01.gpus.rules.request import DEFAULT, parse_request
 from ds01.images.shelf import catalog
+from ds01.images.shelf.image import read_images
 from ds01.policy.types import User
 
 
@@ -75,7 +76,7 @@ def needs_none(words: argparse.Namespace) -> bool:
     settled = settings.read()
     architecture = catalog.chosen_architecture(words.arch, settled)
     with Engine(settings.engine_address()) as engine:
-        entry = catalog.find_entry(engine, words, settled, architecture)[1]
+        entry = catalog.find_entry(read_images(engine), words, settled, architecture)[1]
     return words.arch == "CPU" or catalog.is_for_cpu(entry)
 
 

@@ -96,6 +96,28 @@ class Allocator:
             work.tell("grant", **describe(grant), **(chosen.why or {}))
         return grant
 
+    def check(
+        self, user: User, request: Request, container: str, *, waits: bool
+    ) -> None:
+        """Raise what reserve() would raise now, before anything is made; take nothing.
+
+        Who `waits` is only refused what no waiting would bring.
+        """
+        with self.desk.work() as work:
+            world = self.desk.observe(work, devices=request.kind != "none")
+            try:
+                Choices(work.document, world, self.desk).choose(
+                    user, request, container
+                )
+            except Refusal as refusal:
+                if waits and refusal.waits:
+                    return
+            else:
+                if waits:
+                    return
+            # Asked once more with the queue before it; a refusal is logged.
+            choose(self.desk, work, world, user, request, container, None)
+
     def commit(
         self, container: str, container_id: str, name: str | None = None
     ) -> Grant | None:

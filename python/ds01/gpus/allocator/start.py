@@ -1,9 +1,7 @@
 """Give a stopped container its GPUs back before it is started.
 
 The same devices if it still has them or they are free; otherwise others that its
-request allows, for which it is made anew (rehome.py). Reads engine, NVML and
-policy; prints one JSON object: `moved`, and the `devices` it has now. Exit statuses:
-docs/exit-codes.md; 5 where none is free.
+request allows, for which it is made anew (rehome.py).
 """
 
 from __future__ import annotations
@@ -127,9 +125,10 @@ def check_driver(allocator: Allocator) -> None:
         )
 
 
-def start(words: argparse.Namespace, engine: Engine, allocator: Allocator) -> Started:
+def start(
+    words: argparse.Namespace, engine: Engine, allocator: Allocator, name: str
+) -> Started:
     """Return what the container has now, having moved it if need be."""
-    name = words.container
     owner = None if words.owner_pid is None else owner_of(words.owner_pid)
     details = engine.container(name)
     if details is None:

@@ -16,6 +16,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ds01.core import settings
 from ds01.core.engine import Engine, reason
@@ -25,7 +26,7 @@ from ds01.core.mlc import FILE_NAME as CATALOG
 from ds01.core.mlc import architecture as host_architecture
 from ds01.core.program import print_json
 from ds01.core.text import nearest
-from ds01.images.shelf.image import Image, read_images, visible
+from ds01.images.shelf.image import Image, visible
 from ds01.images.source.names import IMAGE, check_image
 
 CUSTOM = "Custom"
@@ -261,15 +262,17 @@ def chosen_architecture(asked: str | None, settled: settings.Settings) -> str:
 
 
 def find_entry(
-    engine: Engine,
+    every: Sequence[Image],
     words: argparse.Namespace,
     settled: settings.Settings,
     architecture: str,
 ) -> tuple[list[Entry], Entry]:
-    """Return the catalog with the custom images, and the entry that was asked for by
-    `image`, or `framework` and `version`. Raises HelperError where there is none."""
+    """Return the catalog with the custom images, `every` one that there is, and the
+    entry that was asked for by `image`, or `framework` and `version`.
+
+    Raises HelperError where there is none.
+    """
     entries = merged(settled, settings.mlc_home(settled))
-    every = read_images(engine)
     customs = custom_images(visible(every))
     entries += customs
     if not words.image:
@@ -320,32 +323,35 @@ def do_list(words: argparse.Namespace) -> int:
     return Exit.OK
 
 
-def do_overlay(words: argparse.Namespace) -> int:
-    """Lay out the overlay for the image that was asked for; print what was chosen."""
-    settled = settings.read()
+def lay_out(
+    engine: Engine,
+    words: argparse.Namespace,
+    settled: settings.Settings,
+    every: Sequence[Image],
+) -> dict[str, Any]:
+    """Lay out the overlay for the image that was asked for; return what was chosen.
+
+    `every` are all custom images. Raises HelperError where there is no such image.
+    """
     home = settings.mlc_home(settled)
     architecture = chosen_architecture(words.arch, settled)
-    with Engine(settings.engine_address()) as engine:
-        entries, entry = find_entry(engine, words, settled, architecture)
-        is_local = engine.image(entry.image) is not None
-        if home.resolve() != settings.OUR_MLC.resolve() and (
-            is_local or entry.image != BASE_IMAGE
-        ):
-            name = untagged(engine, entry.image)
-            entries = [e._replace(image=name) if e == entry else e for e in entries]
-    write_overlay(words.folder, home, entries, architecture)
-    print_json(
-        {
-            "framework": entry.framework,
-            "version": entry.version,
-            "architecture": architecture,
-            "image": entry.image,
-            "is_local": is_local,
-            "is_base": entry.image == BASE_IMAGE,
-            "is_for_cpu": is_for_cpu(entry),
-        }
-    )
-    return Exit.OK
+    entries, entry = find_entry(every, words, settled, architecture)
+    is_local = engine.image(entry.image) is not None
+    if home.resolve() != settings.OUR_MLC.resolve() and (
+        is_local or entry.image != BASE_IMAGE
+    ):
+        name = untagged(engine, entry.image)
+        entries = [e._replace(image=name) if e == entry else e for e in entries]
+    write_overlay(words.overlay, home, entries, architecture)
+    return {
+        "framework": entry.framework,
+        "version": entry.version,
+        "arch": architecture,
+        "image": entry.image,
+        "is_local": is_local,
+        "is_base": entry.image == BASE_IMAGE,
+        "is_for_cpu": is_for_cpu(entry),
+    }
 
 
 def do_base(words: argparse.Namespace) -> int:
