@@ -175,26 +175,25 @@ create::offer_base_of() { # <yes, or empty to ask> <--framework or --image, its 
 # nothing that a second try trips over: the plan's record says who is making it. Afterwards Ctrl-C is ignored, until the
 # caller has told what was made.
 create::guarded() { # <word>...
-    local status=0 found=0 words=()
+    local status=0 failed words=("${CORE_TEMP}/refusal" "${CREATE[name]}")
     trap 'exit 130' INT
     trap 'exit 143' TERM
     trap 'exit 129' HUP
+    if [[ -z "${CORE_QUIET}${CREATE[json]}" ]]; then words+=(yes); else words+=(""); fi
+    words+=("${CREATE[image]}" "$@")
     if menu::has_gauge; then
-        MLC_PROGRESS=lines menu::work "Container '${CREATE[name]}'" gauge::container \
-            mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
+        MLC_PROGRESS=lines menu::work "Container '${CREATE[name]}'" gauge::container mlc::make "${words[@]}" || status=$?
         trap 'exit 130' INT
         ((status != EXIT_LEFT)) || core::info "that was ended; nothing of container '${CREATE[name]}' stays"
     else
-        mlc::governed "${CORE_TEMP}/refusal" "$@" || status=$?
+        mlc::make "${words[@]}" || status=$?
     fi
     mlc::tell_failure "${CORE_TEMP}/refusal"
     ((status < 128)) || exit "${status}"
-    [[ -n "${CORE_QUIET}${CREATE[json]}" ]] || words=(--summary ${CREATE[image]:+--image "${CREATE[image]}"})
-    CREATE_MADE="$(core::helper container_create finish "${CREATE[name]}" "${words[@]}" 2> "${CORE_TEMP}/finish")" \
-        || found=$?
-    ((found != EXIT_NOT_FOUND)) || create::_explain "${status}"
-    cat -- "${CORE_TEMP}/finish" >&2
-    ((found == 0)) || exit "${found}"
+    [[ -s "${CORE_TEMP}/refusal.made" ]] || create::_explain "${status}"
+    CREATE_MADE="$(< "${CORE_TEMP}/refusal.made")"
+    core::member failed "${CREATE_MADE}" failed
+    [[ -z "${failed}" ]] || exit "${failed}"
     ((status == 0)) || core::warn "mlc ended with status ${status}, but the container is there"
     # From here on Ctrl-C comes too late, and 130 would mean that nothing was done.
     trap '' INT

@@ -76,10 +76,11 @@ mlc::exported_name() { # <file>
     tar --extract --to-stdout --occurrence=1 --file "$1" metadata.json 2> /dev/null | jq -er .name
 }
 
-# Run a command with the gateway between it and the engine; a refusal is written to the file, and what our mlc says of
-# its failure is held back in FILE.mlc.
-mlc::governed() { # <report-file> <word>...
-    MLC_FAILURE="$1.mlc" mlc::_quietly core::helper docker_gateway run --report "$1" -- "${MLC_BEFORE[@]}" "${@:2}"
+# Have mlc make a container, with the gateway between it and the engine. A refusal is written to the file, what our mlc
+# says of its failure is held back in FILE.mlc, and what the engine made is in FILE.made.
+mlc::make() { # <report-file> <name> <yes to have a summary too, or empty> <image, or empty> <word of mlc>...
+    MLC_FAILURE="$1.mlc" mlc::_quietly core::helper container_create make "$2" --report "$1" --made "$1.made" \
+        ${3:+--summary} ${4:+--image "$4"} -- "${MLC_BEFORE[@]}" "${@:5}"
 }
 
 # Say what was held back, unless the refusal says it.

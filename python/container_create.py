@@ -5,8 +5,9 @@ Reads settings, policy, catalog, images, the engine and NVML. `plan` prints the 
 `image`, `gpus`, the folders; it lays out the overlay from which mlc is started, and
 begins the container's record. With --or-existing a container that is there is printed
 instead (`exists`, `container`); `lacks_image` where nothing says what it is made of.
-`finish` prints what the engine made, with --summary also as text for people. `abandon`
-clears up after a create that failed. Exit statuses: docs/exit-codes.md.
+`make` runs mlc behind the gateway and writes what the engine made to a file, with
+--summary also as text for people; refusals go to another. `abandon` clears up
+after a create that failed. Exit statuses: docs/exit-codes.md.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ def build_parser() -> argparse.ArgumentParser:
         words.add_argument(f"--{option}")
     for option in ("dry-run", "or-existing"):
         words.add_argument(f"--{option}", action="store_true")
-    words = verbs.add_parser("finish")
+    words = verbs.add_parser("make")
     words.add_argument("name")
     words.add_argument("--image")
     words.add_argument("--summary", action="store_true")
+    for option in ("report", "made"):
+        words.add_argument(f"--{option}", type=Path, required=True, metavar="FILE")
+    words.add_argument("command", nargs="+", metavar="-- MLC…")
     words = verbs.add_parser("abandon")
     words.add_argument("container")
     words.add_argument("--owner-pid", type=process, required=True, metavar="PID")
@@ -51,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ds01.lifecycle import planning  # noqa: PLC0415 - the allocator, the catalog
 
         print_json(planning.plan(words))
-    elif words.verb == "finish":
-        print_json(making.finish(words.name, image=words.image, summary=words.summary))
+    elif words.verb == "make":
+        return making.make(words)
     else:
         print_json(making.abandon(words.container, words.owner_pid))
     return Exit.OK

@@ -13,14 +13,9 @@ import gc
 
 gc.disable()
 
-import sys
-
-if __name__ == "__main__":
-    # Nobody speaks TLS to the engine's socket, and http.client does without.
-    sys.modules["ssl"] = None  # type: ignore[assignment]
-
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 
 from ds01.core import settings

@@ -90,15 +90,15 @@ python_files() {
     for file in "${lines[@]}"; do
         case "${file#"${ROOT}"/python/}" in
             ds01/core/files.py | ds01/records/event_log.py) ;; # what the room records writes with
-            ds01/help/pages.py | help_pages.py) ;;             # the pages about the commands
+            ds01/help/pages.py) ;;                             # the pages about the commands
             ds01/images/shelf/catalog.py) ;;                   # the overlay, in a temporary folder
             ds01/images/source/project.py) ;;                  # a project's folder
-            docker_gateway.py | ds01/gateway/command.py) ;;    # the report that its caller asked for
+            ds01/gateway/command.py) ;;                        # the report that its caller asked for
             ds01/images/source/folder.py) ;;                   # an image's folder, which is a person's
             # A build's temporary folder and log.
             ds01/images/build/stage.py | ds01/images/build/docker.py | ds01/images/versions/workshop.py) ;;
             ds01/images/versions/probe.py) ;;                  # the user's cache of what a base has
-            report_show.py | ds01/show/report.py) ;;           # the page that its caller asked for
+            ds01/show/report.py | ds01/lifecycle/making.py) ;; # what their caller asked for
             *)
                 printf 'writes files: %s\n' "${file}"
                 return 1

@@ -1,8 +1,7 @@
 """A few calls to the Docker Engine API over its Unix socket.
 
-http.client rather than the docker SDK: importing the SDK takes longer (200 ms) than
-everything a list command does. Only what DS01 reads itself goes through here; mlc and
-the shell use the docker command.
+No docker SDK: importing it takes longer (200 ms) than everything a list command does.
+Only what DS01 reads itself goes through here; mlc and the shell use the docker command.
 
 API: https://docs.docker.com/reference/api/engine/ (version 1.41, Engine 20.10;
 with engines that have left it behind the earliest version that they speak).
@@ -10,10 +9,8 @@ with engines that have left it behind the earliest version that they speak).
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,25 +18,18 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ds01.core.errors import Exit, HelperError
+from ds01.core.unix_http import Exchange
 
 API = "/v1.41"
 # "client version 1.41 is too old. Minimum supported API version is 1.44, please …"
 _OLDEST = re.compile(rb"[Mm]inimum supported API version is ([0-9]+\.[0-9]+)")
 
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+# Statuses of its answers.
+OK, BAD_REQUEST, NOT_FOUND = 200, 400, 404
 
 
 class Engine:
-    """One connection to the engine; use it as a context manager."""
+    """The engine at an address; use it as a context manager."""
 
     def __init__(self, address: str, timeout: float = 60.0) -> None:
         """Take a `unix://` address; seconds to wait for an answer.
@@ -53,7 +43,8 @@ class Engine:
                 "unset DOCKER_HOST, or set it to 'unix:///var/run/docker.sock'",
             )
         self.address = address
-        self._connection = _UnixConnection(address.removeprefix("unix://"), timeout)
+        self._path = address.removeprefix("unix://")
+        self._timeout = timeout
         self._api = API
 
     def __enter__(self) -> Engine:
@@ -65,7 +56,7 @@ class Engine:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._connection.close()
+        """Nothing is kept open between two requests."""
 
     def call(
         self,
@@ -86,30 +77,28 @@ class Engine:
         self, method: str, path: str, data: bytes | None, kind: str
     ) -> tuple[int, bytes]:
         """Send one request with a body of some kind, as `call` does."""
-        headers = {} if data is None else {"Content-Type": kind}
         try:
-            self._connection.request(method, self._api + path, data, headers)
-            answer = self._connection.getresponse()
-            status, text = answer.status, answer.read()
-            if not self._is_too_old(status, text):
-                return status, text
-            self._connection.request(method, self._api + path, data, headers)
-            answer = self._connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
+            for _ in range(2):
+                with self._ask(method, path, data, kind) as exchange:
+                    text = b"".join(exchange.pieces())
+                if not self._is_too_old(exchange.status, text):
+                    break
+        except (OSError, ValueError) as error:
             raise no_engine(self.address, error) from error
-        except BaseException:
-            # After Ctrl-C there is often one more request, which tidies up.
-            self._connection.close()
-            raise
+        return exchange.status, text
+
+    def _ask(
+        self, method: str, path: str, data: bytes | None = None, kind: str = ""
+    ) -> Exchange:
+        target = self._api + path
+        return Exchange(self._path, self._timeout, method, target, data, kind)
 
     def _is_too_old(self, status: int, text: bytes) -> bool:
         """Does the engine speak later versions only? Then use the earliest of them.
 
         Engine 29 begins at 1.44; it refuses before it does anything.
         """
-        if status != http.client.BAD_REQUEST:
+        if status != BAD_REQUEST:
             return False
         found = _OLDEST.search(text)
         if found is None or self._api != API:
@@ -123,19 +112,16 @@ class Engine:
         Raises HelperError where there is none, or it breaks off.
         """
         try:
-            self._connection.request("GET", self._api + path)
-            answer = self._connection.getresponse()
-            if answer.status != http.client.OK:
-                text = answer.read()
-                if self._is_too_old(answer.status, text):
-                    yield from self.stream(path)
+            with self._ask("GET", path) as exchange:
+                if exchange.status == OK:
+                    yield from exchange.pieces()
                     return
-                raise HelperError(Exit.BUG, f"the engine says: {reason(text)}")
-            while piece := answer.read(1 << 20):
-                yield piece
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
+                text = b"".join(exchange.pieces())
+        except (OSError, ValueError) as error:
             raise no_engine(self.address, error) from error
+        if not self._is_too_old(exchange.status, text):
+            raise HelperError(Exit.BUG, f"the engine says: {reason(text)}")
+        yield from self.stream(path)
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """Return the decoded answer to a GET, or None where there is no such thing.
@@ -143,9 +129,9 @@ class Engine:
         Raises HelperError(BUG) with the engine's reason for any other failure.
         """
         status, data = self.call("GET", path, query)
-        if status == http.client.NOT_FOUND:
+        if status == NOT_FOUND:
             return None
-        if status != http.client.OK:
+        if status != OK:
             raise HelperError(Exit.BUG, f"the engine says: {reason(data)}")
         return json.loads(data)
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import json
 import os
 from typing import Any
 
 from ds01.containers.containers import describe, is_removable, named, summary_lines
 from ds01.core import settings
 from ds01.core.engine import Engine
-from ds01.core.errors import HelperError
+from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner
 from ds01.core.paths import find_paths
+from ds01.core.program import report
 from ds01.records import containers
 
+# Statuses from here on say which signal ended a program.
+FIRST_OF_SIGNALS = 128
 # What of a container its record keeps.
 _RECORDED = ("id", "name", "image", "framework", "gpus", "workspace")
 
@@ -35,6 +40,29 @@ def abandon(container: str, owner: Owner) -> dict[str, Any]:
     ):
         clear_remains(engine, container)
     return containers.forget(find_paths(), container, owner)
+
+
+def make(words: argparse.Namespace) -> int:
+    """Have mlc make a container behind a gateway; return mlc's status.
+
+    What the engine made is written to the file `made` as JSON, and noted in the record;
+    where that fails, the status of the failure, as `failed`. Where nothing was made the
+    file is not there.
+    """
+    from ds01.gateway.command import engine_path, run_command  # noqa: PLC0415 - only to make one
+
+    status = run_command(words.command, engine_path(None, os.environ), words.report)
+    if status >= FIRST_OF_SIGNALS:
+        return status
+    try:
+        told = finish(words.name, image=words.image, summary=words.summary)
+    except HelperError as error:
+        if error.code is Exit.NOT_FOUND:
+            return status
+        report(error, "container_create")
+        told = {"failed": int(error.code)}
+    words.made.write_text(json.dumps(told, ensure_ascii=False, separators=(",", ":")))
+    return status
 
 
 def finish(name: str, *, image: str | None, summary: bool) -> dict[str, Any]:
