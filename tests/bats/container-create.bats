@@ -143,22 +143,6 @@ teardown() {
 }
 
 # bats test_tags=engine
-@test "container-create: one that looked just before another came to its end refuses, and clears nothing away" {
-    # What bash runs before each of its commands: the first time that the name is to be taken, it is made.
-    cat > "${BATS_TEST_TMPDIR}/hook" << END
-set -o functrace
-trap 'if [[ "\${BASH_COMMAND}" == *"state begin"* ]] && mkdir "${BATS_TEST_TMPDIR}/once" 2> /dev/null; then
-    BASH_ENV= "${BIN}/container-create" c21 Debian > /dev/null 2>&1
-fi' DEBUG
-END
-    run -4 --separate-stderr env "BASH_ENV=${BATS_TEST_TMPDIR}/hook" "${BIN}/container-create" c21 Debian
-    [[ -d "${BATS_TEST_TMPDIR}/once" ]]
-    [[ "${stderr_lines[0]}" == *"you already have a container 'c21'" ]]
-    inspect "c21._.${UID}" '{{.Id}}'
-    jq -e '.phase == "ready"' "${DS01_ROOT}/var/lib/ds01/container-metadata/c21._.${UID}.json"
-}
-
-# bats test_tags=engine
 @test "container-create: kill -9 at any moment leaves nothing that a second try trips over" {
     local delay pid
     # What a killed run leaves in TMPDIR is swept by a later one.

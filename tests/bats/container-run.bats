@@ -2,6 +2,7 @@
 # container-run: a shell or a command in a container, made if need be.
 
 load helper
+load gpu_helper
 
 setup() {
     setup_ds01
@@ -9,6 +10,7 @@ setup() {
 
 teardown() {
     terminal_stop
+    teardown_gpus
     teardown_engine
 }
 
@@ -245,4 +247,32 @@ END
     [[ "${stderr}" == *"pre-deny' cannot be run by you"* ]]
     rm -r "${DS01_ROOT}/etc/ds01/hooks.d/container-run"
     run -0 as_user alice "${BIN}/container-remove" r18 --yes
+}
+
+# A copy of this installation whose Pythons and docker clients each leave a line in FILE. Sets: counted, its folder.
+counting_copy() { # <file>
+    local name
+    counted="${BATS_TEST_TMPDIR}/counted"
+    mkdir -p -- "${counted}/venv/bin" "${counted}/path"
+    cp -a -- "${ROOT}/bin" "${ROOT}/lib" "${counted}"
+    for name in python config templates aime-ml-containers; do
+        ln -s -- "${ROOT}/${name}" "${counted}/${name}"
+    done
+    for name in venv/bin/python3 path/python3 path/docker; do
+        printf '#!/bin/sh\necho %s >> "%s"\nexec "%s" "$@"\n' "${name##*/}" "$1" "$(type -P "${name##*/}")" \
+            > "${counted}/${name}"
+        chmod 755 "${counted}/${name}"
+    done
+}
+
+# bats test_tags=engine
+@test "container-run: making a container and running a command in it starts ten Pythons and six docker clients at most" {
+    local starts="${BATS_TEST_TMPDIR}/starts" counted
+    setup_gpus a100-40
+    counting_copy "${starts}"
+    PATH="${counted}/path:${PATH}" run -0 "${counted}/bin/container-run" many Debian --gpus 1 -- true
+    cat -- "${starts}"
+    (($(grep -c python3 "${starts}") <= 10 && $(grep -c docker "${starts}") <= 6))
+    # The counter counts: none of both does none of this.
+    grep -q python3 "${starts}" && grep -q docker "${starts}"
 }

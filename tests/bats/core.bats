@@ -47,3 +47,40 @@ json.dump({"odd": "a\"b\\n \n\t\x07\\\\ ü%s $(x) `y` \\x22 \\u0041,\"running\":
     ! core::is_true "${json}" running || return 1
     ! core::is_true '' running || return 1
 }
+
+@test "core: a clone that nothing was installed for says so in one line, whatever is typed" {
+    local clone="${BATS_TEST_TMPDIR}/clone" file name words
+    mkdir -p -- "${clone}/path" && cp -a -- "${ROOT}"/{bin,lib,python,config,templates,aime-ml-containers} "${clone}"
+    # A Python without any package but its own.
+    printf '#!/bin/sh\nexec /usr/bin/python3 -S "$@"\n' > "${clone}/path/python3"
+    chmod 755 "${clone}/path/python3"
+    for file in "${ROOT}"/lib/commands/*.bash; do
+        name="${file##*/}" name="${name%.bash}"
+        case "${name}" in
+            container-create | container-run) words=(x Debian) ;;
+            container-stop | container-start | container-open | container-why | container-keep | container-export) words=(x) ;;
+            container-remove | image-delete) words=(x --yes) ;;
+            container-save | image-update | image-show | project-init) words=(x) ;;
+            container-import) words=("${file}" x) ;;
+            image-create) words=(x --from debian) ;;
+            user-setup) words=(--yes) ;;
+            # What needs no helper: docker's own packages, or docker.
+            image-base) words=(--dry-run) ;;
+            ds01-docker) words=(ps) ;;
+            ds01-config) words=(show) ;;
+            gpu-explain) words=(--request 1) ;;
+            *) words=() ;;
+        esac
+        PATH="${clone}/path:${PATH}" run --separate-stderr timeout 60 "${clone}/bin/${name}" "${words[@]}" < /dev/null
+        printf '%s: %s\n%s\n' "${name}" "${status}" "${stderr}"
+        [[ "${output}${stderr}" != *Traceback* && "${output}${stderr}" != *ModuleNotFound* ]]
+        case "${name}" in
+            image-base | user-setup) ;;
+            *)
+                [[ "${status}" -eq 7 ]]
+                [[ "${stderr}" == *"${name}: error: the Python package '"*"' is not installed here"* ]]
+                [[ "${stderr}" == *"${name}: hint: run './install.sh', or 'tests/run' in a clone"* ]]
+                ;;
+        esac
+    done
+}

@@ -55,12 +55,12 @@ def look(
             f"NVML does not answer: {inventory.error}",
             "run 'nvidia-smi' to see what is wrong with the driver",
         )
+    document, world = _allocated(paths, desk, address, write=write)
     with Engine(address, timeout=30.0) as engine:
-        seen = view.read(engine)
+        seen = view.read(engine, world.view.summaries)
     if os.geteuid() != 0:
         # Others' processes and terminals cannot be looked at.
         seen = [item for item in seen if item.subject.uid == os.geteuid()]
-    document, world = _allocated(paths, desk, address, write=write)
     now = desk.now()
     wanted = _wanted(desk, document, world)
     records = records_kept.read_records(

@@ -5,7 +5,7 @@ records, their owners' limits. Only containers that DS01 made are looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
@@ -40,8 +40,8 @@ class Seen:
     target: Target
 
 
-def read(engine: Engine) -> list[Seen]:
-    """Return all containers of DS01's.
+def read(engine: Engine, summaries: Iterable[Mapping[str, Any]]) -> list[Seen]:
+    """Return those of all containers that are DS01's.
 
     Raises HelperError where the engine does not answer, at any of the questions.
     """
@@ -54,7 +54,9 @@ def read(engine: Engine) -> list[Seen]:
             None if known is None else (known.get("Config") or {}).get("Labels") or {}
         )
 
-    for summary in engine.containers([MANAGED]):
+    for summary in summaries:
+        if MANAGED not in (summary.get("Labels") or {}):
+            continue
         details = engine.container(str(summary["Id"]))
         if details is not None:  # removed since it was listed
             seen = seen_of(summary, details)

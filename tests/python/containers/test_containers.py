@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-import containers
 from ds01.containers import containers as containers_containers
 from ds01.containers.containers import (
     applied_limits,
@@ -193,9 +190,7 @@ def test_only_what_holds_nothing_may_be_removed() -> None:
     assert remains(ran, {"other": "x"})
 
 
-def test_the_summary_says_what_is_unlimited(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_summary_says_what_is_unlimited() -> None:
     shown = containers_containers.as_json(from_summary(entry("a", 1))) | {
         "applied": {"cpus": 2.0, "memory": None, "shm_size": 1 << 30, "pids": 77.0}
     }
@@ -207,11 +202,6 @@ def test_the_summary_says_what_is_unlimited(
     assert lines[2] == "workspace  /home/alice/workspace is /workspace inside"
     assert "2 CPUs, memory unlimited, shared memory 1.0G, 77 processes" in lines[3]
     assert lines[-1] == "next       container-open a"
-    # Without the engine, which was asked already.
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(shown)))
-    assert containers.main(["tell", "--image", "ds01/debian:bookworm"]) == 0
-    assert capsys.readouterr().out.splitlines() == lines
 
 
 class FakeEngine(Engine):

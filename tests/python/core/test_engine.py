@@ -164,3 +164,66 @@ def test_not_found_is_no_empty_list(monkeypatch: pytest.MonkeyPatch) -> None:
             it.listing("/containers/json")
         assert caught.value.code == Exit.BUG
         assert it.containers(["aime.mlc"]) == []
+
+
+def answer(tmp_path: Path, text: bytes) -> bytes:
+    """Return the body that a client reads of an answer, sent byte by byte."""
+    path = tmp_path / "socket"
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            link, _ = listener.accept()
+            link.recv(4096)
+            for byte in text:
+                link.sendall(bytes((byte,)))
+            link.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            return engine.Engine(f"unix://{path}", 30.0).call("GET", "/x")[1]
+        finally:
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("text", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"abc"),
+        (b"HTTP/1.1 200 OK\r\n\r\nall there is", b"all there is"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\nab\r\n1;x=y\r\nc\r\n0\r\n\r\n",
+            b"abc",
+        ),
+        (b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n", b""),
+    ],
+)
+def test_bodies_of_every_form(tmp_path: Path, text: bytes, body: bytes) -> None:
+    assert answer(tmp_path, text) == body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length",
+        b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"HTTP/1.1 xyz\r\n\r\n",
+    ],
+)
+def test_an_answer_that_breaks_off_is_none(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(HelperError) as caught:
+        answer(tmp_path, text)
+    assert caught.value.code == Exit.PREREQUISITE
+
+
+def test_a_target_cannot_hold_a_second_request(tmp_path: Path) -> None:
+    with pytest.raises(HelperError):
+        engine.Engine(f"unix://{tmp_path}/x").call("GET", "/a HTTP/1.1\r\n\r\nGET /b")

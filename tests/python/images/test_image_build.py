@@ -214,12 +214,14 @@ def test_another_mlc_makes_a_container_of_it(studio: Studio) -> None:
     overlay = studio.home / "overlay"
     studio.env["DS01_MLC_HOME"] = str(ROOT / "tests/fixtures/other-mlc")
     try:
-        words = [*studio.helper("catalog"), "overlay", str(overlay), "--image", "one"]
+        name = f"i{os.getpid()}"
+        words = [*studio.helper("container_create"), "plan", name, "--image", "one"]
+        words += ["--overlay", str(overlay), "--owner-pid", str(os.getpid())]
         chosen = studio.governed(*words).json
         assert chosen["framework"] == "Custom"
-        name, version = f"i{os.getpid()}", chosen["version"]
+        version = chosen["version"]
         words = ["python3", str(overlay / "mlc.py"), "create", name, "Custom", version]
-        words += ["-s", "-arch", chosen["architecture"], "-w", str(studio.home)]
+        words += ["-s", "-arch", chosen["arch"], "-w", str(studio.home)]
         made = studio.governed(*words)
         found = json.loads(studio.docker("inspect", f"{name}._.{os.getuid()}"))[0]
         assert found["Config"]["Labels"]["ds01.image.name"] == "one", made.err

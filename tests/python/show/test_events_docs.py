@@ -16,7 +16,7 @@ PYTHON = ROOT / "python"
 DOCS = (ROOT / "docs/events.md").read_text(encoding="utf-8")
 
 # Functions that take an event's type first.
-EMITTERS = {"append_event", "tell", "_log", "_log_event", "log"}
+EMITTERS = {"append_event", "tell", "_log", "_log_event", "_note", "log"}
 # Modules in which a pair of a type and a mapping is a line of a log.
 PAIRS = {
     "ds01/gpus/ledger/reconcile",

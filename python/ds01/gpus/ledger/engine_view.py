@@ -56,10 +56,12 @@ class View:
     """All containers at one moment.
 
     `stopped_at` asks the engine when a container ended; None if it is not known.
+    `summaries` are the engine's own, for who looks at more of them.
     """
 
     containers: tuple[Container, ...] = ()
     stopped_at: Callable[[str], datetime | None] = lambda _: None
+    summaries: tuple[Mapping[str, Any], ...] = ()
 
 
 Cache = Mapping[str, tuple[str, ...]]
@@ -72,7 +74,8 @@ def read_view(engine: Engine, cache: Cache) -> tuple[View, dict[str, tuple[str, 
     """
     found: list[Container] = []
     kept: dict[str, tuple[str, ...]] = {}
-    for summary in engine.listing("/containers/json", {"all": "1"}):
+    summaries = engine.listing("/containers/json", {"all": "1"})
+    for summary in summaries:
         name = str(summary["Id"])
         holds = cache.get(name)
         if holds is None:
@@ -82,7 +85,8 @@ def read_view(engine: Engine, cache: Cache) -> tuple[View, dict[str, tuple[str, 
             holds = holdings(details)
         kept[name] = holds
         found.append(container_of(summary, holds))
-    return View(tuple(found), lambda name: _stopped_at(engine, name)), kept
+    view = View(tuple(found), lambda name: _stopped_at(engine, name), tuple(summaries))
+    return view, kept
 
 
 def container_of(summary: Mapping[str, Any], holds: tuple[str, ...]) -> Container:
