@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import tomli
+
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "python"
 
@@ -81,3 +83,35 @@ def test_doors_hold_a_parser_and_main_only() -> None:
             if isinstance(node, ast.FunctionDef | ast.ClassDef)
         }
         assert made - {"build_parser"} == {"main"}, name
+
+
+def test_the_architecture_names_what_is_there() -> None:
+    """Every file that it names exists, and every room is in its picture, in order."""
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:bin|lib|python|tests|aime-ml-containers)/[^` ]*)`", text)
+    assert len(named) > 50
+    assert [n for n in named if "NAME" not in n and not (ROOT / n).exists()] == []
+    picture = text.partition("```\n")[2].partition("```")[0]
+    drawn = re.findall(r"^ (\w+)  ", picture, re.M)
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomli.load(file)["tool"]["importlinter"]["contracts"]
+    rooms = contracts[0]["layers"]
+    assert drawn == rooms
+    assert set(rooms) == {
+        folder.name
+        for folder in (PYTHON / "ds01").iterdir()
+        if (folder / "__init__.py").exists()
+    }
+    # The rooms within gpus and images stand after them, from the roof to the ground.
+    inner = re.findall(r"^ (?:images|gpus)? {9,}(\w+)  ", picture, re.M)
+    assert inner == [name for each in contracts[:0:-1] for name in each["layers"]]
+
+
+def test_mlc_is_reached_through_one_module() -> None:
+    adapter = PYTHON / "ds01/core/mlc.py"
+    found = {
+        str(file.relative_to(PYTHON))
+        for file in PYTHON.rglob("*.py")
+        if re.search(r"^\s*(?:from|import) mlc_", file.read_text("utf-8"), re.M)
+    }
+    assert found == {str(adapter.relative_to(PYTHON))}
