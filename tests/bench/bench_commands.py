@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Measure the commands against plain docker, each as a ratio in one run.
 
-Usage: tests/bench/bench_commands.py [--rounds N]
+Usage: tests/bench/bench_commands.py [--rounds N] [--against REV]
 
 Needs an engine at DOCKER_HOST with `ds01/debian:bookworm`, and jq. Makes containers
 named bench-* of its own and removes them. Prints one line per figure: what, seconds,
-the reference, the ratio, and the target.
+the reference, the ratio, and the target. With --against the reference is the same
+command at another commit, run in turns with this one.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ def bench_create(rounds: int) -> None:
     print(f"{'  target met':<42} {ours <= goal}")
 
 
-def bench_list(rounds: int) -> None:
+def fill() -> None:
+    """Make containers until there are MANY."""
     have = len(run("docker", "ps", "-aq").split())
     for number in range(have, MANY):
         name = f"bench-list-{number}"
@@ -103,6 +105,10 @@ def bench_list(rounds: int) -> None:
             *("docker", "create", "--name", f"{name}._.{os.getuid()}", *words),
             *(IMAGE, "true"),
         )
+
+
+def bench_list(rounds: int) -> None:
+    fill()
     ours, theirs = alternate(
         rounds, lambda: run(BIN / "container-list"), lambda: run("docker", "ps", "-a")
     )
@@ -118,21 +124,85 @@ def bench_help(rounds: int) -> None:
     line("container-create --help / bash -c true", ours, theirs, "<= 60 ms")
 
 
+def checkout(revision: str, folder: Path) -> Path:
+    """Lay out another commit, with this one's Python packages; return its folder."""
+    run("git", "-C", ROOT, "worktree", "add", "--detach", folder, revision)
+    (folder / "venv").symlink_to(ROOT / "venv")
+    # As install.sh does; here it is done where the programs first run.
+    for place in (ROOT, folder):
+        words = [
+            "-m",
+            "compileall",
+            "-q",
+            place / "python",
+            place / "aime-ml-containers",
+        ]
+        run(ROOT / "venv/bin/python3", *words)
+    return folder
+
+
+def bench_against(rounds: int, old: Path) -> None:
+    """Measure each command of this commit against another one's."""
+    numbers = iter(range(10**6))
+
+    def create(root: Path) -> Callable[[], object]:
+        words = ("Debian", "--quiet")
+        return lambda: run(
+            root / "bin/container-create", f"bench-{next(numbers)}", *words
+        )
+
+    def refused(root: Path) -> Callable[[], object]:
+        words = [root / "bin/container-create", "bench-no", "Debian", "--gpus=9g.99gb"]
+        return lambda: subprocess.run(words, capture_output=True, check=False)
+
+    def listed(root: Path) -> Callable[[], object]:
+        return lambda: run(root / "bin/container-list")
+
+    def governed(root: Path) -> Callable[[], object]:
+        gateway = (root / "python/docker_gateway.py", "run", "--", "docker", "ps")
+        return lambda: run(root / "venv/bin/python3", "-sE", *gateway)
+
+    def compare(
+        what: str, body: Callable[[Path], Callable[[], object]], goal: str
+    ) -> None:
+        ours, theirs = alternate(rounds, body(ROOT), body(old))
+        line(what, ours, theirs, goal)
+
+    run(BIN / "container-create", "bench-first", "Debian", "--quiet")
+    run(BIN / "container-create", "bench-second", "Debian", "--quiet")
+    run(BIN / "container-create", "bench-third", "Debian", "--quiet")
+    compare("container-list, 3 containers", listed, "<= 0.7 x")
+    compare("second container-create", create, "<= 0.6 x")
+    granted, denied = alternate(rounds, create(ROOT), refused(ROOT))
+    line("container-create, refused / granted", denied, granted, "< 1 x")
+    fill()
+    compare(f"container-list, {MANY} containers", listed, "<= 0.7 x")
+    compare("docker_gateway.py run -- docker ps", governed, "<= 1 x")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args(argv).rounds
+    parser.add_argument("--against", metavar="REV")
+    options = parser.parse_args(argv)
+    rounds = options.rounds
     folder = tempfile.mkdtemp(prefix="ds01-bench-")
     config = Path(folder, "etc/ds01")
     shutil.copytree(ROOT / "config", config)
     for name in ("var/lib/ds01", "var/log/ds01", "home"):
         Path(folder, name).mkdir(parents=True)
     os.environ |= {"DS01_ROOT": folder, "HOME": f"{folder}/home"}
+    old = Path(folder, "old")
     try:
-        bench_help(rounds)
-        bench_create(rounds)
-        bench_list(rounds)
+        if options.against:
+            bench_against(rounds, checkout(options.against, old))
+        else:
+            bench_help(rounds)
+            bench_create(rounds)
+            bench_list(rounds)
     finally:
+        if old.exists():
+            run("git", "-C", ROOT, "worktree", "remove", "--force", old)
         ids = run("docker", "ps", "-aq", "--filter", "name=^bench-").split()
         if ids:
             run("docker", "rm", "-f", *ids)
