@@ -130,14 +130,8 @@ def checkout(revision: str, folder: Path) -> Path:
     (folder / "venv").symlink_to(ROOT / "venv")
     # As install.sh does; here it is done where the programs first run.
     for place in (ROOT, folder):
-        words = [
-            "-m",
-            "compileall",
-            "-q",
-            place / "python",
-            place / "aime-ml-containers",
-        ]
-        run(ROOT / "venv/bin/python3", *words)
+        programs = (place / "python", place / "aime-ml-containers")
+        run(ROOT / "venv/bin/python3", "-m", "compileall", "-q", *programs)
     return folder
 
 
@@ -152,7 +146,8 @@ def bench_against(rounds: int, old: Path) -> None:
         )
 
     def refused(root: Path) -> Callable[[], object]:
-        words = [root / "bin/container-create", "bench-no", "Debian", "--gpus=9g.99gb"]
+        program = str(root / "bin/container-create")
+        words = [program, "bench-no", "Debian", "--gpus=9g.99gb"]
         return lambda: subprocess.run(words, capture_output=True, check=False)
 
     def listed(root: Path) -> Callable[[], object]:
