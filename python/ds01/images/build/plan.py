@@ -25,9 +25,9 @@ from ds01.core.text import nearest
 from ds01.images.build import incoming
 from ds01.images.build.stage import (
     Plan,
-    Tools,
     checksum,
     context_checksum,
+    find_tools,
     rendered,
     write_stage,
 )
@@ -249,7 +249,7 @@ class Planner:
             ground = self._ground(base, image, architecture)
             outcome = self._versions(ground, found, None, folder, upgrade=False)
             lock, looked = outcome.lock, outcome.found
-        tools = Tools.find(self.limits.network, looked)
+        tools = find_tools(self.limits.network, looked)
         again = rendered(found, lock, text, tools)
         told = source_dockerfile.diff(again, text, "rendered", "edited")
         value = {"name": self.name, "reference": self.reference, "folder": str(folder)}
@@ -291,7 +291,7 @@ class Planner:
             raise HelperError(error.code, error.message, hint) from error
         ground = self._ground(base, image, architecture)
         outcome = self._versions(ground, layers, lock, view, upgrade=upgrade)
-        tools = Tools.find(self.limits.network, outcome.found)
+        tools = find_tools(self.limits.network, outcome.found)
         dockerfile = rendered(layers, outcome.lock, text, tools)
         old_text = source_folder.read(folder, source_folder.DOCKERFILE)
         plan = Plan(

@@ -17,14 +17,7 @@ from typing import TYPE_CHECKING
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import PROJECT_ROOT
 from ds01.images.requirements import options, words
-from ds01.images.source.layer_commands import (
-    CONTEXT,
-    TARGET,
-    Builder,
-    Installer,
-    Tools,
-    shown,
-)
+from ds01.images.source.layer_commands import CONTEXT, TARGET, Tools, shown
 from ds01.images.source.lock import Lock, LockedBase
 from ds01.images.source.names import check_image
 from ds01.images.source.packages import parse_apt
@@ -44,22 +37,13 @@ def render(
     found: Sequence[Layer],
     lock: Lock | None,
     base_image: str,
-    *,
-    builder: Builder = "classic",
-    installer: Installer = "uv",
-    uv_image: str | None = None,
-    cache: str | None = None,
-    setup_apt: Sequence[str] = (),
-    certificates: Sequence[str] = (),
+    tools: Tools,
 ) -> str:
     """Return the managed part: the same text for the same input, ever.
 
-    The `added` layer is left out, it belongs to the block of an adopted file.
-    `certificates` are the variables that tell programs where the site's own are, which
-    the context then holds as ca.crt; empty where the site has none. Raises
+    The `added` layer is left out, it belongs to the block of an adopted file. Raises
     HelperError where the builder cannot do what the spec needs.
     """
-    tools = Tools(builder, installer, uv_image, cache, tuple(setup_apt))
     base = lock.base if lock else LockedBase(base_image, "-")
     lines = [shown(layer, lock, tools) for layer in found if layer.kind != "added"]
     return _template("Dockerfile.j2").render(
@@ -67,7 +51,7 @@ def render(
         setup_apt=sorted(map(parse_apt, tools.setup_apt)),
         context=CONTEXT,
         target=TARGET,
-        certificates=certificates,
+        certificates=tools.certificates,
         uv_image=_uv(tools, found),
         layers=lines,
         user=_user(base.user),
@@ -78,11 +62,7 @@ def render_block(
     found: Sequence[Layer],
     lock: Lock | None,
     dockerfile: str,
-    *,
-    builder: Builder = "classic",
-    installer: Installer = "uv",
-    uv_image: str | None = None,
-    cache: str | None = None,
+    tools: Tools,
 ) -> str:
     """Return the block for the end of an adopted Dockerfile: the layer `added`.
 
@@ -90,7 +70,6 @@ def render_block(
     """
     from ds01.images.source.dockerfile import last_user  # noqa: PLC0415 - seldom
 
-    tools = Tools(builder, installer, uv_image, cache)
     added = [layer for layer in found if layer.kind == "added"]
     if not added:
         return ""
