@@ -28,6 +28,7 @@ from ds01.images.requirements import lines as requirements_lines
 from ds01.images.source import layers as source_layers
 from ds01.images.source import render, values
 from ds01.images.source import spec as source_spec
+from ds01.images.source.change import change
 from ds01.images.source.layer_commands import Tools
 from ds01.images.source.lock import Lock, LockedBase, load_lock
 from ds01.images.source.packages import load_packages, parse_apt
@@ -55,7 +56,7 @@ LOCK = Lock(LockedBase("a:b", "sha256:1"))
 def load(name: str) -> tuple[Spec, tuple[Layer, ...], Lock | None]:
     folder = GOLDEN / name
     spec = source_spec.load_spec(folder / "image.yaml")
-    found = source_spec.layers(spec, PACKAGES, folder)
+    found = source_layers.layers(spec, PACKAGES, folder)
     return spec, found, load_lock(folder / "image.lock")
 
 
@@ -162,8 +163,8 @@ def test_a_new_pin_changes_no_other_layer() -> None:
         render.render(found, lock, "a:b", Tools(**HOW["own"])) for lock in (one, other)
     ]
     assert texts[0] == texts[1]
-    more = source_spec.change(spec, add=["rich>1"])
-    layers = source_spec.layers(more, PACKAGES, GOLDEN / "own")
+    more = change(spec, add=["rich>1"])
+    layers = source_layers.layers(more, PACKAGES, GOLDEN / "own")
     text = render.render(layers, one, "a:b", Tools(**HOW["own"]))
     assert text.partition("# own:")[0] == texts[0].partition("# own:")[0]
 
@@ -172,7 +173,7 @@ def test_shared_layers_are_the_same_for_two_users() -> None:
     parts = []
     for pip, cache in ((("rich",), "alice-1"), (("flask",), "bob-2")):
         spec = Spec("x", Base(image="a:b"), tiers=("system", "interactive"), pip=pip)
-        found = source_spec.layers(spec, PACKAGES)
+        found = source_layers.layers(spec, PACKAGES)
         how: dict[str, Any] = {"builder": "buildkit", "uv_image": UV, "cache": cache}
         text = render.render(found, LOCK, "a:b", Tools(**how))
         head, _, own = text.partition("# own:")
@@ -202,7 +203,7 @@ def test_secrets_need_buildkit() -> None:
 )
 def test_what_a_foreign_base_says_of_itself_is_checked(field: str, value: str) -> None:
     spec = Spec("x", Base(image="a:b"), pip=("rich",))
-    found = source_spec.layers(spec, PACKAGES)
+    found = source_layers.layers(spec, PACKAGES)
     base = replace(LOCK.base, **{field: value})
     with pytest.raises(HelperError):
         render.render(found, Lock(base), "a:b", Tools(uv_image=UV))
@@ -283,7 +284,7 @@ def test_no_word_becomes_syntax(
     pairs = tuple(zip(sources, targets, strict=False))
     words = accepted(values.parse_pip, ["x>=1.0", *pip])
     spec = Spec("x", pip=words, apt=accepted(parse_apt, apt), files=pairs)
-    found = source_spec.layers(spec, PACKAGES)
+    found = source_layers.layers(spec, PACKAGES)
     secrets = render.secrets(found)
     options: dict[str, Any] = {"builder": how[0], "installer": how[1]}
     options |= {"uv_image": UV, "cache": "c"}
@@ -327,7 +328,7 @@ def test_no_word_becomes_syntax(
 
 def test_a_pin_is_never_a_redirection() -> None:
     spec = Spec("x", pip=("pkg>=1.0", "other<2"))
-    found = source_spec.layers(spec, PACKAGES)
+    found = source_layers.layers(spec, PACKAGES)
     text = render.render(found, None, "a:b", Tools(uv_image=UV))
     assert [line for line in text.splitlines() if "pkg>=1.0" in line] == [
         "#   pkg>=1.0, other<2"
@@ -376,7 +377,7 @@ def test_as_a_program_without_an_image(tmp_path: Path) -> None:
 
 def test_added_layer_is_not_in_the_managed_part() -> None:
     spec = Spec("x", added=Added(pip=("rich",)))
-    found = source_spec.layers(spec, PACKAGES)
+    found = source_layers.layers(spec, PACKAGES)
     assert [layer.kind for layer in found] == ["added"]
     text = render.render(found, None, "a:b", Tools(uv_image=UV))
     assert "added" not in text

@@ -37,7 +37,9 @@ from ds01.images.shelf.labels import decode
 from ds01.images.source import context, render
 from ds01.images.source import dockerfile as source_dockerfile
 from ds01.images.source import folder as source_folder
+from ds01.images.source import layers as source_layers
 from ds01.images.source import spec as source_spec
+from ds01.images.source.change import change, render_again
 from ds01.images.source.dockerfile import State
 from ds01.images.source.lock import Lock, diff, load_lock
 from ds01.images.source.names import check_name, reference
@@ -115,7 +117,7 @@ class Planner:
             tuple(dict.fromkeys(words.type)),
             shared=words.shared,
         )
-        spec = source_spec.change(
+        spec = change(
             spec,
             add=taken.pip,
             add_apt=words.system,
@@ -162,7 +164,7 @@ class Planner:
         adopted = source_dockerfile.examine(text) is State.ADOPTED
         if not adopted:
             # One that was moved away: what was added to it is asked for all the same.
-            old_spec = source_spec.render_again(old_spec)
+            old_spec = render_again(old_spec)
         taken = incoming.take_files(
             self.extras, words.add, words.requirement, Path.cwd()
         )
@@ -186,7 +188,7 @@ class Planner:
         if adopted and text is not None:
             current = lock.base.image if lock else None
             base = self._adopted_base(text, base, old_spec.architecture, current)
-        spec = source_spec.change(
+        spec = change(
             old_spec,
             add=taken.pip,
             remove=words.remove,
@@ -241,7 +243,7 @@ class Planner:
 
     def _edited(self, folder: Path, spec: Spec, lock: Lock | None, text: str) -> int:
         """Print what an edit by hand changed, and leave: somebody must decide."""
-        found = source_spec.layers(spec, self.packages, folder)
+        found = source_layers.layers(spec, self.packages, folder)
         looked = None
         if lock is None:
             # It was never built: what would be rendered is not known yet.
@@ -281,7 +283,7 @@ class Planner:
         spec = replace(spec, base=base)
         view = incoming.view(folder, self.extras, Path(words.stage) / "view", spec)
         try:
-            layers = source_spec.layers(spec, self.packages, view)
+            layers = source_layers.layers(spec, self.packages, view)
         except HelperError as error:
             if old_spec is None or error.code is not Exit.NOT_FOUND:
                 raise
@@ -353,7 +355,6 @@ class Planner:
         outcome: Outcome,
         old_text: str | None,
     ) -> dict[str, Any]:
-        changes = diff(lock, outcome.lock)
         notes = [note for layer in layers for note in layer.notes]
         previous = None
         if self.image:
@@ -378,7 +379,7 @@ class Planner:
                 old_text or "", plan.dockerfile, "Dockerfile", "Dockerfile (new)"
             ),
             "spec": plan.spec,
-            "lock_changes": [vars(change) for change in changes],
+            "lock_changes": [vars(each) for each in diff(lock, outcome.lock)],
             "layers": [
                 {
                     "name": layer.name,

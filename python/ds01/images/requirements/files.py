@@ -9,34 +9,15 @@ image's folder is read.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from ds01.images.requirements import words
-from ds01.images.requirements.lines import Found, _read_lines
-from ds01.images.requirements.words import Word
+from ds01.images.requirements.lines import Found, read_lines
 
 _NAMED = re.compile(r"(.+?)(?:\[([A-Za-z0-9._,\s-]+)\])?", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Requirements:
-    """What one file, and those that it includes, ask for.
-
-    `notes` tell what could not be taken as it is; `python` are the versions of Python
-    that the file wants; `sources` the files that were read, as paths in the folder.
-    """
-
-    words: tuple[Word, ...] = ()
-    options: tuple[str, ...] = ()
-    constraints: tuple[Word, ...] = ()
-    apt: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    python: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-
-
-def read(folder: Path, name: str) -> Requirements:
+def read(folder: Path, name: str) -> Found:
     """Return what a file of an image's folder asks for.
 
     Raises HelperError: NOT_FOUND where it is missing, CONFIG with file and line.
@@ -52,13 +33,8 @@ def read(folder: Path, name: str) -> Requirements:
 
         read_environment(found, folder, bare)
     else:
-        _read_lines(found, folder, bare, False)
-    return Requirements(
-        *(
-            tuple(dict.fromkeys(getattr(found, part)))
-            for part in Requirements.__dataclass_fields__
-        )
-    )
+        read_lines(found, folder, bare, False)
+    return found
 
 
 def split_extras(name: str) -> tuple[str, tuple[str, ...]]:

@@ -19,7 +19,11 @@ _INCLUDE = re.compile(
 
 @dataclass
 class Found:
-    """What has been read so far; the lists that Requirements is made of."""
+    """What one file, and those that it includes, ask for.
+
+    `notes` tell what could not be taken as it is; `python` are the versions of Python
+    that the file wants; `sources` the files that were read, as paths in the folder.
+    """
 
     words: list[Word] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
@@ -87,7 +91,7 @@ def _placed(text: str, here: PurePosixPath) -> Word:
     return words.parse_word(bare)
 
 
-def _read_lines(found: Found, folder: Path, name: str, is_constraint: bool) -> None:
+def read_lines(found: Found, folder: Path, name: str, is_constraint: bool) -> None:
     if name in found.sources:
         return
     found.sources.append(name)
@@ -113,7 +117,7 @@ def _include(
             "folder and name it there"
         )
     path = words.check_path(_joined(here, target))
-    _read_lines(
+    read_lines(
         found, folder, path, is_constraint or included[1].startswith(("-c", "--c"))
     )
 

@@ -69,16 +69,12 @@ def change(
         keys = {_key_of(text) for text in new.pip}
         rest = tuple(text for text in found.pip if _key_of(text) not in keys)
         return replace(found, pip=rest, added=_grown(found.added, new))
-    own = _grown(Added(found.pip, found.apt, found.requirements), new)
-    return replace(found, pip=own.pip, apt=own.apt, requirements=own.requirements)
+    return replace(found, **vars(_grown(found.own, new)))
 
 
 def render_again(spec: Spec) -> Spec:
     """Return the spec of an adopted Dockerfile for one that is rendered again."""
-    own = _grown(Added(spec.pip, spec.apt, spec.requirements), spec.added)
-    return replace(
-        spec, pip=own.pip, apt=own.apt, requirements=own.requirements, added=Added()
-    )
+    return replace(spec, **vars(_grown(spec.own, spec.added)), added=Added())
 
 
 def _grown(old: Added, new: Added) -> Added:
@@ -108,14 +104,7 @@ def _without(spec: Spec, word: str) -> Spec:
             tuple(name for name in part.requirements if name != word),
         )
 
-    own = kept(Added(spec.pip, spec.apt, spec.requirements))
-    found = replace(
-        spec,
-        pip=own.pip,
-        apt=own.apt,
-        requirements=own.requirements,
-        added=kept(spec.added),
-    )
+    found = replace(spec, **vars(kept(spec.own)), added=kept(spec.added))
     if found == spec:
         every = [
             *map(_key_of, (*spec.pip, *spec.added.pip)),
