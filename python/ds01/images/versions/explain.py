@@ -71,11 +71,7 @@ def explain(text: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
     if "No solution found" not in plain and _NETWORK.search(plain):
         place = _ADDRESS.search(plain)
         where = f" at '{place[1]}'" if place else ""
-        return HelperError(
-            Exit.PREREQUISITE,
-            f"the index of Python packages{where} cannot be reached: {_last(text)}",
-            "look at the network, then try again: nothing was changed",
-        )
+        return unreachable(f"Python packages{where}", _last(text))
     cause = plain.partition("cause: ")[2] or plain.removeprefix("error: ")
     cause = cause.partition(" hint: ")[0]
     missing = _NO_VERSION.match(cause)
@@ -95,6 +91,24 @@ def explain(text: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
     )
 
 
+def unreachable(what: str, why: str) -> HelperError:
+    """Return that an index of packages does not answer."""
+    return HelperError(
+        Exit.PREREQUISITE,
+        f"the index of {what} cannot be reached: {why}",
+        "look at the network, then try again: nothing was changed",
+    )
+
+
+def not_known(kind: str, name: str, layer: Layer) -> HelperError:
+    """Return that a package of a layer for everybody does not exist."""
+    return HelperError(
+        Exit.NOT_FOUND,
+        f"{kind} '{name}' of '{layer.name}' in packages.yaml is not known",
+        "tell the administrator, who can mend packages.yaml",
+    )
+
+
 def _unknown(name: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
     name = words.normal_name(name)
     tier = next(
@@ -102,11 +116,7 @@ def _unknown(name: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
         None,
     )
     if tier:
-        return HelperError(
-            Exit.NOT_FOUND,
-            f"package '{name}' of '{tier.name}' in packages.yaml is not known",
-            "tell the administrator, who can mend packages.yaml",
-        )
+        return not_known("package", name, tier)
     close = nearest(name, sorted(set(asked.known) - {name}))
     meant = f", did you mean '{close}'?" if close else ""
     option = "--add-system" if program_name("") == "image-update" else "--system"

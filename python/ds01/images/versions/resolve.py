@@ -11,18 +11,16 @@ together (in words: who wants what), PREREQUISITE where an index cannot be reach
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ds01.core.errors import Exit, HelperError
 from ds01.images.requirements import options, words
 from ds01.images.source import lock
 from ds01.images.source.types import Layer
 from ds01.images.versions import probe, resolve_pip
 from ds01.images.versions.explain import Asked, ConflictError, Pins, explain
-from ds01.images.versions.workshop import CACHE, FOLDER, Done, Workshop
+from ds01.images.versions.workshop import CACHE, FOLDER, Done, Workshop, secrets
 
 _CONTEXT = f"{FOLDER}/context"
 _BASE = f"{FOLDER}/base"
@@ -112,7 +110,7 @@ class Resolver:
             "out.txt": [f"{n}=={v}" for n, v in sorted(preferred.items())],
         }
         self._workshop.put({n: _text(lines) for n, lines in files.items()}, _CONTEXT)
-        secret = secrets((*every_option, *wanted))
+        secret = secrets(words.variables((*every_option, *wanted)))
         if asked.found.has_uv:
             done = self._uv(every_option, wanted, files, secret)
         else:
@@ -168,24 +166,6 @@ class Resolver:
         }
         if local:
             self._workshop.put(local, _CONTEXT)
-
-
-def secrets(lines: Iterable[str]) -> dict[str, str]:
-    """Return the caller's values of the variables that lines refer to.
-
-    Raises HelperError(USAGE) for one that is not set.
-    """
-    found: dict[str, str] = {}
-    for name in words.variables(lines):
-        value = os.environ.get(name)
-        if not value:
-            raise HelperError(
-                Exit.USAGE,
-                f"the packages refer to '${{{name}}}', which is not set",
-                f"run 'read -rs {name} && export {name}' and type it",
-            )
-        found[name] = value
-    return found
 
 
 def _hidden(text: str, values: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ds01.core.errors import Exit, HelperError
@@ -24,7 +24,7 @@ from ds01.images.source.packages import Packages
 from ds01.images.source.types import Layer
 from ds01.images.versions import pins as versions_pins
 from ds01.images.versions import probe
-from ds01.images.versions.explain import Asked
+from ds01.images.versions.explain import Asked, not_known, unreachable
 from ds01.images.versions.pins import Versions
 from ds01.images.versions.probe import Found
 from ds01.images.versions.progress import Steps
@@ -115,21 +115,14 @@ def work_out(asking: Asking, workshop: Workshop) -> Outcome:
         interpreter=found.interpreter,
         user=asking.ground.user,
     )
-    old = asking.old
+    # What is installed is known after the build only.
     lock = Lock(
         base,
         {each.name: known[each.name].pip for each in asking.layers if each.pip},
         {each.name: known[each.name].apt for each in asking.layers if each.apt},
-        old.pip if old else {},
-        old.apt if old else {},
-        keys,
+        asked=keys,
     )
-    return Outcome(_without_installed(lock), found, tuple(warnings))
-
-
-def _without_installed(lock: Lock) -> Lock:
-    # What is installed is known after the build only.
-    return replace(lock, pip={}, apt={})
+    return Outcome(lock, found, tuple(warnings))
 
 
 def _known(
@@ -251,12 +244,7 @@ def _apt(
             name, _, version = word.partition("=")
             if name not in candidates:
                 if _MISSING.search(update):
-                    raise HelperError(
-                        Exit.PREREQUISITE,
-                        "the index of Debian packages cannot be reached: "
-                        f"{_first_failure(update)}",
-                        "look at the network, then try again: nothing was changed",
-                    )
+                    raise unreachable("Debian packages", _first_failure(update))
                 raise _no_package(name, layer, _names(workshop))
             check_version(name, version, policy)
             is_plain = version or not candidates[name]
@@ -302,11 +290,7 @@ def _names(workshop: Workshop) -> list[str]:
 
 def _no_package(name: str, layer: Layer, every: Sequence[str]) -> HelperError:
     if layer.is_shared:
-        return HelperError(
-            Exit.NOT_FOUND,
-            f"Debian package '{name}' of '{layer.name}' in packages.yaml is not known",
-            "tell the administrator, who can mend packages.yaml",
-        )
+        return not_known("Debian package", name, layer)
     letters = sorted(name)
     # Letters in another order are the commonest slip, and difflib's last choice.
     mixed = [each for each in every if sorted(each) == letters]
