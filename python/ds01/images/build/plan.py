@@ -1,12 +1,4 @@
-"""Works out a new image or a change of one, without building anything.
-
-`create` and `update` read what is asked for and what there is, look into the base, have
-the versions worked out, and lay out in `--stage DIR` what image_build needs. stdout:
-one JSON object that says what would be built and what changes. Exit statuses:
-docs/exit-codes.md; 6 with `source_state` "edited" where a rendered part of the
-Dockerfile was edited by hand and it must be decided what becomes of it. With `--steps`
-file descriptor 3 is told what is being done: `step N/M text`.
-"""
+"""What a new image or a change of one would be: all that is needed to build it."""
 
 from __future__ import annotations
 

@@ -1,12 +1,4 @@
-"""Renders the managed part of an image's Dockerfile from templates/Dockerfile.j2.
-
-`render_dockerfile.py image.yaml` prints it; with --json one object that holds it and
-the files that the build's context needs beside it. Nothing is asked of the engine.
-
-Packages are never written into a command: each layer has a file of pinned versions,
-copied right before it is installed, so that a layer is built anew only when its own
-pins change. Exit statuses: docs/exit-codes.md.
-"""
+"""The managed part of an image's Dockerfile, its block, and the files they copy."""
 
 from __future__ import annotations
 
@@ -24,7 +16,9 @@ from ds01.images.source.packages import parse_apt
 from ds01.images.source.types import Layer
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from pathlib import Path
+
+    from jinja2 import Environment
 
 TEMPLATES = PROJECT_ROOT / "templates"
 GUARD = "jupyter_server_config.py"
@@ -46,15 +40,19 @@ def render(
     """
     base = lock.base if lock else LockedBase(base_image, "-")
     lines = [shown(layer, lock, tools) for layer in found if layer.kind != "added"]
-    return _template("Dockerfile.j2").render(
-        base_image=check_image(base_image),
-        setup_apt=sorted(map(parse_apt, tools.setup_apt)),
-        context=CONTEXT,
-        target=TARGET,
-        certificates=tools.certificates,
-        uv_image=_uv(tools, found),
-        layers=lines,
-        user=_user(base.user),
+    return (
+        templates(TEMPLATES)
+        .get_template("Dockerfile.j2")
+        .render(
+            base_image=check_image(base_image),
+            setup_apt=sorted(map(parse_apt, tools.setup_apt)),
+            context=CONTEXT,
+            target=TARGET,
+            certificates=tools.certificates,
+            uv_image=_uv(tools, found),
+            layers=lines,
+            user=_user(base.user),
+        )
     )
 
 
@@ -76,13 +74,17 @@ def render_block(
     uv = _uv(tools, added)
     has_uv = uv is not None and f"COPY --from={uv} " in dockerfile
     base = lock.base.user if lock else "-"
-    return _template("block.j2").render(
-        context=CONTEXT,
-        target=TARGET,
-        has_guard=f"COPY {CONTEXT}/{GUARD} " in dockerfile,
-        uv_image=None if has_uv else uv,
-        layers=[shown(layer, lock, tools) for layer in added],
-        user=last_user(dockerfile) or _user(base),
+    return (
+        templates(TEMPLATES)
+        .get_template("block.j2")
+        .render(
+            context=CONTEXT,
+            target=TARGET,
+            has_guard=f"COPY {CONTEXT}/{GUARD} " in dockerfile,
+            uv_image=None if has_uv else uv,
+            layers=[shown(layer, lock, tools) for layer in added],
+            user=last_user(dockerfile) or _user(base),
+        )
     )
 
 
@@ -108,22 +110,18 @@ def secrets(found: Iterable[Layer]) -> tuple[str, ...]:
     )
 
 
-def _template(name: str) -> Template:
-    from jinja2 import (  # noqa: PLC0415 - slow to load
-        Environment,
-        FileSystemLoader,
-        StrictUndefined,
-    )
+def templates(folder: Path) -> Environment:
+    """Return the templates of a folder."""
+    import jinja2  # noqa: PLC0415 - slow to load
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - a Dockerfile is no HTML
     )
-    return environment.get_template(name)
 
 
 def _uv(tools: Tools, found: Sequence[Layer]) -> str | None:
