@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -19,10 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from mlc_base import VERSION, Interrupted, MlcError, catch_signals, say, set_program
 
-_FOLDERS = (
-    ("-d", "--data_dir", "folder mounted at /data"),
-    ("-m", "--models_dir", "folder mounted at /models"),
-    ("-w", "--workspace_dir", "folder mounted at /workspace (default: ~/workspace)"),
+_WORKSPACE = "folder mounted at /workspace (default: ~/workspace)"
+_VALUES = (
+    ("-d", "--data_dir", "DIR", "folder mounted at /data"),
+    ("-m", "--models_dir", "DIR", "folder mounted at /models"),
+    ("-w", "--workspace_dir", "DIR", _WORKSPACE),
+    ("-g", "--num_gpus", "GPUS", "as docker's --gpus (default: all)"),
 )
 _COMMANDS = {
     "create": "make a container from a framework's image",
@@ -41,63 +44,41 @@ _COMMANDS = {
 def add_words(verb: str, parser: argparse.ArgumentParser) -> None:
     """Declare the words and flags of one command."""
     add = parser.add_argument
+    flag = functools.partial(add, action="store_true")
     if verb not in {"list", "stats", "update-sys", "import"}:
         add("name", nargs="?", help="name of the container")
     if verb == "create":
         add("framework", nargs="?", help="framework, as the catalog writes it")
         add("version", nargs="?", help="version of the framework")
         add("-arch", "--architecture", help="GPU architecture (default: this host's)")
-        add("-i", "--info", help="show frameworks and versions", action="store_true")
+        flag("-i", "--info", help="show frameworks and versions")
     if verb == "import":
         add("file", nargs="?", help="exported file, - for stdin")
         add("name", nargs="?", help="name of the new container (default: as exported)")
     if verb in {"create", "import"}:
-        for short, long, text in _FOLDERS:
-            add(short, long, metavar="DIR", help=text)
-        add(
-            "-g", "--num_gpus", metavar="GPUS", help="as docker's --gpus (default: all)"
-        )
+        for short, long, metavar, text in _VALUES:
+            add(short, long, metavar=metavar, help=text)
     if verb == "export":
-        add(
-            "file",
-            nargs="?",
-            help="file to write, - for stdout (default: NAME.mlc.tar)",
-        )
-        add("-f", "--force", help="replace an existing file", action="store_true")
+        text = "file to write, - for stdout (default: NAME.mlc.tar)"
+        add("file", nargs="?", help=text)
+        flag("-f", "--force", help="replace an existing file")
     if verb == "list":
-        add("-a", "--all", help="all columns", action="store_true")
-        add("-au", "--all_users", help="containers of all users", action="store_true")
-        add(
-            "-arch", "--architecture", help="show the architecture", action="store_true"
-        )
-        add("-d", "--data_dir", help="show the data folder", action="store_true")
-        add("-m", "--models_dir", help="show the models folder", action="store_true")
-        add("-s", "--size", help="show the size (slow)", action="store_true")
-        add(
-            "-w",
-            "--workspace_dir",
-            help="show the workspace folder",
-            action="store_true",
-        )
+        flag("-a", "--all", help="all columns")
+        flag("-au", "--all_users", help="containers of all users")
+        flag("-arch", "--architecture", help="show the architecture")
+        flag("-d", "--data_dir", help="show the data folder")
+        flag("-m", "--models_dir", help="show the models folder")
+        flag("-s", "--size", help="show the size (slow)")
+        flag("-w", "--workspace_dir", help="show the workspace folder")
     if verb == "start":
         add("command", nargs="?", help="command to run in the container, by bash")
-        add("-d", "--detach", help="do not wait for the command", action="store_true")
+        flag("-d", "--detach", help="do not wait for the command")
     if verb in {"stop", "remove"}:
-        add(
-            "-f",
-            "--force",
-            help="do not ask; a running container too",
-            action="store_true",
-        )
+        flag("-f", "--force", help="do not ask; a running container too")
     if verb == "update-sys":
-        add("-f", "--force", help="give up local changes", action="store_true")
+        flag("-f", "--force", help="give up local changes")
     if verb not in {"list", "stats", "update-sys"}:
-        add(
-            "-s",
-            "--script",
-            help="ask nothing: a missing word is an error",
-            action="store_true",
-        )
+        flag("-s", "--script", help="ask nothing: a missing word is an error")
 
 
 def run(verb: str, words: argparse.Namespace, home: Path) -> int:

@@ -39,27 +39,20 @@ def pick(
             f"the catalog has no image for '{architecture}'",
             "name another architecture with -arch, or in MLC_ARCH",
         )
-    if framework is None:
-        if silent:
-            raise MlcError("no framework given", f"frameworks: {', '.join(names)}")
-        framework = names[ask.choose("Framework", names)]
-    if framework not in names:
-        raise MlcError(
-            f"no framework '{framework}' for {architecture}",
-            f"frameworks: {', '.join(names)}",
-        )
-    choices = catalog.versions(entries, framework)
-    if version is None:
-        if silent:
-            raise MlcError(
-                f"no version of {framework} given", f"versions: {', '.join(choices)}"
-            )
-        version = choices[ask.choose(f"Version of {framework}", choices)]
-    if version not in choices:
-        raise MlcError(
-            f"no version '{version}' of {framework} for {architecture}",
-            f"versions: {', '.join(choices)}",
-        )
+
+    def word(given: str | None, what: str, whose: str, known: list[str]) -> str:
+        hint = f"{what}s: {', '.join(known)}"
+        if given is None and silent:
+            raise MlcError(f"no {what}{whose} given", hint)
+        if given is None:
+            given = known[ask.choose(f"{what.capitalize()}{whose}", known)]
+        if given not in known:
+            raise MlcError(f"no {what} '{given}'{whose} for {architecture}", hint)
+        return given
+
+    framework = word(framework, "framework", "", names)
+    known = catalog.versions(entries, framework)
+    version = word(version, "version", f" of {framework}", known)
     return next(e for e in entries if (e.framework, e.version) == (framework, version))
 
 

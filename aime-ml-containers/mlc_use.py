@@ -58,6 +58,10 @@ def stop_unless_busy(container: Container) -> None:
     if busy(processes(done.out), found["State"]["Pid"]):
         say("info", f"'{container.name}' goes on running: something runs in it")
         return
+    stop_container(container)
+
+
+def stop_container(container: Container) -> None:
     docker.must(["stop", container.id], f"cannot stop '{container.name}'", patience=15)
 
 
@@ -126,7 +130,7 @@ def stop(words: argparse.Namespace) -> int:
         say("info", f"the container '{container.name}' is not running")
         return 0
     _agreed(words, f"Stop the container '{container.name}'?")
-    docker.must(["stop", container.id], f"cannot stop '{container.name}'", patience=15)
+    stop_container(container)
     print(f"The container '{container.name}' is stopped")
     return 0
 
