@@ -182,18 +182,13 @@ class Build:
                     out.write(line)
                     out.flush()
                     self._lines.append(line.rstrip("\n"))
-                    self._tell(line)
+                    step = step_of(line)
+                    if step is not None:
+                        step.tell(_PROGRESS)
                 return process.wait()
             except BaseException:
                 _end(process)
                 raise
-
-    def _tell(self, line: str) -> None:
-        step = step_of(line)
-        if step is not None:
-            text = f"step {step.number}/{step.count} {step.text}\n"
-            with contextlib.suppress(OSError):
-                os.write(_PROGRESS, text.encode())
 
     def _failure(self, log: Path) -> HelperError:
         refused = _refusal()
@@ -202,13 +197,11 @@ class Build:
         found = failure_of(self._lines)
         for line in last_lines(self._lines):
             print(f"    {line}", file=sys.stderr)
-        named = f" (package '{found.package}')" if found.package else ""
-        text = found.reason
-        if found.package and found.package in text:
-            named = ""
+        package = found.package or ""
+        named = f" (package '{package}')" if package not in found.reason else ""
         return HelperError(
             found.code,
-            f"image '{self.plan.name}' was not built: {text}{named}",
+            f"image '{self.plan.name}' was not built: {found.reason}{named}",
             f"all that was said is in '{log}'",
         )
 

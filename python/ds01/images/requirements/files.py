@@ -24,16 +24,15 @@ def read(folder: Path, name: str) -> Found:
     """
     found = Found()
     bare, extras = split_extras(name)
-    if bare.endswith(".toml"):
-        from ds01.images.requirements.projects import read_pyproject  # noqa: PLC0415 - seldom
-
-        read_pyproject(found, folder, bare, extras)
-    elif bare.endswith((".yml", ".yaml")):
-        from ds01.images.requirements.projects import read_environment  # noqa: PLC0415 - seldom
-
-        read_environment(found, folder, bare)
-    else:
+    if not bare.endswith((".toml", ".yml", ".yaml")):
         read_lines(found, folder, bare, False)
+        return found
+    from ds01.images.requirements import projects  # noqa: PLC0415 - seldom
+
+    if bare.endswith(".toml"):
+        projects.read_pyproject(found, folder, bare, extras)
+    else:
+        projects.read_environment(found, folder, bare)
     return found
 
 

@@ -75,7 +75,15 @@ def take_line(
     """
     included = _INCLUDE.fullmatch(line)
     if included:
-        _include(found, folder, here, included, is_constraint)
+        target = included[2].strip().strip("'\"")
+        if "://" in target:
+            raise ValueError(
+                f"'{words.hide_password(target)}' is not fetched: save it in the "
+                "image's folder and name it there"
+            )
+        path = words.check_path(_joined(here, target))
+        is_constraint = is_constraint or included[1].startswith(("-c", "--c"))
+        read_lines(found, folder, path, is_constraint)
     elif line.startswith("-") and not line.startswith(("-e", "--editable")):
         found.options.append(options.parse_option(line))
     else:
@@ -101,25 +109,6 @@ def read_lines(found: Found, folder: Path, name: str, is_constraint: bool) -> No
             take_line(found, folder, here, line, is_constraint)
         except ValueError as error:
             raise failure(name, number, str(error)) from error
-
-
-def _include(
-    found: Found,
-    folder: Path,
-    here: PurePosixPath,
-    included: re.Match[str],
-    is_constraint: bool,
-) -> None:
-    target = included[2].strip().strip("'\"")
-    if "://" in target:
-        raise ValueError(
-            f"'{words.hide_password(target)}' is not fetched: save it in the image's "
-            "folder and name it there"
-        )
-    path = words.check_path(_joined(here, target))
-    read_lines(
-        found, folder, path, is_constraint or included[1].startswith(("-c", "--c"))
-    )
 
 
 def _joined(here: PurePosixPath, target: str) -> str:

@@ -82,11 +82,15 @@ def _matched(pattern: re.Pattern[str], text: str, what: str) -> str:
     return text
 
 
-def parse_local(text: str) -> str:
-    """Return the path of a file to copy, from the image's folder; raises ValueError."""
-    path = PurePosixPath(text)
+def _path(text: str) -> PurePosixPath:
     if not text.isprintable() or _UNFIT.search(text):
         raise ValueError(f"'{text}': a path must not hold $ * ? [ ] \\ or quotes")
+    return PurePosixPath(text)
+
+
+def parse_local(text: str) -> str:
+    """Return the path of a file to copy, from the image's folder; raises ValueError."""
+    path = _path(text)
     if path.is_absolute() or ".." in path.parts or path == PurePosixPath():
         raise ValueError(f"'{text}' lies outside of the image's folder")
     if path.parts[0].startswith((".ds01", "-", "~")):
@@ -96,9 +100,7 @@ def parse_local(text: str) -> str:
 
 def parse_target(text: str) -> str:
     """Return a path inside the image; raises ValueError."""
-    path = PurePosixPath(text)
-    if not text.isprintable() or _UNFIT.search(text):
-        raise ValueError(f"'{text}': a path must not hold $ * ? [ ] \\ or quotes")
+    path = _path(text)
     if not path.is_absolute() or ".." in path.parts or str(path) in {"/", "//"}:
         raise ValueError(f"'{text}' is not a path inside the image, such as /opt/name")
     for folder in _NO_TARGETS:

@@ -112,7 +112,7 @@ def not_known(kind: str, name: str, layer: Layer) -> HelperError:
 def _unknown(name: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
     name = words.normal_name(name)
     tier = next(
-        (e for e in layers if e.is_shared and name in map(_key, e.pip)),
+        (e for e in layers if e.is_shared and name in map(words.key_of, e.pip)),
         None,
     )
     if tier:
@@ -128,14 +128,10 @@ def _unknown(name: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
     )
 
 
-def _key(text: str) -> str:
-    return words.parse_word(text).key
-
-
 def _wanted_by(name: str, asked: Asked) -> str:
     name = words.normal_name(name)
     for layer in asked.layers:
-        if layer.is_shared and name in map(_key, layer.pip):
+        if layer.is_shared and name in map(words.key_of, layer.pip):
             return f", which '{layer.name}' in packages.yaml asks for"
     return ""
 
@@ -155,7 +151,7 @@ def _conflict(cause: str, asked: Asked) -> ConflictError:
         has = ", ".join(f"{name} {asked.pinned[name]}" for name in from_base)
         wants.append(f"the base has {has}, which stays")
     for layer in asked.layers:
-        texts = [text for text in layer.pip if _key(text) in named]
+        texts = [text for text in layer.pip if words.key_of(text) in named]
         if texts:
             who = f"'{layer.name}'" if layer.is_shared else "you"
             wants.append(f"{who} asked for {', '.join(texts)}")

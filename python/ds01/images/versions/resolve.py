@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ds01.images.requirements import options, words
-from ds01.images.source import lock
+from ds01.images.source.lock import pin_version
 from ds01.images.source.types import Layer
 from ds01.images.versions import probe, resolve_pip
 from ds01.images.versions.explain import Asked, ConflictError, Pins, explain
@@ -67,13 +67,13 @@ class Resolver:
         self._asked.steps.begin(f"versions of the Python packages of '{layer.name}'")
         earlier = [pin for pins in before.values() for pin in pins]
         done = self._compile([layer], earlier, bounds)
-        known = dict(map(_named, earlier))
+        known = dict(map(pin_version, earlier))
         for name, package in self._asked.found.packages.items():
             known.setdefault(name, package.version)
         return tuple(
             pin
             for pin in pins_of(done.out)
-            if known.get(_named(pin)[0]) != _named(pin)[1]
+            if (pinned := pin_version(pin))[1] != known.get(pinned[0])
         )
 
     def _together(self) -> dict[str, Pins]:
@@ -176,10 +176,6 @@ def _hidden(text: str, values: Mapping[str, str]) -> str:
 
 def _text(lines: Iterable[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _named(pin: str) -> tuple[str, str]:
-    return lock.pin_version(pin)
 
 
 def pins_of(text: str) -> list[str]:
