@@ -111,10 +111,7 @@ def not_known(kind: str, name: str, layer: Layer) -> HelperError:
 
 def _unknown(name: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
     name = words.normal_name(name)
-    tier = next(
-        (e for e in layers if e.is_shared and name in map(words.key_of, e.pip)),
-        None,
-    )
+    tier = _shared_with(name, layers)
     if tier:
         return not_known("package", name, tier)
     close = nearest(name, sorted(set(asked.known) - {name}))
@@ -128,12 +125,16 @@ def _unknown(name: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
     )
 
 
+def _shared_with(name: str, layers: Iterable[Layer]) -> Layer | None:
+    """Return the first layer for everybody that asks for a package."""
+    shared = (layer for layer in layers if layer.is_shared)
+    asking = (each for each in shared if name in map(words.key_of, each.pip))
+    return next(asking, None)
+
+
 def _wanted_by(name: str, asked: Asked) -> str:
-    name = words.normal_name(name)
-    for layer in asked.layers:
-        if layer.is_shared and name in map(words.key_of, layer.pip):
-            return f", which '{layer.name}' in packages.yaml asks for"
-    return ""
+    tier = _shared_with(words.normal_name(name), asked.layers)
+    return f", which '{tier.name}' in packages.yaml asks for" if tier else ""
 
 
 def _conflict(cause: str, asked: Asked) -> ConflictError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import re
 import zipfile
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from typing import Any
 from ds01.core.errors import Exit, HelperError
 from ds01.core.files import write_atomic
 from ds01.images.requirements.words import normal_name
+from ds01.images.shelf.turn import own_folder
 from ds01.images.versions.workshop import Workshop, uv_version
 
 # Raised when the questions change, so that answers to older ones are not taken.
@@ -107,7 +107,8 @@ def probe(workshop: Workshop, image: str, *, needs_python: bool = False) -> Foun
 
     With `needs_python`, one that lacks Python is given Debian's first.
     """
-    path = cache_folder() / f"base-{image.removeprefix('sha256:')[:32]}.json"
+    folder = own_folder("XDG_CACHE_HOME", ".cache")
+    path = folder / f"base-{image.removeprefix('sha256:')[:32]}.json"
     found = parse(_remembered(path, lambda: _answers(workshop)))
     if not (needs_python and found.python == "-" and found.has_apt):
         return found
@@ -240,10 +241,3 @@ def _fulfilled(package: Package, found: Found) -> list[str]:
         if present and wanted.specifier.contains(present.version, prereleases=True):
             kept.append(text if wanted.url is None else wanted.name)
     return kept
-
-
-def cache_folder() -> Path:
-    """Return the folder of what can be found out again, below XDG_CACHE_HOME."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    return root / "ds01"

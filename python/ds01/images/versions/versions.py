@@ -167,15 +167,8 @@ def _pip(
         pins = {name: each.pip for name, each in known.items()}
         return {**{each.name: () for each in asking.layers}, **pins}, [], False
     preferred = source_lock.pinned_pip(asking.old) if asking.old else {}
-    words = [
-        *(
-            w
-            for t in (*asking.packages.tiers, *asking.packages.use_cases)
-            for w in t.pip
-        ),
-        *found.packages,
-        *preferred,
-    ]
+    shared = (*asking.packages.tiers, *asking.packages.use_cases)
+    words = [*(w for tier in shared for w in tier.pip), *found.packages, *preferred]
     asked = Asked(
         found=found,
         layers=asking.layers,

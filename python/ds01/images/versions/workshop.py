@@ -143,9 +143,6 @@ class Workshop:
         self._open()
         prefix = folder.lstrip("/")
         data = tar_of({f"{prefix}/{name}": text for name, text in files.items()}, mode)
-        self._put_tar(data)
-
-    def _put_tar(self, data: bytes) -> None:
         status, answer = self._engine.send(
             "PUT", f"/containers/{self._id}/archive?path=/", data, "application/x-tar"
         )
@@ -172,23 +169,19 @@ class Workshop:
             "Env": [f"{name}={value}" for name, value in settings.items()],
             "Cmd": list(words),
         }
-        status, answer = self._engine.call(
-            "POST", f"/containers/{self._id}/exec", body=asked
-        )
-        if status != 201:
-            raise HelperError(
-                Exit.BUG, f"cannot run a program in a container: {reason(answer)}"
-            )
-        identity = json.loads(answer)["Id"]
-        start = {"Detach": False, "Tty": False}
-        status, data = self._engine.call("POST", f"/exec/{identity}/start", body=start)
-        if status >= 300:
-            raise HelperError(
-                Exit.BUG, f"cannot run a program in a container: {reason(data)}"
-            )
+        identity = json.loads(self._exec(f"/containers/{self._id}/exec", asked))["Id"]
+        data = self._exec(f"/exec/{identity}/start", {"Detach": False, "Tty": False})
         found = self._engine.get(f"/exec/{identity}/json") or {}
         out, err = split_stream(data)
         return Done(int(found.get("ExitCode") or 0), out, err)
+
+    def _exec(self, path: str, body: object) -> bytes:
+        status, answer = self._engine.call("POST", path, body=body)
+        if status >= 300:
+            raise HelperError(
+                Exit.BUG, f"cannot run a program in a container: {reason(answer)}"
+            )
+        return answer
 
     def has(self, path: str) -> bool:
         """Is there a file of that name, which is a program?"""
