@@ -104,11 +104,10 @@ def open_shell(words: argparse.Namespace) -> int:
 def start(words: argparse.Namespace) -> int:
     """Run `mlc start`; with a command, return its status."""
     container = own(words.name, words.script, "start")
+    start_container(container)
     if words.command is None:
-        start_container(container)
         print(f"The container '{container.name}' is running: mlc open {container.name}")
         return 0
-    start_container(container)
     run = ["bash", "-c", words.command]
     if words.detach:
         docker.must(

@@ -243,26 +243,27 @@ image::tell_outdated() { # [<container whose packages are in the image now>]
 its workspace stays"
 }
 
-# The user's own images as tag and description, for a menu. Sets: the array named.
-image::items() { # <array-name>
-    local -n image_items="$1"
+# The images that the user may use, as rows for a menu. Sets: the array named.
+image::_rows() { # <array-name> <what jq makes of them>
+    local -n image_rows="$1"
     local json
     json="$(core::helper images list --json)" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t image_items < <(jq -r "${IMAGE_JQ}"'.images[] | select(.mine)
-        | .name, "\(ground), \(size), \(age) old, \(use)"' <<< "${json}")
+    mapfile -t image_rows < <(jq -r "${IMAGE_JQ} .images | $2" <<< "${json}")
+}
+
+# The user's own images as tag and description, for a menu. Leaves where there are none. Sets: the array named.
+image::items() { # <array-name>
+    local -n image_items="$1"
+    image::_rows "$1" '.[] | select(.mine) | .name, "\(ground), \(size), \(age) old, \(use)"'
+    ((${#image_items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
 }
 
 # The images that a container can be made of, own ones first, then those that others share as USER/NAME. Sets: the array
 # named, to tags and descriptions.
 image::offers() { # <array-name>
-    local -n image_offers="$1"
-    local json
-    json="$(core::helper images list --json)" || exit
-    # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t image_offers < <(jq -r "${IMAGE_JQ}"'.images
-        | (map(select(.mine)) | .[] | .name, "yours, \(ground), \(size), \(age) old"),
-        (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared, \(ground), \(size), \(age) old")' <<< "${json}")
+    image::_rows "$1" '(map(select(.mine)) | .[] | .name, "yours, \(ground), \(size), \(age) old"),
+        (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared, \(ground), \(size), \(age) old")'
 }
 
 # What the catalog has for this host, or for an architecture, the newest first: `FRAMEWORK VERSION` and the image, for a
@@ -295,7 +296,6 @@ image::step() { # <variable> <title>
     local -n image_step="$1"
     local items=() answer
     image::items items
-    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
     answer="$(menu::select --default "${image_step}" "$2" "Which image?" "${items[@]}")" || return
     image_step="${answer}"
 }
@@ -305,6 +305,5 @@ image::step() { # <variable> <title>
 image::several() { # <array-name> <title>
     local items=()
     image::items items
-    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
     choose::marked "$1" "$2" "Which images?" "${items[@]}"
 }

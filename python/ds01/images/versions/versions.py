@@ -229,41 +229,34 @@ def _apt(
     script = 'apt-get update -q 2>&1; echo --; apt-cache policy -q -- "$@"'
     done = workshop.run(["sh", "-c", script, "sh", *names])
     update, _, policy = done.out.partition("\n--\n")
-    candidates = _candidates(policy)
+    known = policies(policy)
     result: dict[str, tuple[str, ...]] = {}
     for layer in layers:
         chosen = []
         for word in layer.apt:
             name, _, version = word.partition("=")
-            if name not in candidates:
+            if name not in known:
                 if _MISSING.search(update):
                     raise unreachable("Debian packages", _first_failure(update))
                 raise _no_package(name, layer, _names(workshop))
-            check_version(name, version, policy)
-            is_plain = version or not candidates[name]
-            chosen.append(word if is_plain else f"{name}={candidates[name]}")
+            check_version(name, version, known[name])
+            # Virtual packages have none.
+            newest = re.search(r"^  Candidate: ([^\s(]+)", known[name], re.MULTILINE)
+            add = f"={newest[1]}" if newest and not version else ""
+            chosen.append(word + add)
         result[layer.name] = tuple(chosen)
     return result
 
 
-def _candidates(text: str) -> dict[str, str]:
-    """Return the versions that `apt-cache policy` tells; virtual ones have none."""
-    found: dict[str, str] = {}
-    name = ""
-    for line in text.splitlines():
-        if line and not line.startswith(" "):
-            name = line.rstrip(":")
-        elif line.startswith("  Candidate: "):
-            version = line.partition(": ")[2].strip()
-            found[name] = "" if version == "(none)" else version
-    return found
+def policies(text: str) -> dict[str, str]:
+    """Return what `apt-cache policy` tells of each package that it knows."""
+    parts = re.split(r"^(\S+):$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def check_version(name: str, version: str, text: str) -> None:
+def check_version(name: str, version: str, told: str) -> None:
     """Raise HelperError for a version that `apt-cache policy` does not tell of."""
-    told = re.split(rf"^{re.escape(name)}:$", text, maxsplit=1, flags=re.MULTILINE)[-1]
-    table = re.split(r"^\S", told, maxsplit=1, flags=re.MULTILINE)[0]
-    there = re.findall(r"^ (?:\*\*\*|   ) (\S+) -?\d+$", table, re.MULTILINE)
+    there = re.findall(r"^ (?:\*\*\*|   ) (\S+) -?\d+$", told, re.MULTILINE)
     if version and there and version not in there:
         raise HelperError(
             Exit.NOT_FOUND,
