@@ -13,7 +13,8 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -27,17 +28,18 @@ _VALUES = (
     ("-w", "--workspace_dir", "DIR", _WORKSPACE),
     ("-g", "--num_gpus", "GPUS", "as docker's --gpus (default: all)"),
 )
+# The function that does each command, as `module:function`, and what it is for.
 _COMMANDS = {
-    "create": "make a container from a framework's image",
-    "open": "open a shell in a container",
-    "list": "list containers",
-    "stats": "show what running containers use",
-    "start": "start a container, or a command in it",
-    "stop": "stop a container",
-    "remove": "remove a container and its image",
-    "export": "write a container to a file",
-    "import": "make a container from an exported file",
-    "update-sys": "update mlc itself",
+    "create": ("mlc_create:create", "make a container from a framework's image"),
+    "open": ("mlc_use:open_shell", "open a shell in a container"),
+    "list": ("mlc_list:show", "list containers"),
+    "stats": ("mlc_list:stats", "show what running containers use"),
+    "start": ("mlc_use:start", "start a container, or a command in it"),
+    "stop": ("mlc_use:stop", "stop a container"),
+    "remove": ("mlc_use:remove", "remove a container and its image"),
+    "export": ("mlc_export:export", "write a container to a file"),
+    "import": ("mlc_import:import_container", "make a container from an exported file"),
+    "update-sys": ("mlc_update:update", "update mlc itself"),
 }
 
 
@@ -81,41 +83,15 @@ def add_words(verb: str, parser: argparse.ArgumentParser) -> None:
         flag("-s", "--script", help="ask nothing: a missing word is an error")
 
 
-def run(verb: str, words: argparse.Namespace, home: Path) -> int:
-    """Run one command; only its own modules are loaded (PLC0415), to start fast."""
-    if verb == "create":
-        from mlc_create import create  # noqa: PLC0415
-
-        return create(words, home)
-    if verb == "export":
-        from mlc_export import export  # noqa: PLC0415
-
-        return export(words)
-    if verb == "import":
-        from mlc_import import import_container  # noqa: PLC0415
-
-        return import_container(words)
-    if verb == "update-sys":
-        from mlc_update import update  # noqa: PLC0415
-
-        return update(words)
-    if verb in {"list", "stats"}:
-        import mlc_list  # noqa: PLC0415
-
-        return mlc_list.show(words) if verb == "list" else mlc_list.stats()
-    import mlc_use  # noqa: PLC0415
-
-    actions = {
-        "open": mlc_use.open_shell,
-        "start": mlc_use.start,
-        "stop": mlc_use.stop,
-        "remove": mlc_use.remove,
-    }
-    return actions[verb](words)
+def find(verb: str) -> Callable[[argparse.Namespace], int]:
+    """Return what does a command; only its own modules are loaded, to start fast."""
+    module, _, name = _COMMANDS[verb][0].partition(":")
+    found: Callable[[argparse.Namespace], int] = getattr(import_module(module), name)
+    return found
 
 
 def usage() -> str:
-    lines = [f"  {verb:<11} {text}" for verb, text in _COMMANDS.items()]
+    lines = [f"  {verb:<11} {text}" for verb, (_, text) in _COMMANDS.items()]
     return (
         "usage: mlc COMMAND [words]\n\n"
         + "\n".join(lines)
@@ -139,13 +115,14 @@ def main(arguments: Sequence[str]) -> int:
         raise MlcError(f"no command '{verb}'", f"commands: {', '.join(_COMMANDS)}")
     set_program(f"mlc {verb}")
     parser = argparse.ArgumentParser(
-        prog=f"mlc {verb}", description=_COMMANDS[verb], allow_abbrev=False
+        prog=f"mlc {verb}", description=_COMMANDS[verb][1], allow_abbrev=False
     )
     add_words(verb, parser)
     words = parser.parse_args(arguments[1:])
     # Not resolve(): the catalog lies beside the link, where there is one.
     started_by = os.path.abspath(sys.argv[0])  # noqa: PTH100
-    return run(verb, words, Path(started_by).parent)
+    words.home = Path(started_by).parent
+    return find(verb)(words)
 
 
 def tell(error: MlcError) -> None:

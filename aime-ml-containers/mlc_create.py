@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import mlc_ask as ask
 import mlc_catalog as catalog
@@ -63,10 +62,10 @@ def gpus_for(asked: str | None, architecture: str) -> str | None:
     return None if architecture == CPU else "all"
 
 
-def create(words: argparse.Namespace, home: Path) -> int:
-    """Run `mlc create`; home is the folder of the catalog."""
+def create(words: argparse.Namespace) -> int:
+    """Run `mlc create`; words.home is the folder of the catalog."""
     architecture = catalog.choose_architecture(words.architecture)
-    entries = catalog.usable(catalog.load(home), architecture)
+    entries = catalog.usable(catalog.load(words.home), architecture)
     if words.info:
         return show_catalog(entries, architecture)
 

@@ -56,7 +56,7 @@ def show(words: argparse.Namespace) -> int:
     return 0
 
 
-def stats() -> int:
+def stats(_: argparse.Namespace) -> int:
     """Run `mlc stats`: one look at the caller's running containers."""
     running = [one for one in containers(caller().uid) if one.state == "running"]
     if not running:
