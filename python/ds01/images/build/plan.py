@@ -61,8 +61,8 @@ class Planner:
         self.name = check_name(words.name)
         self.reference = reference(self.user.name, os.getuid(), self.name)
         self.image = engine.image(self.reference)
-        labels = decode((self.image or {}).get("Config", {}).get("Labels"))
-        self.label_source = labels.source if labels else None
+        self.labels = decode((self.image or {}).get("Config", {}).get("Labels"))
+        self.label_source = self.labels.source if self.labels else None
         self.extras = Path(words.stage) / "extras"
         self.steps = Steps(_STEPS if words.steps else None)
 
@@ -350,11 +350,10 @@ class Planner:
         notes = [note for layer in layers for note in layer.notes]
         previous = None
         if self.image:
-            before = decode((self.image.get("Config") or {}).get("Labels"))
             same = (
-                before is not None
-                and before.spec == checksum(plan.spec)
-                and before.context == context_checksum(Path(self.words.stage))
+                self.labels is not None
+                and self.labels.spec == checksum(plan.spec)
+                and self.labels.context == context_checksum(Path(self.words.stage))
             )
             previous = {
                 "id": self.image["Id"],
