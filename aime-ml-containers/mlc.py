@@ -10,131 +10,88 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from mlc_base import VERSION, Interrupted, MlcError, catch_signals, say, set_program
 
-_FOLDERS = (
-    ("-d", "--data_dir", "folder mounted at /data"),
-    ("-m", "--models_dir", "folder mounted at /models"),
-    ("-w", "--workspace_dir", "folder mounted at /workspace (default: ~/workspace)"),
+_WORKSPACE = "folder mounted at /workspace (default: ~/workspace)"
+_VALUES = (
+    ("-d", "--data_dir", "DIR", "folder mounted at /data"),
+    ("-m", "--models_dir", "DIR", "folder mounted at /models"),
+    ("-w", "--workspace_dir", "DIR", _WORKSPACE),
+    ("-g", "--num_gpus", "GPUS", "as docker's --gpus (default: all)"),
 )
+# The function that does each command, as `module:function`, and what it is for.
 _COMMANDS = {
-    "create": "make a container from a framework's image",
-    "open": "open a shell in a container",
-    "list": "list containers",
-    "stats": "show what running containers use",
-    "start": "start a container, or a command in it",
-    "stop": "stop a container",
-    "remove": "remove a container and its image",
-    "export": "write a container to a file",
-    "import": "make a container from an exported file",
-    "update-sys": "update mlc itself",
+    "create": ("mlc_create:create", "make a container from a framework's image"),
+    "open": ("mlc_use:open_shell", "open a shell in a container"),
+    "list": ("mlc_list:show", "list containers"),
+    "stats": ("mlc_list:stats", "show what running containers use"),
+    "start": ("mlc_use:start", "start a container, or a command in it"),
+    "stop": ("mlc_use:stop", "stop a container"),
+    "remove": ("mlc_use:remove", "remove a container and its image"),
+    "export": ("mlc_export:export", "write a container to a file"),
+    "import": ("mlc_import:import_container", "make a container from an exported file"),
+    "update-sys": ("mlc_update:update", "update mlc itself"),
 }
 
 
 def add_words(verb: str, parser: argparse.ArgumentParser) -> None:
     """Declare the words and flags of one command."""
     add = parser.add_argument
+    flag = functools.partial(add, action="store_true")
     if verb not in {"list", "stats", "update-sys", "import"}:
         add("name", nargs="?", help="name of the container")
     if verb == "create":
         add("framework", nargs="?", help="framework, as the catalog writes it")
         add("version", nargs="?", help="version of the framework")
         add("-arch", "--architecture", help="GPU architecture (default: this host's)")
-        add("-i", "--info", help="show frameworks and versions", action="store_true")
+        flag("-i", "--info", help="show frameworks and versions")
     if verb == "import":
         add("file", nargs="?", help="exported file, - for stdin")
         add("name", nargs="?", help="name of the new container (default: as exported)")
     if verb in {"create", "import"}:
-        for short, long, text in _FOLDERS:
-            add(short, long, metavar="DIR", help=text)
-        add(
-            "-g", "--num_gpus", metavar="GPUS", help="as docker's --gpus (default: all)"
-        )
+        for short, long, metavar, text in _VALUES:
+            add(short, long, metavar=metavar, help=text)
     if verb == "export":
-        add(
-            "file",
-            nargs="?",
-            help="file to write, - for stdout (default: NAME.mlc.tar)",
-        )
-        add("-f", "--force", help="replace an existing file", action="store_true")
+        text = "file to write, - for stdout (default: NAME.mlc.tar)"
+        add("file", nargs="?", help=text)
+        flag("-f", "--force", help="replace an existing file")
     if verb == "list":
-        add("-a", "--all", help="all columns", action="store_true")
-        add("-au", "--all_users", help="containers of all users", action="store_true")
-        add(
-            "-arch", "--architecture", help="show the architecture", action="store_true"
-        )
-        add("-d", "--data_dir", help="show the data folder", action="store_true")
-        add("-m", "--models_dir", help="show the models folder", action="store_true")
-        add("-s", "--size", help="show the size (slow)", action="store_true")
-        add(
-            "-w",
-            "--workspace_dir",
-            help="show the workspace folder",
-            action="store_true",
-        )
+        flag("-a", "--all", help="all columns")
+        flag("-au", "--all_users", help="containers of all users")
+        flag("-arch", "--architecture", help="show the architecture")
+        flag("-d", "--data_dir", help="show the data folder")
+        flag("-m", "--models_dir", help="show the models folder")
+        flag("-s", "--size", help="show the size (slow)")
+        flag("-w", "--workspace_dir", help="show the workspace folder")
     if verb == "start":
         add("command", nargs="?", help="command to run in the container, by bash")
-        add("-d", "--detach", help="do not wait for the command", action="store_true")
+        flag("-d", "--detach", help="do not wait for the command")
     if verb in {"stop", "remove"}:
-        add(
-            "-f",
-            "--force",
-            help="do not ask; a running container too",
-            action="store_true",
-        )
+        flag("-f", "--force", help="do not ask; a running container too")
     if verb == "update-sys":
-        add("-f", "--force", help="give up local changes", action="store_true")
+        flag("-f", "--force", help="give up local changes")
     if verb not in {"list", "stats", "update-sys"}:
-        add(
-            "-s",
-            "--script",
-            help="ask nothing: a missing word is an error",
-            action="store_true",
-        )
+        flag("-s", "--script", help="ask nothing: a missing word is an error")
 
 
-def run(verb: str, words: argparse.Namespace, home: Path) -> int:
-    """Run one command; only its own modules are loaded (PLC0415), to start fast."""
-    if verb == "create":
-        from mlc_create import create  # noqa: PLC0415
-
-        return create(words, home)
-    if verb == "export":
-        from mlc_export import export  # noqa: PLC0415
-
-        return export(words)
-    if verb == "import":
-        from mlc_import import import_container  # noqa: PLC0415
-
-        return import_container(words)
-    if verb == "update-sys":
-        from mlc_update import update  # noqa: PLC0415
-
-        return update(words)
-    if verb in {"list", "stats"}:
-        import mlc_list  # noqa: PLC0415
-
-        return mlc_list.show(words) if verb == "list" else mlc_list.stats()
-    import mlc_use  # noqa: PLC0415
-
-    actions = {
-        "open": mlc_use.open_shell,
-        "start": mlc_use.start,
-        "stop": mlc_use.stop,
-        "remove": mlc_use.remove,
-    }
-    return actions[verb](words)
+def find(verb: str) -> Callable[[argparse.Namespace], int]:
+    """Return what does a command; only its own modules are loaded, to start fast."""
+    module, _, name = _COMMANDS[verb][0].partition(":")
+    found: Callable[[argparse.Namespace], int] = getattr(import_module(module), name)
+    return found
 
 
 def usage() -> str:
-    lines = [f"  {verb:<11} {text}" for verb, text in _COMMANDS.items()]
+    lines = [f"  {verb:<11} {text}" for verb, (_, text) in _COMMANDS.items()]
     return (
         "usage: mlc COMMAND [words]\n\n"
         + "\n".join(lines)
@@ -158,13 +115,14 @@ def main(arguments: Sequence[str]) -> int:
         raise MlcError(f"no command '{verb}'", f"commands: {', '.join(_COMMANDS)}")
     set_program(f"mlc {verb}")
     parser = argparse.ArgumentParser(
-        prog=f"mlc {verb}", description=_COMMANDS[verb], allow_abbrev=False
+        prog=f"mlc {verb}", description=_COMMANDS[verb][1], allow_abbrev=False
     )
     add_words(verb, parser)
     words = parser.parse_args(arguments[1:])
     # Not resolve(): the catalog lies beside the link, where there is one.
     started_by = os.path.abspath(sys.argv[0])  # noqa: PTH100
-    return run(verb, words, Path(started_by).parent)
+    words.home = Path(started_by).parent
+    return find(verb)(words)
 
 
 def tell(error: MlcError) -> None:

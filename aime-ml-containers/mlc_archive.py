@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from mlc_base import MlcError
@@ -53,6 +53,24 @@ def to_json(value: Any) -> bytes:
 def digest_line(name: str, data: bytes | bytearray | memoryview) -> bytes:
     """Return the line that `sha256sum -c` reads."""
     return f"{hashlib.sha256(data).hexdigest()}  {name}\n".encode("ascii")
+
+
+def read_most(
+    source: IO[bytes], size: int, tell: Callable[[int], None] = lambda _: None
+) -> bytearray:
+    """Return so many bytes of a stream, telling of each part; fewer only at its end."""
+    data = bytearray(size)
+    view, filled = memoryview(data), 0
+    while filled < size:
+        # readinto of a raw or buffered stream, both of which may give less.
+        got = source.readinto(view[filled:])  # type: ignore[attr-defined]
+        if not got:
+            break
+        filled += got
+        tell(got)
+    view.release()
+    del data[filled:]
+    return data
 
 
 class Writer:
@@ -109,14 +127,9 @@ class Reader:
         self._bytes = 0
 
     def _exactly(self, size: int) -> bytearray:
-        data = bytearray(size)
-        view, filled = memoryview(data), 0
-        while filled < size:
-            # readinto of a raw or buffered stream, both of which may give less.
-            got = self._in.readinto(view[filled:])  # type: ignore[attr-defined]
-            if not got:
-                raise MlcError("the file is truncated", "export the container again")
-            filled += got
+        data = read_most(self._in, size)
+        if len(data) < size:
+            raise MlcError("the file is truncated", "export the container again")
         self._read += size
         return data
 

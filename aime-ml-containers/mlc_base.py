@@ -76,9 +76,10 @@ def catch_signals() -> None:
 
 
 @contextlib.contextmanager
-def shielded() -> Iterator[None]:
-    """Ignore the signals that end a run: for clean-up, which must get to its end."""
-    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in _SIGNALS]
+def shielded(*signals: signal.Signals) -> Iterator[None]:
+    """Ignore signals; those that end a run, for clean-up, which must get to its end."""
+    numbers = signals or _SIGNALS
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
     try:
         yield
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import mlc_ask as ask
 import mlc_catalog as catalog
@@ -39,27 +38,20 @@ def pick(
             f"the catalog has no image for '{architecture}'",
             "name another architecture with -arch, or in MLC_ARCH",
         )
-    if framework is None:
-        if silent:
-            raise MlcError("no framework given", f"frameworks: {', '.join(names)}")
-        framework = names[ask.choose("Framework", names)]
-    if framework not in names:
-        raise MlcError(
-            f"no framework '{framework}' for {architecture}",
-            f"frameworks: {', '.join(names)}",
-        )
-    choices = catalog.versions(entries, framework)
-    if version is None:
-        if silent:
-            raise MlcError(
-                f"no version of {framework} given", f"versions: {', '.join(choices)}"
-            )
-        version = choices[ask.choose(f"Version of {framework}", choices)]
-    if version not in choices:
-        raise MlcError(
-            f"no version '{version}' of {framework} for {architecture}",
-            f"versions: {', '.join(choices)}",
-        )
+
+    def word(given: str | None, what: str, whose: str, known: list[str]) -> str:
+        hint = f"{what}s: {', '.join(known)}"
+        if given is None and silent:
+            raise MlcError(f"no {what}{whose} given", hint)
+        if given is None:
+            given = known[ask.choose(f"{what.capitalize()}{whose}", known)]
+        if given not in known:
+            raise MlcError(f"no {what} '{given}'{whose} for {architecture}", hint)
+        return given
+
+    framework = word(framework, "framework", "", names)
+    known = catalog.versions(entries, framework)
+    version = word(version, "version", f" of {framework}", known)
     return next(e for e in entries if (e.framework, e.version) == (framework, version))
 
 
@@ -70,10 +62,10 @@ def gpus_for(asked: str | None, architecture: str) -> str | None:
     return None if architecture == CPU else "all"
 
 
-def create(words: argparse.Namespace, home: Path) -> int:
-    """Run `mlc create`; home is the folder of the catalog."""
+def create(words: argparse.Namespace) -> int:
+    """Run `mlc create`; words.home is the folder of the catalog."""
     architecture = catalog.choose_architecture(words.architecture)
-    entries = catalog.usable(catalog.load(home), architecture)
+    entries = catalog.usable(catalog.load(words.home), architecture)
     if words.info:
         return show_catalog(entries, architecture)
 

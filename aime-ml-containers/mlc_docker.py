@@ -18,12 +18,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
-from mlc_base import MlcError
+from mlc_base import MlcError, shielded
 
 _NOISE = ("DEPRECATED: The legacy builder", "Install the buildx component")
 # What docker draws on a terminal.
 _ESCAPE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 _BAR = re.compile(rb"\[[=> ]*\] *")
+# What a terminal sends for Ctrl-C and Ctrl-\\.
+_KEYS = (signal.SIGINT, signal.SIGQUIT)
 _PREFIXES = ("docker: ", "ERROR: ", "Error: ", "Error response from daemon: ")
 
 
@@ -34,13 +36,19 @@ class Done(NamedTuple):
     out: str
     err: str
 
+    @classmethod
+    def of(cls, child: subprocess.Popen[bytes], out: bytes | None, err: bytes) -> Done:
+        """Return how a child ended that said this; whatever it was can be shown."""
+        texts = ((said or b"").decode("utf-8", "replace") for said in (out, err))
+        return cls(child.returncode, *texts)
+
     @property
     def reason(self) -> str:
         return engine_reason(self.err or self.out)
 
 
-def engine_reason(text: str, lines: int = 3) -> str:
-    """Return the last lines that the engine said, without docker's decoration."""
+def engine_reason(text: str) -> str:
+    """Return the last three lines that the engine said, without docker's decoration."""
     kept: list[str] = []
     for raw in text.splitlines():
         line = raw.strip()
@@ -48,7 +56,7 @@ def engine_reason(text: str, lines: int = 3) -> str:
             line = line.removeprefix(prefix)
         if line and not line.startswith((*_NOISE, "See 'docker", "Run 'docker")):
             kept.append(line)
-    return "; ".join(kept[-lines:]) or "docker gave no reason"
+    return "; ".join(kept[-3:]) or "docker gave no reason"
 
 
 def start(
@@ -177,9 +185,7 @@ def run_aloud(words: Sequence[str], stdin: bytes | None = None) -> Done:
     finally:
         os.close(ours)
     child.stderr.close()
-    return Done(
-        child.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
-    )
+    return Done.of(child, out, err)
 
 
 def run(
@@ -204,11 +210,7 @@ def run(
     )
     with ended(child, patience):
         out, err = child.communicate(stdin)
-    return Done(
-        child.returncode,
-        (out or b"").decode("utf-8", "replace"),
-        err.decode("utf-8", "replace"),
-    )
+    return Done.of(child, out, err)
 
 
 def must(words: Sequence[str], what: str, **options: Any) -> str:
@@ -230,29 +232,20 @@ def _hint(reason: str) -> str | None:
 
 def attach(words: Sequence[str]) -> int:
     """Run docker on our own terminal and return its status; signals are docker's."""
-    before = {
-        number: signal.signal(number, signal.SIG_IGN)
-        for number in (signal.SIGINT, signal.SIGQUIT)
-    }
-    try:
-        child = subprocess.Popen(
-            ["docker", *words],
-            preexec_fn=_default_signals,  # noqa: PLW1509  no threads here
-        )
+    with shielded(*_KEYS):
         try:
+            child = subprocess.Popen(
+                ["docker", *words],
+                preexec_fn=_default_signals,  # noqa: PLW1509  no threads here
+            )
+        except FileNotFoundError:
+            raise MlcError("the program 'docker' is not on the PATH") from None
+        with ended(child):
             return child.wait()
-        except BaseException:
-            end(child, 0)
-            raise
-    except FileNotFoundError:
-        raise MlcError("the program 'docker' is not on the PATH") from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _default_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGQUIT):
+    for number in _KEYS:
         signal.signal(number, signal.SIG_DFL)
 
 
@@ -273,15 +266,11 @@ def inspect(*questions: tuple[str, str]) -> list[dict[str, Any] | None]:
             stack.enter_context(ended(child))
         for (kind, name), child in zip(questions, children, strict=True):
             out, err = child.communicate()
-            if child.returncode == 0:
-                answers.append(json.loads(out)[0])
-                continue
-            reason = engine_reason(err.decode("utf-8", "replace"))
-            if not _no_such(reason):
-                raise MlcError(
-                    f"cannot look for the {kind} '{name}': {reason}", _hint(reason)
-                )
-            answers.append(None)
+            done = Done.of(child, out, err)
+            if done.status != 0 and not _no_such(done.reason):
+                what = f"cannot look for the {kind} '{name}'"
+                raise MlcError(f"{what}: {done.reason}", _hint(done.reason))
+            answers.append(None if done.status else json.loads(done.out)[0])
     return answers
 
 

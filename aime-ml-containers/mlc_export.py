@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import mlc_ask as ask
 import mlc_docker as docker
-from mlc_archive import FORMAT, PIECE, Writer
+from mlc_archive import FORMAT, PIECE, Writer, read_most
 from mlc_base import FAILED, NO_SPACE, VERSION, MlcError, Person, caller, home_of, say
 from mlc_find import Container, own
 from mlc_progress import Progress
@@ -66,21 +66,6 @@ def describe(
     }
 
 
-def read_piece(source: IO[bytes], progress: Progress) -> bytearray:
-    """Return up to PIECE bytes; fewer only at the end."""
-    data = bytearray(PIECE)
-    view, filled = memoryview(data), 0
-    while filled < PIECE:
-        got = source.readinto(view[filled:])  # type: ignore[attr-defined]
-        if not got:
-            break
-        filled += got
-        progress.add(got)
-    view.release()
-    del data[filled:]
-    return data
-
-
 def size_of(container: Container) -> int:
     """Return about how many bytes a container holds; 0 where no gauge asks for it."""
     if not docker.tells_lines():
@@ -100,7 +85,7 @@ def write_archive(
     child = docker.start(["export", container.id])
     with docker.ended(child):
         assert child.stdout is not None and child.stderr is not None  # noqa: S101
-        while piece := read_piece(child.stdout, progress):
+        while piece := read_most(child.stdout, PIECE, progress.add):
             writer.piece(piece)
         reason = child.stderr.read().decode("utf-8", "replace")
         if child.wait() != 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 import mlc_ask as ask
@@ -30,15 +29,8 @@ class Container(NamedTuple):
         return self.full.rpartition(SEPARATOR)[2]
 
 
-_LABELS = (
-    "USER",
-    "FRAMEWORK",
-    "ARCH",
-    "GPUS",
-    "WORK_MOUNT",
-    "DATA_MOUNT",
-    "MODELS_MOUNT",
-)
+_MOUNTS = ("WORK_MOUNT", "DATA_MOUNT", "MODELS_MOUNT")
+_LABELS = ("USER", "FRAMEWORK", "ARCH", "GPUS", *_MOUNTS)
 
 
 def _template(size: bool) -> str:
@@ -62,16 +54,9 @@ def containers(uid: int | None, *, size: bool = False) -> list[Container]:
         words.append("--size")
     out = docker.must([*words, "--format", _template(size)], "cannot list containers")
     found = []
-    for line in out.splitlines():
-        row = json.loads(line)
-        container = Container(
-            row["id"],
-            row["full"],
-            row["state"],
-            row["status"],
-            row.get("size", "-"),
-            {name: read_label(row[name]) for name in _LABELS},
-        )
+    for row in docker.json_lines(out):
+        labels = {name: read_label(row.pop(name)) for name in _LABELS}
+        container = Container(**{"size": "-", **row, "labels": labels})
         if SEPARATOR in container.full and uid in {None, _number(container.uid)}:
             found.append(container)
     return sorted(found, key=lambda one: (one.name, one.uid))

@@ -23,24 +23,18 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def columns(words: argparse.Namespace) -> list[tuple[str, str]]:
     """Return (heading, key) of the columns that the flags name; a label's key is its
     name, others are the fields of Container."""
-    everything = words.all
-    chosen = [("CONTAINER", "name")]
-    if words.size or everything:
-        chosen.append(("SIZE", "size"))
-    if words.all_users or everything:
-        chosen.append(("USER", "USER"))
-    chosen.append(("FRAMEWORK", "FRAMEWORK"))
-    if words.architecture or everything:
-        chosen.append(("ARCH", "ARCH"))
-    chosen.append(("STATUS", "status"))
-    for flag, heading, key in (
+    every = (
+        (True, "CONTAINER", "name"),
+        (words.size, "SIZE", "size"),
+        (words.all_users, "USER", "USER"),
+        (True, "FRAMEWORK", "FRAMEWORK"),
+        (words.architecture, "ARCH", "ARCH"),
+        (True, "STATUS", "status"),
         (words.workspace_dir, "WORKSPACE", "WORK_MOUNT"),
         (words.data_dir, "DATA", "DATA_MOUNT"),
         (words.models_dir, "MODELS", "MODELS_MOUNT"),
-    ):
-        if flag or everything:
-            chosen.append((heading, key))
-    return chosen
+    )
+    return [(heading, key) for flag, heading, key in every if flag or words.all]
 
 
 def cell(container: Container, key: str) -> str:
@@ -62,23 +56,16 @@ def show(words: argparse.Namespace) -> int:
     return 0
 
 
-def stats() -> int:
+def stats(_: argparse.Namespace) -> int:
     """Run `mlc stats`: one look at the caller's running containers."""
     running = [one for one in containers(caller().uid) if one.state == "running"]
     if not running:
         say("info", "no container of yours is running")
         return 0
     names = {one.full: one.name for one in running}
-    out = docker.must(
-        [
-            "stats",
-            "--no-stream",
-            "--format",
-            "{{json .}}",
-            *(one.id for one in running),
-        ],
-        "cannot read what the containers use",
-    )
+    asked = ["stats", "--no-stream", "--format", "{{json .}}"]
+    asked += [one.id for one in running]
+    out = docker.must(asked, "cannot read what the containers use")
     rows = [["[CONTAINER]", "[CPU]", "[MEMORY]", "[NETWORK]", "[DISK]", "[PROCESSES]"]]
     keys = ("CPUPerc", "MemUsage", "NetIO", "BlockIO", "PIDs")
     for row in docker.json_lines(out):

@@ -14,9 +14,17 @@ from typing import Any, NamedTuple
 
 import mlc_docker as docker
 from mlc_account import build_words, dockerfile, prepared_image
-from mlc_base import NO_IMAGE, NO_REGISTRY, MlcError, Person, say, shielded
+from mlc_base import (
+    LABEL_VERSION,
+    NO_IMAGE,
+    NO_REGISTRY,
+    MlcError,
+    Person,
+    say,
+    shielded,
+)
 from mlc_host import engine_grants_memlock, present
-from mlc_names import LABEL, full_name, labels
+from mlc_names import LABEL, full_name, label_value
 
 # What registries and engines say of an image that is not there; some only that one may
 # not have it.
@@ -72,6 +80,24 @@ def mount_word(source: str, target: str) -> str:
     return text.getvalue()
 
 
+def labels(order: Order) -> dict[str, str]:
+    """Return the labels of a container."""
+    mounts = {target: source for source, target in order.mounts}
+    values = {
+        LABEL: order.person.name,
+        f"{LABEL}.NAME": order.name,
+        f"{LABEL}.USER": order.person.name,
+        f"{LABEL}.ARCH": order.architecture,
+        f"{LABEL}.MLC_VERSION": LABEL_VERSION,
+        f"{LABEL}.WORK_MOUNT": mounts.get("/workspace", ""),
+        f"{LABEL}.DATA_MOUNT": mounts.get("/data", ""),
+        f"{LABEL}.MODELS_MOUNT": mounts.get("/models", ""),
+        f"{LABEL}.FRAMEWORK": order.framework,
+        f"{LABEL}.GPUS": order.gpus or "none",
+    }
+    return {key: label_value(value) for key, value in values.items()}
+
+
 def create_words(order: Order, host: Host, run: str, image_home: bool) -> list[str]:
     """Return the docker words that create a container from its prepared image.
 
@@ -100,16 +126,7 @@ def create_words(order: Order, host: Host, run: str, image_home: bool) -> list[s
         words += ["--shm-size", "8g"]
     elif order.gpus is not None:
         words += ["--gpus", order.gpus]
-    inside = {target: source for source, target in order.mounts}
-    made = labels(
-        order.name,
-        person,
-        architecture=order.architecture,
-        framework=order.framework,
-        gpus=order.gpus or "none",
-        mounts=inside,
-    )
-    for key, value in made.items():
+    for key, value in labels(order).items():
         words += ["--label", f"{key}={value}"]
     words += ["--label", f"{LABEL}.RUN={run}"]
     for pair in order.environment:

@@ -6,9 +6,8 @@ A container is `NAME._.UID` for the engine and NAME for its user.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from mlc_base import LABEL_VERSION, MlcError, Person
+from mlc_base import MlcError
 
 SEPARATOR = "._."
 LABEL = "aime.mlc"
@@ -50,28 +49,3 @@ def label_value(text: str) -> str:
 def read_label(value: str) -> str:
     """Return what `label_value` was given."""
     return value.replace("%2C", ",").replace("%25", "%")
-
-
-def labels(
-    name: str,
-    person: Person,
-    *,
-    architecture: str,
-    framework: str,
-    gpus: str,
-    mounts: Mapping[str, str],
-) -> dict[str, str]:
-    """Return the labels of a container; mounts are keyed by the folder inside."""
-    values = {
-        LABEL: person.name,
-        f"{LABEL}.NAME": name,
-        f"{LABEL}.USER": person.name,
-        f"{LABEL}.ARCH": architecture,
-        f"{LABEL}.MLC_VERSION": LABEL_VERSION,
-        f"{LABEL}.WORK_MOUNT": mounts.get("/workspace", ""),
-        f"{LABEL}.DATA_MOUNT": mounts.get("/data", ""),
-        f"{LABEL}.MODELS_MOUNT": mounts.get("/models", ""),
-        f"{LABEL}.FRAMEWORK": framework,
-        f"{LABEL}.GPUS": gpus,
-    }
-    return {key: label_value(value) for key, value in values.items()}

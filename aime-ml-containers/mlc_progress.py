@@ -33,15 +33,15 @@ class Progress:
             line = f"step {done}/{self._total} {self._what}"
             print(line, file=sys.stderr, flush=True)
         elif self._visible:
-            self._print(now, "\r")
+            self._print(now)
 
     def end(self) -> None:
         if self._visible and self._bytes:
-            self._print(time.monotonic(), "\r")
+            self._print(time.monotonic())
             print(file=sys.stderr)
 
-    def _print(self, now: float, begin: str) -> None:
+    def _print(self, now: float) -> None:
         mib = self._bytes / (1 << 20)
         rate = mib / max(now - self._begin, 0.001)
-        line = f"{begin}{self._what}: {mib:,.1f} MiB, {rate:,.1f} MiB/s \x1b[K"
+        line = f"\r{self._what}: {mib:,.1f} MiB, {rate:,.1f} MiB/s \x1b[K"
         print(line, end="", file=sys.stderr, flush=True)

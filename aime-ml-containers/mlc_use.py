@@ -59,6 +59,10 @@ def stop_unless_busy(container: Container) -> None:
     if busy(processes(done.out), found["State"]["Pid"]):
         say("info", f"'{container.name}' goes on running: something runs in it")
         return
+    stop_container(container)
+
+
+def stop_container(container: Container) -> None:
     docker.must(["stop", container.id], f"cannot stop '{container.name}'", patience=15)
 
 
@@ -108,11 +112,10 @@ def start(words: argparse.Namespace) -> int:
             print(f"The container '{words.name}' is running: mlc open {words.name}")
             return 0
     container = own(words.name, words.script, "start")
+    start_container(container)
     if words.command is None:
-        start_container(container)
         print(f"The container '{container.name}' is running: mlc open {container.name}")
         return 0
-    start_container(container)
     run = ["bash", "-c", words.command]
     if words.detach:
         docker.must(
@@ -134,7 +137,7 @@ def stop(words: argparse.Namespace) -> int:
         say("info", f"the container '{container.name}' is not running")
         return 0
     _agreed(words, f"Stop the container '{container.name}'?")
-    docker.must(["stop", container.id], f"cannot stop '{container.name}'", patience=15)
+    stop_container(container)
     print(f"The container '{container.name}' is stopped")
     return 0
 

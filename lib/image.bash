@@ -67,11 +67,17 @@ image::_plan() { # <word>...
 
 # Turn the steps of a plan into what menu::work shows.
 image::_plan_lines() {
-    local line
-    printf '0 the versions of the packages are worked out\n'
+    image::_step_lines 'the versions of the packages are worked out'
+}
+
+# Turn steps into what menu::work shows.
+image::_step_lines() { # <what begins> [<anything, to say which step of how many it is>]
+    local line at count
+    printf '0 %s\n' "$1"
     while IFS= read -r line; do
         [[ "${line}" =~ ^step\ ([0-9]+)/([1-9][0-9]*)\ (.*) ]] || continue
-        printf '%s %s\n' "$(((BASH_REMATCH[1] - 1) * 100 / BASH_REMATCH[2]))" "${BASH_REMATCH[3]}"
+        at="${BASH_REMATCH[1]}" count="${BASH_REMATCH[2]}" line="${BASH_REMATCH[3]}"
+        printf '%s %s%s\n' "$(((at - 1) * 100 / count))" "${2:+step ${at} of ${count}: }" "${line}"
     done
 }
 
@@ -108,18 +114,15 @@ image::build() { # [<word of image_build>...]
     local status=0 reader progress
     if menu::has_gauge; then
         menu::work "Image '$(jq -r .name <<< "${IMAGE_PLAN}")'" image::_gauge_lines image::_build "$@" || status=$?
-        IMAGE_BUILT="${IMAGE_ANSWER}"
-        ((status != EXIT_LEFT)) || core::info "the build was ended; nothing of it stays"
-        ((status == 0)) || exit "${status}"
-        return 0
+    else
+        core::on_exit image::_end_line
+        exec {progress}> >(image::_progress)
+        reader=$!
+        image::governed image_build --stage "${IMAGE_STAGE}" "$@" 3>&"${progress}" || status=$?
+        exec {progress}>&-
+        wait "${reader}" 2> /dev/null || true
     fi
-    core::on_exit image::_end_line
-    exec {progress}> >(image::_progress)
-    reader=$!
-    image::governed image_build --stage "${IMAGE_STAGE}" "$@" 3>&"${progress}" || status=$?
     IMAGE_BUILT="${IMAGE_ANSWER}"
-    exec {progress}>&-
-    wait "${reader}" 2> /dev/null || true
     ((status != EXIT_LEFT)) || core::info "the build was ended; nothing of it stays"
     ((status == 0)) || exit "${status}"
 }
@@ -131,13 +134,7 @@ image::_build() { # <word>...
 
 # Turn the steps of a build into what menu::work shows.
 image::_gauge_lines() {
-    local line at count
-    printf '0 the build begins\n'
-    while IFS= read -r line; do
-        [[ "${line}" =~ ^step\ ([0-9]+)/([1-9][0-9]*)\ (.*) ]] || continue
-        at="${BASH_REMATCH[1]}" count="${BASH_REMATCH[2]}"
-        printf '%s step %s of %s: %s\n' "$(((at - 1) * 100 / count))" "${at}" "${count}" "${BASH_REMATCH[3]}"
-    done
+    image::_step_lines 'the build begins' numbered
 }
 
 # Show the steps of a build as they come: one line that changes on a terminal, a line each otherwise.
@@ -246,26 +243,27 @@ image::tell_outdated() { # [<container whose packages are in the image now>]
 its workspace stays"
 }
 
-# The user's own images as tag and description, for a menu. Sets: the array named.
-image::items() { # <array-name>
-    local -n image_items="$1"
+# The images that the user may use, as rows for a menu. Sets: the array named.
+image::_rows() { # <array-name> <what jq makes of them>
+    local -n image_rows="$1"
     local json
     json="$(core::helper images list --json)" || exit
     # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t image_items < <(jq -r "${IMAGE_JQ}"'.images[] | select(.mine)
-        | .name, "\(ground), \(size), \(age) old, \(use)"' <<< "${json}")
+    mapfile -t image_rows < <(jq -r "${IMAGE_JQ} .images | $2" <<< "${json}")
+}
+
+# The user's own images as tag and description, for a menu. Leaves where there are none. Sets: the array named.
+image::items() { # <array-name>
+    local -n image_items="$1"
+    image::_rows "$1" '.[] | select(.mine) | .name, "\(ground), \(size), \(age) old, \(use)"'
+    ((${#image_items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
 }
 
 # The images that a container can be made of, own ones first, then those that others share as USER/NAME. Sets: the array
 # named, to tags and descriptions.
 image::offers() { # <array-name>
-    local -n image_offers="$1"
-    local json
-    json="$(core::helper images list --json)" || exit
-    # shellcheck disable=SC2034 # the caller's array, by reference
-    mapfile -t image_offers < <(jq -r "${IMAGE_JQ}"'.images
-        | (map(select(.mine)) | .[] | .name, "yours, \(ground), \(size), \(age) old"),
-        (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared, \(ground), \(size), \(age) old")' <<< "${json}")
+    image::_rows "$1" '(map(select(.mine)) | .[] | .name, "yours, \(ground), \(size), \(age) old"),
+        (map(select(.mine | not)) | .[] | "\(.user)/\(.name)", "shared, \(ground), \(size), \(age) old")'
 }
 
 # What the catalog has for this host, or for an architecture, the newest first: `FRAMEWORK VERSION` and the image, for a
@@ -277,6 +275,13 @@ image::frameworks() { # <array-name> [<architecture>]
     IMAGE_ARCHITECTURE="$(jq -r .architecture <<< "${json}")"
     # shellcheck disable=SC2034 # the caller's array, by reference
     mapfile -t image_frameworks < <(jq -r '.images[] | .framework + " " + .version, .image' <<< "${json}")
+}
+
+# Has the user an image of that name?
+image::is_mine() { # <name>
+    local json
+    json="$(core::helper images resolve -- "$1")" || exit
+    jq -e '.found and .mine' <<< "${json}" > /dev/null
 }
 
 # Ask for one of the user's own images. Prints: its name.
@@ -291,7 +296,6 @@ image::step() { # <variable> <title>
     local -n image_step="$1"
     local items=() answer
     image::items items
-    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
     answer="$(menu::select --default "${image_step}" "$2" "Which image?" "${items[@]}")" || return
     image_step="${answer}"
 }
@@ -301,6 +305,5 @@ image::step() { # <variable> <title>
 image::several() { # <array-name> <title>
     local items=()
     image::items items
-    ((${#items[@]} > 0)) || core::die "${EXIT_NOT_FOUND}" "you have no images" "run 'image-create' to make one"
     choose::marked "$1" "$2" "Which images?" "${items[@]}"
 }

@@ -36,14 +36,13 @@ image::_load_tiers() {
 }
 
 image::_ask_name() {
-    local answer found
+    local answer
     while true; do
         answer="$(menu::input "New image" "A name for the image (lower-case letters, digits, . _ -):" "${IMAGE[name]}")" \
             || return
         IMAGE[name]="${answer}"
         if image::is_name "${answer}"; then
-            found="$(core::helper images resolve -- "${answer}")" || exit
-            jq -e '.found and .mine' <<< "${found}" > /dev/null || return 0
+            image::is_mine "${answer}" || return 0
             menu::message "New image" "You have an image '${answer}' already.
 
 Choose another name, or leave and type: image-update ${answer}" || return

@@ -81,9 +81,7 @@ project::ask_framework() {
 
 # Is there an image of the project's name already? Then it is the project's.
 project::has_image() {
-    local json
-    json="$(core::helper images resolve -- "${PROJECT[name]}")" || exit
-    jq -e '.found and .mine' <<< "${json}" > /dev/null
+    image::is_mine "${PROJECT[name]}"
 }
 
 # The words that build the project's image from its folder. Sets: the array named.

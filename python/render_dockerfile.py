@@ -19,6 +19,7 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
+from ds01.images.source.layer_commands import Tools
 from ds01.images.source.layers import layers
 from ds01.images.source.lock import load_lock
 from ds01.images.source.packages import load_packages
@@ -55,15 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             "name the image with '--base-image'",
         )
     found = layers(spec, packages, asked.spec.parent)
-    text = render(
-        found,
-        lock,
-        base_image,
-        builder=asked.builder,
-        installer=asked.installer,
-        uv_image=asked.uv_image,
-        cache=asked.cache,
-    )
+    tools = Tools(asked.builder, asked.installer, asked.uv_image, asked.cache)
+    text = render(found, lock, base_image, tools)
     if asked.json:
         files = context_files(found, lock) if lock else {}
         print_json({"dockerfile": text, "context": files})

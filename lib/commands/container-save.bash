@@ -99,10 +99,9 @@ container-save::_print() { # <json: yes or empty>
 
 # Is there anything to put into a source, and a base to build it on?
 container-save::_check() { # <container>
-    local found copy="${image}"
-    found="$(core::helper images resolve -- "${image}")" || exit
+    local copy="${image}"
     # A copy cannot take the place of an image with a source.
-    ! jq -e '.found and .mine' <<< "${found}" > /dev/null || copy+=-copy
+    ! image::is_mine "${image}" || copy+=-copy
     jq -e '(.pip | length) + (.apt | length) > 0' <<< "${SAVE_CHANGES}" > /dev/null \
         || core::die "${EXIT_REFUSED}" "no packages were installed in container '$1'" \
             "run 'container-save $1 ${copy} --commit' to keep other files of it"
@@ -112,33 +111,25 @@ container-save::_check() { # <container>
 }
 
 container-save::_text() {
-    local found text="Put this into the source of image '${image}' and build it?"
+    local text="Put this into the source of image '${image}' and build it?"
     if [[ -n "${OPTIONS[commit]}" ]]; then
         printf "Make image '%s' a copy of container '%s' as it is?\n\nIt will have no source: nobody can see how it was made, \
 and 'image-update' cannot change it." "${image}" "${name}"
         return
     fi
-    found="$(core::helper images resolve -- "${image}")" || exit
-    jq -e '.found and .mine' <<< "${found}" > /dev/null || text="Make an image '${image}' with this and build it?"
+    image::is_mine "${image}" || text="Make an image '${image}' with this and build it?"
     printf '%s\n\n%s' "${text}" "$(container-save::_print '')"
 }
 
 # Add what was found to the image's source, or begin one, and build.
 container-save::_build() { # <image>
-    local items item found flags=()
-    found="$(core::helper images resolve -- "$1")" || exit
-    mapfile -t items < <(jq -r '.pip[].word' <<< "${SAVE_CHANGES}")
-    if [[ "$(jq -r '.found and .mine' <<< "${found}")" == true ]]; then
-        for item in "${items[@]}"; do flags+=("--add=${item}"); done
-        mapfile -t items < <(jq -r '.apt[].word' <<< "${SAVE_CHANGES}")
-        for item in "${items[@]}"; do flags+=("--add-system=${item}"); done
-        image::plan update "$1" "${flags[@]}" || exit
+    local words
+    if image::is_mine "$1"; then
+        mapfile -t words < <(jq -r '"--add=" + .pip[].word, "--add-system=" + .apt[].word' <<< "${SAVE_CHANGES}")
+        image::plan update "$1" "${words[@]}" || exit
     else
-        for item in "${items[@]}"; do flags+=("--pip=${item}"); done
-        mapfile -t items < <(jq -r '.apt[].word' <<< "${SAVE_CHANGES}")
-        for item in "${items[@]}"; do flags+=("--system=${item}"); done
-        mapfile -t items < <(jq -r '.base[]' <<< "${SAVE_CHANGES}")
-        image::plan create "$1" "${items[@]}" "${flags[@]}" || exit
+        mapfile -t words < <(jq -r '.base[], "--pip=" + .pip[].word, "--system=" + .apt[].word' <<< "${SAVE_CHANGES}")
+        image::plan create "$1" "${words[@]}" || exit
     fi
     image::tell_warnings
     if image::is_up_to_date; then

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import mlc
 import mlc_account
 import mlc_catalog as catalog
 import mlc_host
@@ -115,6 +116,11 @@ def test_script_mode_asks_nothing() -> None:
         assert done.returncode == 1, words
         assert ": error: " in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_every_command_has_a_function_and_a_launcher() -> None:
+    assert sorted(f"mlc-{verb}" for verb in mlc._COMMANDS) == LAUNCHERS
+    assert all(callable(mlc.find(verb)) for verb in mlc._COMMANDS)
 
 
 def test_create_info_lists_frameworks_and_versions() -> None:

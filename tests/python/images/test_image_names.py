@@ -84,13 +84,6 @@ def test_nobody_can_be_taken_for_another_by_number(user: str, uid: int) -> None:
     assert names.check_image(f"ds01/{part}/x:latest")
 
 
-def test_tags() -> None:
-    assert names.reference("a", 1, "x", "v1.0") == "ds01/a/x:v1.0"
-    for tag in ("", "-x", "a b", "a/b", "x" * 129):
-        with pytest.raises(HelperError, match="is not a tag"):
-            names.check_tag(tag)
-
-
 @pytest.mark.parametrize(
     "image", ["", "A/b", "a b", "x\ny", "-x", "a:b:c", "a AS b", "$X", "x" * 401]
 )

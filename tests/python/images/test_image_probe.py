@@ -5,21 +5,19 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
 
-from ds01.images.versions.probe import (
-    Found,
-    Package,
-    from_json,
-    parse,
-    stand_ins,
-    to_json,
-)
-from ds01.images.versions.workshop import split_stream
+import pytest
+
+from ds01.images.versions.probe import Found, Package, parse, probe, stand_ins
+from ds01.images.versions.workshop import Done, Workshop, split_stream
 
 END = "--ds01-next--\n"
 PYTHON = (
     '{"version": "3.11.2", "interpreter": "/usr/bin/python3", "pip": null, '
-    '"external": true, "packages": {"My_Pkg": ["1.0", null, null]}}\n'
+    '"packages": {"My_Pkg": ["1.0", null, null]}}\n'
 )
 TEXT = (
     f'PRETTY_NAME="Debian 12"\nID=debian\n{END}'
@@ -34,9 +32,42 @@ def test_the_answers_are_read() -> None:
     )
     assert found.apt == {"bash": "5.2"}
     assert found.packages == {"my-pkg": Package("1.0")}
-    assert found.is_external
     assert found.has_apt
-    assert from_json(to_json(found)) == found
+
+
+class Base:
+    """A workshop of a base whose Python comes with apt."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def uv(self) -> str:
+        return "uv"
+
+    def run(self, words: Sequence[str]) -> Done:
+        self.asked.append(words[2])
+        has_python = any("apt-get install" in script for script in self.asked)
+        text = TEXT if has_python else TEXT.replace(PYTHON, "")
+        return Done(0, text.replace("null, null", "[], []"), "")
+
+
+def test_a_base_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a b"))
+    base = Base()
+    workshop = cast("Workshop", base)
+    bare = probe(workshop, "sha256:12")
+    assert (bare.python, bare.has_apt, bare.was_without) == ("-", True, False)
+    assert probe(workshop, "sha256:12") == bare
+    assert len(base.asked) == 1
+    found = probe(workshop, "sha256:12", needs_python=True)
+    assert (found.python, found.was_without) == ("3.11.2", True)
+    assert probe(workshop, "sha256:12", needs_python=True) == found
+    assert len(base.asked) == 3
+    kept = tmp_path / "a b/ds01/base-12.json"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    kept.write_text("{")
+    assert probe(workshop, "sha256:12").python == "3.11.2"
+    assert len(base.asked) == 4
 
 
 def test_a_base_without_anything_says_so() -> None:

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from ds01.core.errors import Exit, HelperError
+from ds01.images.requirements import words
 from ds01.images.source.types import Layer
 from ds01.images.versions import explain as versions_explain
-from ds01.images.versions import resolve, resolve_pip
+from ds01.images.versions import resolve, resolve_pip, workshop
 from ds01.images.versions.explain import explain
 from ds01.images.versions.probe import Found, Package
 
@@ -79,10 +80,10 @@ def test_a_secret_must_be_set_and_is_never_shown(
     line = ["--index-url https://${TOKEN}@x/simple"]
     monkeypatch.delenv("TOKEN", raising=False)
     with pytest.raises(HelperError) as caught:
-        resolve.secrets(line)
+        workshop.secrets(words.variables(line))
     assert caught.value.code == Exit.USAGE
     monkeypatch.setenv("TOKEN", "s3cret")
-    assert resolve.secrets(line) == {"TOKEN": "s3cret"}
+    assert workshop.secrets(words.variables(line)) == {"TOKEN": "s3cret"}
 
 
 def test_pips_report_becomes_pins() -> None:

@@ -15,7 +15,7 @@ from ds01.core.paths import PROJECT_ROOT
 from ds01.core.yaml_source import ConfigError
 from ds01.images.source import lock
 from ds01.images.source import spec as source_spec
-from ds01.images.source.change import change
+from ds01.images.source.change import change, render_again
 from ds01.images.source.types import Added, Base, Spec
 
 FULL = """\
@@ -191,7 +191,7 @@ def test_what_comes_after_adoption_stands_apart() -> None:
     )
     assert spec.added == Added(("rich", "timm>2"), ("jq",))
     assert spec.pip == SPEC.pip[1:]
-    again = source_spec.render_again(spec)
+    again = render_again(spec)
     assert again.pip == (*SPEC.pip[1:], "rich", "timm>2")
     assert again.apt == (*SPEC.apt, "jq")
     assert not again.added

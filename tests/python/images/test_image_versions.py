@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ds01.core.errors import Exit, HelperError
-from ds01.images.versions.versions import check_version
+from ds01.images.versions.versions import check_version, policies
 
 POLICY = """\
 git:
@@ -38,11 +38,11 @@ mail-transport-agent:
     ],
 )
 def test_versions_that_there_are(name: str, version: str) -> None:
-    check_version(name, version, POLICY)
+    check_version(name, version, policies(POLICY)[name])
 
 
 def test_another_version_is_told_before_a_build() -> None:
     with pytest.raises(HelperError, match="'tree' has no version") as told:
-        check_version("tree", "1:2.39.5", POLICY)
+        check_version("tree", "1:2.39.5", policies(POLICY)["tree"])
     assert told.value.code == Exit.NOT_FOUND
     assert told.value.hint == "there is 2.1.0-1"

@@ -28,6 +28,8 @@ from ds01.images.requirements import lines as requirements_lines
 from ds01.images.source import layers as source_layers
 from ds01.images.source import render, values
 from ds01.images.source import spec as source_spec
+from ds01.images.source.change import change
+from ds01.images.source.layer_commands import Tools
 from ds01.images.source.lock import Lock, LockedBase, load_lock
 from ds01.images.source.packages import load_packages, parse_apt
 from ds01.images.source.types import Added, Base, Layer, Spec
@@ -54,7 +56,7 @@ LOCK = Lock(LockedBase("a:b", "sha256:1"))
 def load(name: str) -> tuple[Spec, tuple[Layer, ...], Lock | None]:
     folder = GOLDEN / name
     spec = source_spec.load_spec(folder / "image.yaml")
-    found = source_spec.layers(spec, PACKAGES, folder)
+    found = source_layers.layers(spec, PACKAGES, folder)
     return spec, found, load_lock(folder / "image.lock")
 
 
@@ -68,26 +70,26 @@ def compare(file: Path, text: str) -> None:
 def test_golden(name: str) -> None:
     spec, found, lock = load(name)
     base = spec.base.image or "aimehub/pytorch-2.7.1-cuda12.6.3"
-    text = render.render(found, lock, base, **HOW[name])
+    text = render.render(found, lock, base, Tools(**HOW[name]))
     compare(GOLDEN / name / "Dockerfile", text)
-    assert text == render.render(found, lock, base, **HOW[name])
+    assert text == render.render(found, lock, base, Tools(**HOW[name]))
 
 
 def test_golden_block_of_an_adopted_file() -> None:
     _, found, lock = load("added")
     adopted = (GOLDEN / "added/adopted").read_text()
     how: dict[str, Any] = {"builder": "buildkit", "uv_image": UV, "cache": "secret-1"}
-    block = render.render_block(found, lock, adopted, **how)
+    block = render.render_block(found, lock, adopted, Tools(**how))
     compare(GOLDEN / "added/block", block)
     assert block.endswith("USER 1000:1000\n")
     # What the file has from when it was rendered is not done twice.
     before = f"{adopted}COPY --from={UV} /uv /usr/local/bin/uv\n"
     before += "COPY .ds01/jupyter_server_config.py /opt/ds01/jupyter_server_config.py\n"
-    short = render.render_block(found, lock, before, **how)
+    short = render.render_block(found, lock, before, Tools(**how))
     assert "--from" not in short
     assert "jupyter" not in short
     rest = [layer for layer in found if layer.kind != "added"]
-    assert render.render_block(rest, lock, adopted, **how) == ""
+    assert render.render_block(rest, lock, adopted, Tools(**how)) == ""
 
 
 def test_layers_come_in_the_order_of_the_administrator() -> None:
@@ -148,7 +150,7 @@ def test_context_files_hold_the_pins() -> None:
 def test_a_layer_that_the_base_has_already_installs_nothing() -> None:
     _, found, _ = load("tiers")
     lock = replace(LOCK, layers={"interactive": (), "cv": ("pillow==1",), "llm": ()})
-    text = render.render(found, lock, "a:b", **HOW["tiers"])
+    text = render.render(found, lock, "a:b", Tools(**HOW["tiers"]))
     assert re.findall(r"-r (\S+)", text) == ["cv.txt"]
 
 
@@ -157,11 +159,13 @@ def test_a_new_pin_changes_no_other_layer() -> None:
     spec, found, _ = load("own")
     one = replace(LOCK, layers={"interactive": ("a==1",), "own": ("x==1",)})
     other = replace(one, layers={"interactive": ("a==1",), "own": ("x==2", "y==1")})
-    texts = [render.render(found, lock, "a:b", **HOW["own"]) for lock in (one, other)]
+    texts = [
+        render.render(found, lock, "a:b", Tools(**HOW["own"])) for lock in (one, other)
+    ]
     assert texts[0] == texts[1]
-    more = source_spec.change(spec, add=["rich>1"])
-    layers = source_spec.layers(more, PACKAGES, GOLDEN / "own")
-    text = render.render(layers, one, "a:b", **HOW["own"])
+    more = change(spec, add=["rich>1"])
+    layers = source_layers.layers(more, PACKAGES, GOLDEN / "own")
+    text = render.render(layers, one, "a:b", Tools(**HOW["own"]))
     assert text.partition("# own:")[0] == texts[0].partition("# own:")[0]
 
 
@@ -169,9 +173,9 @@ def test_shared_layers_are_the_same_for_two_users() -> None:
     parts = []
     for pip, cache in ((("rich",), "alice-1"), (("flask",), "bob-2")):
         spec = Spec("x", Base(image="a:b"), tiers=("system", "interactive"), pip=pip)
-        found = source_spec.layers(spec, PACKAGES)
+        found = source_layers.layers(spec, PACKAGES)
         how: dict[str, Any] = {"builder": "buildkit", "uv_image": UV, "cache": cache}
-        text = render.render(found, LOCK, "a:b", **how)
+        text = render.render(found, LOCK, "a:b", Tools(**how))
         head, _, own = text.partition("# own:")
         assert cache in own
         parts.append(head)
@@ -182,7 +186,7 @@ def test_shared_layers_are_the_same_for_two_users() -> None:
 def test_secrets_need_buildkit() -> None:
     _, found, _ = load("own")
     with pytest.raises(HelperError, match=r"'\${INDEX_KEY}' in 'own' is a secret") as e:
-        render.render(found, None, "a:b", uv_image=UV)
+        render.render(found, None, "a:b", Tools(uv_image=UV))
     assert e.value.code == Exit.PREREQUISITE
 
 
@@ -199,16 +203,16 @@ def test_secrets_need_buildkit() -> None:
 )
 def test_what_a_foreign_base_says_of_itself_is_checked(field: str, value: str) -> None:
     spec = Spec("x", Base(image="a:b"), pip=("rich",))
-    found = source_spec.layers(spec, PACKAGES)
+    found = source_layers.layers(spec, PACKAGES)
     base = replace(LOCK.base, **{field: value})
     with pytest.raises(HelperError):
-        render.render(found, Lock(base), "a:b", uv_image=UV)
+        render.render(found, Lock(base), "a:b", Tools(uv_image=UV))
 
 
 @pytest.mark.parametrize("image", ["a b", "a\nRUN id", "$X", "-x", "a AS b"])
 def test_a_base_is_the_name_of_an_image(image: str) -> None:
     with pytest.raises(HelperError, match="is not an image name"):
-        render.render((), None, image)
+        render.render((), None, image, Tools())
 
 
 # The properties. A Dockerfile's instructions are what matters: what the builder would
@@ -280,13 +284,13 @@ def test_no_word_becomes_syntax(
     pairs = tuple(zip(sources, targets, strict=False))
     words = accepted(values.parse_pip, ["x>=1.0", *pip])
     spec = Spec("x", pip=words, apt=accepted(parse_apt, apt), files=pairs)
-    found = source_spec.layers(spec, PACKAGES)
+    found = source_layers.layers(spec, PACKAGES)
     secrets = render.secrets(found)
     options: dict[str, Any] = {"builder": how[0], "installer": how[1]}
     options |= {"uv_image": UV, "cache": "c"}
     if secrets and how[0] == "classic":
         return
-    text = render.render(found, LOCK, "a:b", **options)
+    text = render.render(found, LOCK, "a:b", Tools(**options))
 
     own = found[0]
     expected = ["FROM", "USER", "ARG", "COPY", "RUN"]
@@ -324,8 +328,8 @@ def test_no_word_becomes_syntax(
 
 def test_a_pin_is_never_a_redirection() -> None:
     spec = Spec("x", pip=("pkg>=1.0", "other<2"))
-    found = source_spec.layers(spec, PACKAGES)
-    text = render.render(found, None, "a:b", uv_image=UV)
+    found = source_layers.layers(spec, PACKAGES)
+    text = render.render(found, None, "a:b", Tools(uv_image=UV))
     assert [line for line in text.splitlines() if "pkg>=1.0" in line] == [
         "#   pkg>=1.0, other<2"
     ]
@@ -352,7 +356,7 @@ def test_as_a_program(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     _, found, lock = load("classic")
     assert done.stdout == render.render(
-        found, lock, "jupyter/base-notebook:latest", installer="pip"
+        found, lock, "jupyter/base-notebook:latest", Tools(installer="pip")
     )
     done = cli(folder / "image.yaml", *packages, *how, "--json")
     found = json.loads(done.stdout)
@@ -373,9 +377,9 @@ def test_as_a_program_without_an_image(tmp_path: Path) -> None:
 
 def test_added_layer_is_not_in_the_managed_part() -> None:
     spec = Spec("x", added=Added(pip=("rich",)))
-    found = source_spec.layers(spec, PACKAGES)
+    found = source_layers.layers(spec, PACKAGES)
     assert [layer.kind for layer in found] == ["added"]
-    text = render.render(found, None, "a:b", uv_image=UV)
+    text = render.render(found, None, "a:b", Tools(uv_image=UV))
     assert "added" not in text
 
 

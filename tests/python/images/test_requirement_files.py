@@ -55,16 +55,16 @@ def test_a_requirements_file_as_it_is(tmp_path: Path) -> None:
         "git+https://github.com/a/b#egg=c",
         "y ; os_name == 'posix'",
     ]
-    assert found.options == (
+    assert found.options == [
         "--index-url https://a:${TOKEN}@e.org/simple",
         "--extra-index-url https://download.pytorch.org/whl/cu121",
         "--no-binary y",
-    )
+    ]
     assert [word.text for word in found.constraints] == ["numpy<1.25", "scipy<2"]
-    assert found.sources == (
+    assert found.sources == [
         *("requirements.txt", "sub/more.txt", "sub/again.txt"),
         *("sub/limits.txt", "sub/deep.txt"),
-    )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_pyproject(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
     found = files.read(tmp_path, "pyproject.toml")
     assert [w.text for w in found.words] == ["numpy>=1.20", "b @ git+https://e.org/b"]
-    assert found.python == (">=3.10",)
+    assert found.python == [">=3.10"]
     name = files.check_file("./pyproject.toml[dev, plot-it]")
     assert name == "pyproject.toml[dev,plot-it]"
     assert texts(tmp_path, name)[2:] == ["pytest", "matplotlib"]
@@ -178,16 +178,16 @@ def test_environment(tmp_path: Path) -> None:
         "./env/a-1.0-py3-none-any.whl",
         "timm>=1.0",
     ]
-    assert found.apt == ("ffmpeg",)
-    assert found.options == ("--extra-index-url https://e.org/simple",)
+    assert found.apt == ["ffmpeg"]
+    assert found.options == ["--extra-index-url https://e.org/simple"]
     place = "env/environment.yml"
-    assert found.notes == (
+    assert found.notes == [
         f"{place}:4: 'python=3.10' is left out: the base image's Python is used",
         f"{place}:6: 'pytorch' is called torch on PyPI",
         f"{place}:7: 'ffmpeg' becomes the Debian package ffmpeg",
         f"{place}:8: 'pip' is left out: comes with the base image",
-    )
-    assert found.sources == (place, "env/more.txt")
+    ]
+    assert found.sources == [place, "env/more.txt"]
 
 
 @pytest.mark.parametrize(

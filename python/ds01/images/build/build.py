@@ -1,12 +1,4 @@
-"""Builds what image_plan laid out: image, lock and source, or nothing of the three.
-
-The image gets its name when it is built and looked into; until then, and where
-anything fails or is interrupted, the image of that name and the source stay as they
-were. Only the source of the very first build is written in any case, so that nothing
-typed is lost. Progress goes to file descriptor 3, if open: `step N/M text`.
-
-stdout: one JSON object. Exit statuses: docs/exit-codes.md.
-"""
+"""A build up to the image's name: image, lock and source, or nothing of the three."""
 
 from __future__ import annotations
 

@@ -21,13 +21,12 @@ from pathlib import Path
 
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
-from ds01.core.owner import owner_of
 from ds01.core.program import say
 from ds01.core.units import utc_stamp
 from ds01.images.build.builder import find_client
 from ds01.images.build.finish import ensure_uv
 from ds01.images.build.stage import Plan, checksum, context_checksum
-from ds01.images.shelf.labels import BUILDER, Labels, encode
+from ds01.images.shelf.labels import BUILDER, Labels, encode, own_mark
 from ds01.images.shelf.turn import state_folder
 from ds01.images.source import lock
 from ds01.images.versions import workshop
@@ -73,7 +72,6 @@ class Build:
     def labels(self) -> dict[str, str]:
         """Return the labels of the image to be."""
         plan = self.plan
-        me = owner_of(os.getpid())
         values = Labels(
             uid=str(os.getuid()),
             user=plan.user,
@@ -90,8 +88,7 @@ class Build:
             source=plan.folder,
             made_by=self._words.made_by,
         )
-        by = f"{me.pid}.{me.start}.{me.boot}" if me else "-"
-        return {**encode(values), BUILDER: by}
+        return {**encode(values), BUILDER: own_mark()}
 
     def words(self, docker: str, iid: Path, *, no_cache: bool) -> list[str]:
         """Return the words of docker's build."""
@@ -123,7 +120,7 @@ class Build:
                 f"here uses '{client.builder}'",
                 "plan it anew",
             )
-        _check_secrets(plan)
+        workshop.secrets(plan.secrets)
         if plan.pip_layers and plan.tools.installer == "uv":
             ensure_uv(engine, str(plan.tools.uv_image))
         begun = time.monotonic()
@@ -185,18 +182,13 @@ class Build:
                     out.write(line)
                     out.flush()
                     self._lines.append(line.rstrip("\n"))
-                    self._tell(line)
+                    step = step_of(line)
+                    if step is not None:
+                        step.tell(_PROGRESS)
                 return process.wait()
             except BaseException:
                 _end(process)
                 raise
-
-    def _tell(self, line: str) -> None:
-        step = step_of(line)
-        if step is not None:
-            text = f"step {step.number}/{step.count} {step.text}\n"
-            with contextlib.suppress(OSError):
-                os.write(_PROGRESS, text.encode())
 
     def _failure(self, log: Path) -> HelperError:
         refused = _refusal()
@@ -205,13 +197,11 @@ class Build:
         found = failure_of(self._lines)
         for line in last_lines(self._lines):
             print(f"    {line}", file=sys.stderr)
-        named = f" (package '{found.package}')" if found.package else ""
-        text = found.reason
-        if found.package and found.package in text:
-            named = ""
+        package = found.package or ""
+        named = f" (package '{package}')" if package not in found.reason else ""
         return HelperError(
             found.code,
-            f"image '{self.plan.name}' was not built: {text}{named}",
+            f"image '{self.plan.name}' was not built: {found.reason}{named}",
             f"all that was said is in '{log}'",
         )
 
@@ -233,16 +223,6 @@ def _end(process: subprocess.Popen[str]) -> None:
             process.wait(_GRACE_SECONDS / 2)
     if process.stdout:
         process.stdout.close()
-
-
-def _check_secrets(plan: Plan) -> None:
-    for name in plan.secrets:
-        if not os.environ.get(name):
-            raise HelperError(
-                Exit.USAGE,
-                f"the packages refer to '${{{name}}}', which is not set",
-                f"run 'read -rs {name} && export {name}' and type it",
-            )
 
 
 def _refusal() -> HelperError | None:

@@ -16,15 +16,12 @@ from urllib.parse import quote
 
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
-from ds01.core.owner import Owner, is_alive
 from ds01.images.build.stage import UV_REPOSITORY, Plan
-from ds01.images.shelf.labels import BUILDER, decode
+from ds01.images.shelf.labels import BUILDER, decode, is_left
 from ds01.images.source import lock as source_lock
 from ds01.images.source.lock import Lock
 from ds01.images.versions import probe
 from ds01.images.versions import workshop as versions_workshop
-
-_OWNER = re.compile(r"(\d+)\.(\d+)\.(\S+)")
 
 
 def ensure_uv(engine: Engine, reference: str) -> None:
@@ -104,8 +101,5 @@ def sweep(engine: Engine) -> None:
         query = {"filters": json.dumps(filters)}
         for found in engine.listing("/images/json", query):
             labels = found.get("Labels") or {}
-            match = _OWNER.fullmatch(labels.get(BUILDER, ""))
-            if match is None or decode(labels) is None:
-                continue
-            if not is_alive(Owner(int(match[1]), int(match[2]), match[3])):
+            if decode(labels) is not None and is_left(labels.get(BUILDER, "")):
                 engine.call("DELETE", f"/images/{found['Id']}")

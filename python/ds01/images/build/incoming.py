@@ -59,12 +59,16 @@ def _taken_file(name: str, extras: Path, here: Path) -> str:
     if not path.is_file():
         raise HelperError(Exit.NOT_FOUND, f"file '{bare}' not found", "look with 'ls'")
     suffix = f"[{','.join(wanted)}]" if wanted else ""
-    read = requirements_files.read(path.parent, path.name + suffix)
-    local = [word.path for word in read.words if word.path]
-    for each in (path.name, *read.sources, *local):
+    for each in _needed(path.parent, path.name + suffix):
         if (path.parent / each).is_file():
             _copy(path.parent / each, extras, each)
     return path.name + suffix
+
+
+def _needed(folder: Path, name: str) -> list[str]:
+    """Return a file of packages, those that it includes, and the wheels they name."""
+    read = requirements_files.read(folder, name)
+    return [*read.sources, *(word.path for word in read.words if word.path)]
 
 
 def _copy(path: Path, extras: Path, name: str) -> None:
@@ -128,9 +132,7 @@ def view(folder: Path, extras: Path, target: Path, spec: Spec) -> Path:
     for name in (*spec.requirements, *spec.added.requirements):
         bare = requirements_files.split_extras(name)[0]
         if not (extras / bare).exists() and (folder / bare).is_file():
-            read = requirements_files.read(folder, name)
-            local = [word.path for word in read.words if word.path]
-            for each in (bare, *read.sources, *local):
+            for each in _needed(folder, name):
                 _fill(folder / each, target / each)
     for text in (*spec.pip, *spec.added.pip):
         path = requirements_words.parse_word(text).path

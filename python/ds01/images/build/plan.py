@@ -1,12 +1,4 @@
-"""Works out a new image or a change of one, without building anything.
-
-`create` and `update` read what is asked for and what there is, look into the base, have
-the versions worked out, and lay out in `--stage DIR` what image_build needs. stdout:
-one JSON object that says what would be built and what changes. Exit statuses:
-docs/exit-codes.md; 6 with `source_state` "edited" where a rendered part of the
-Dockerfile was edited by hand and it must be decided what becomes of it. With `--steps`
-file descriptor 3 is told what is being done: `step N/M text`.
-"""
+"""What a new image or a change of one would be: all that is needed to build it."""
 
 from __future__ import annotations
 
@@ -25,9 +17,9 @@ from ds01.core.text import nearest
 from ds01.images.build import incoming
 from ds01.images.build.stage import (
     Plan,
-    Tools,
     checksum,
     context_checksum,
+    find_tools,
     rendered,
     write_stage,
 )
@@ -37,7 +29,9 @@ from ds01.images.shelf.labels import decode
 from ds01.images.source import context, render
 from ds01.images.source import dockerfile as source_dockerfile
 from ds01.images.source import folder as source_folder
+from ds01.images.source import layers as source_layers
 from ds01.images.source import spec as source_spec
+from ds01.images.source.change import change, render_again
 from ds01.images.source.dockerfile import State
 from ds01.images.source.lock import Lock, diff, load_lock
 from ds01.images.source.names import check_name, reference
@@ -67,8 +61,8 @@ class Planner:
         self.name = check_name(words.name)
         self.reference = reference(self.user.name, os.getuid(), self.name)
         self.image = engine.image(self.reference)
-        labels = decode((self.image or {}).get("Config", {}).get("Labels"))
-        self.label_source = labels.source if labels else None
+        self.labels = decode((self.image or {}).get("Config", {}).get("Labels"))
+        self.label_source = self.labels.source if self.labels else None
         self.extras = Path(words.stage) / "extras"
         self.steps = Steps(_STEPS if words.steps else None)
 
@@ -115,7 +109,7 @@ class Planner:
             tuple(dict.fromkeys(words.type)),
             shared=words.shared,
         )
-        spec = source_spec.change(
+        spec = change(
             spec,
             add=taken.pip,
             add_apt=words.system,
@@ -162,7 +156,7 @@ class Planner:
         adopted = source_dockerfile.examine(text) is State.ADOPTED
         if not adopted:
             # One that was moved away: what was added to it is asked for all the same.
-            old_spec = source_spec.render_again(old_spec)
+            old_spec = render_again(old_spec)
         taken = incoming.take_files(
             self.extras, words.add, words.requirement, Path.cwd()
         )
@@ -186,7 +180,7 @@ class Planner:
         if adopted and text is not None:
             current = lock.base.image if lock else None
             base = self._adopted_base(text, base, old_spec.architecture, current)
-        spec = source_spec.change(
+        spec = change(
             old_spec,
             add=taken.pip,
             remove=words.remove,
@@ -241,7 +235,7 @@ class Planner:
 
     def _edited(self, folder: Path, spec: Spec, lock: Lock | None, text: str) -> int:
         """Print what an edit by hand changed, and leave: somebody must decide."""
-        found = source_spec.layers(spec, self.packages, folder)
+        found = source_layers.layers(spec, self.packages, folder)
         looked = None
         if lock is None:
             # It was never built: what would be rendered is not known yet.
@@ -249,7 +243,7 @@ class Planner:
             ground = self._ground(base, image, architecture)
             outcome = self._versions(ground, found, None, folder, upgrade=False)
             lock, looked = outcome.lock, outcome.found
-        tools = Tools.find(self.limits.network, looked)
+        tools = find_tools(self.limits.network, looked)
         again = rendered(found, lock, text, tools)
         told = source_dockerfile.diff(again, text, "rendered", "edited")
         value = {"name": self.name, "reference": self.reference, "folder": str(folder)}
@@ -281,7 +275,7 @@ class Planner:
         spec = replace(spec, base=base)
         view = incoming.view(folder, self.extras, Path(words.stage) / "view", spec)
         try:
-            layers = source_spec.layers(spec, self.packages, view)
+            layers = source_layers.layers(spec, self.packages, view)
         except HelperError as error:
             if old_spec is None or error.code is not Exit.NOT_FOUND:
                 raise
@@ -291,7 +285,7 @@ class Planner:
             raise HelperError(error.code, error.message, hint) from error
         ground = self._ground(base, image, architecture)
         outcome = self._versions(ground, layers, lock, view, upgrade=upgrade)
-        tools = Tools.find(self.limits.network, outcome.found)
+        tools = find_tools(self.limits.network, outcome.found)
         dockerfile = rendered(layers, outcome.lock, text, tools)
         old_text = source_folder.read(folder, source_folder.DOCKERFILE)
         plan = Plan(
@@ -353,15 +347,13 @@ class Planner:
         outcome: Outcome,
         old_text: str | None,
     ) -> dict[str, Any]:
-        changes = diff(lock, outcome.lock)
         notes = [note for layer in layers for note in layer.notes]
         previous = None
         if self.image:
-            before = decode((self.image.get("Config") or {}).get("Labels"))
             same = (
-                before is not None
-                and before.spec == checksum(plan.spec)
-                and before.context == context_checksum(Path(self.words.stage))
+                self.labels is not None
+                and self.labels.spec == checksum(plan.spec)
+                and self.labels.context == context_checksum(Path(self.words.stage))
             )
             previous = {
                 "id": self.image["Id"],
@@ -378,7 +370,7 @@ class Planner:
                 old_text or "", plan.dockerfile, "Dockerfile", "Dockerfile (new)"
             ),
             "spec": plan.spec,
-            "lock_changes": [vars(change) for change in changes],
+            "lock_changes": [vars(each) for each in diff(lock, outcome.lock)],
             "layers": [
                 {
                     "name": layer.name,

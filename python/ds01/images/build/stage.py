@@ -19,12 +19,13 @@ from typing import Any
 from ds01.core.errors import Exit, HelperError
 from ds01.images.build.builder import find_client
 from ds01.images.shelf.base import Ground
+from ds01.images.shelf.turn import state_folder
 from ds01.images.source import context as source_context
 from ds01.images.source import dockerfile as source_dockerfile
 from ds01.images.source import lock as source_lock
 from ds01.images.source import render
 from ds01.images.source.dockerfile import State
-from ds01.images.source.layer_commands import CONTEXT
+from ds01.images.source.layer_commands import CONTEXT, Tools
 from ds01.images.source.lock import Lock
 from ds01.images.source.types import Layer
 from ds01.images.versions.probe import Found
@@ -33,32 +34,19 @@ from ds01.images.versions.workshop import CA_VARIABLES, site_certificates, uv_ve
 UV_REPOSITORY = "ds01/uv"
 
 
-@dataclass(frozen=True)
-class Tools:
-    """What an image is built with; all of it shows in the Dockerfile."""
-
-    builder: str
-    installer: str
-    network: str
-    uv_image: str | None = None
-    cache: str | None = None
-    certificates: tuple[str, ...] = ()
-    setup_apt: tuple[str, ...] = ()
-
-    @classmethod
-    def find(cls, network: str, found: Found | None) -> Tools:
-        """Return the tools of this host for a base; None: as for most bases."""
-        builder = find_client().builder
-        installer = found.installer if found and found.python != "-" else "uv"
-        return cls(
-            builder=builder,
-            installer="pip" if installer == "pip" else "uv",
-            network=network,
-            uv_image=f"{UV_REPOSITORY}:{uv_version()}",
-            cache=_cache_name() if builder == "buildkit" else None,
-            certificates=CA_VARIABLES if site_certificates() else (),
-            setup_apt=("python3",) if found and found.was_without else (),
-        )
+def find_tools(network: str, found: Found | None) -> Tools:
+    """Return the tools of this host for a base; None: as for most bases."""
+    builder = find_client().builder
+    installer = found.installer if found and found.python != "-" else "uv"
+    return Tools(
+        builder=builder,
+        installer="pip" if installer == "pip" else "uv",
+        uv_image=f"{UV_REPOSITORY}:{uv_version()}",
+        cache=_cache_name() if builder == "buildkit" else None,
+        setup_apt=("python3",) if found and found.was_without else (),
+        certificates=CA_VARIABLES if site_certificates() else (),
+        network=network,
+    )
 
 
 @dataclass(frozen=True)
@@ -103,9 +91,7 @@ def _cache_name() -> str:
 
     Who knows it could put packages there for others.
     """
-    base = os.environ.get("XDG_STATE_HOME", "")
-    root = Path(base) if base.startswith("/") else Path.home() / ".local/state"
-    path = root / "ds01/build-cache"
+    path = state_folder() / "build-cache"
     try:
         return path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -129,31 +115,11 @@ def rendered(
     layers: Sequence[Layer], lock: Lock, text: str | None, tools: Tools
 ) -> str:
     """Return the Dockerfile for a plan: the user's part as it is, ours rendered."""
-    builder: Any = tools.builder
-    installer: Any = tools.installer
     if source_dockerfile.examine(text) is State.ADOPTED and text is not None:
         bare = source_dockerfile.without_block(text)
-        block = render.render_block(
-            layers,
-            lock,
-            bare,
-            builder=builder,
-            installer=installer,
-            uv_image=tools.uv_image,
-            cache=tools.cache,
-        )
+        block = render.render_block(layers, lock, bare, tools)
         return source_dockerfile.add_block(text, block)
-    managed = render.render(
-        layers,
-        lock,
-        lock.base.image,
-        builder=builder,
-        installer=installer,
-        uv_image=tools.uv_image,
-        cache=tools.cache,
-        setup_apt=tools.setup_apt,
-        certificates=tools.certificates,
-    )
+    managed = render.render(layers, lock, lock.base.image, tools)
     return source_dockerfile.merge(text, managed)
 
 
@@ -224,7 +190,7 @@ def read_stage(stage: Path) -> Plan:
                 **value,
                 "lock": source_lock.parse_lock(json.dumps(value["lock"])),
                 "ground": Ground(**value["ground"]),
-                "tools": _tools(value["tools"]),
+                "tools": Tools(**value["tools"]),
                 "secrets": tuple(value["secrets"]),
                 "pip_layers": tuple(value["pip_layers"]),
                 "fixed_apt": tuple(value["fixed_apt"]),
@@ -234,11 +200,3 @@ def read_stage(stage: Path) -> Plan:
         raise HelperError(
             Exit.USAGE, f"'{stage}' holds no plan of image_plan: {error}"
         ) from error
-
-
-def _tools(value: Mapping[str, Any]) -> Tools:
-    found: dict[str, Any] = {
-        key: tuple(each) if isinstance(each, list) else each
-        for key, each in value.items()
-    }
-    return Tools(**found)

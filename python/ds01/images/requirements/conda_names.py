@@ -77,51 +77,55 @@ APT: dict[str, tuple[str, ...]] = {
     "zip": ("zip",),
 }
 
-# What cannot come along, by the beginning of the name, and why.
+# What cannot come along, by name and by the beginning of the name, and why.
 _BASE = "comes with the base image"
 _PIP_BRINGS = "is brought by the Python packages that need it"
-REFUSED: tuple[tuple[str, str], ...] = (
-    ("python", "the base image's Python is used"),
-    ("pip", _BASE),
-    ("setuptools", _BASE),
-    ("wheel", _BASE),
-    ("cudatoolkit", _BASE),
-    ("cudnn", _BASE),
-    ("cuda", _BASE),
-    ("pytorch-cuda", _BASE),
-    ("pytorch-mutex", _BASE),
-    ("cpuonly", _BASE),
-    ("libcudnn", _BASE),
-    ("libcublas", _BASE),
-    ("nccl", _BASE),
-    ("mkl", _PIP_BRINGS),
-    ("blas", _PIP_BRINGS),
-    ("libblas", _PIP_BRINGS),
-    ("liblapack", _PIP_BRINGS),
-    ("openblas", _PIP_BRINGS),
-    ("libopenblas", _PIP_BRINGS),
-    ("intel-openmp", _PIP_BRINGS),
-    ("libgcc", _BASE),
-    ("libstdcxx", _BASE),
-    ("ld_impl_linux-64", _BASE),
-    ("_libgcc_mutex", _BASE),
-    ("_openmp_mutex", _BASE),
-    ("ca-certificates", _BASE),
-    ("openssl", _BASE),
-    ("ncurses", _BASE),
-    ("readline", _BASE),
-    ("sqlite", _BASE),
-    ("tk", _BASE),
-    ("xz", _BASE),
-    ("zlib", _BASE),
-    ("r-base", "R is not among what an image installs with pip"),
-    ("r-", "R's packages are not installed with pip"),
-    ("bioconductor-", "R's packages are not installed with pip"),
-    ("conda", "there is no conda in the image"),
-    ("mamba", "there is no conda in the image"),
-)
-# Of the names above, those that stand for every name that begins so.
-_BEGINNINGS = ("cuda-", "r-", "bioconductor-", "mkl-", "libcu", "libnv", "blas-")
+_R = "R's packages are not installed with pip"
+REFUSED: dict[str, str] = {
+    "python": "the base image's Python is used",
+    "pip": _BASE,
+    "setuptools": _BASE,
+    "wheel": _BASE,
+    "cudatoolkit": _BASE,
+    "cudnn": _BASE,
+    "cuda": _BASE,
+    "pytorch-cuda": _BASE,
+    "pytorch-mutex": _BASE,
+    "cpuonly": _BASE,
+    "nccl": _BASE,
+    "mkl": _PIP_BRINGS,
+    "blas": _PIP_BRINGS,
+    "libblas": _PIP_BRINGS,
+    "liblapack": _PIP_BRINGS,
+    "openblas": _PIP_BRINGS,
+    "libopenblas": _PIP_BRINGS,
+    "intel-openmp": _PIP_BRINGS,
+    "libgcc": _BASE,
+    "libstdcxx": _BASE,
+    "ld_impl_linux-64": _BASE,
+    "_libgcc_mutex": _BASE,
+    "_openmp_mutex": _BASE,
+    "ca-certificates": _BASE,
+    "openssl": _BASE,
+    "ncurses": _BASE,
+    "readline": _BASE,
+    "sqlite": _BASE,
+    "tk": _BASE,
+    "xz": _BASE,
+    "zlib": _BASE,
+    "r-base": "R is not among what an image installs with pip",
+    "conda": "there is no conda in the image",
+    "mamba": "there is no conda in the image",
+}
+_BEGINNINGS: dict[str, str] = {
+    "cuda-": _BASE,
+    "r-": _R,
+    "bioconductor-": _R,
+    "mkl-": _PIP_BRINGS,
+    "libcu": _BASE,
+    "libnv": _BASE,
+    "blas-": _PIP_BRINGS,
+}
 
 _SPEC = re.compile(
     r"(?:(?P<channel>[A-Za-z0-9_./:-]+)::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)"
@@ -170,13 +174,8 @@ def translate(spec: str) -> Translated:
 
 def refusal(name: str) -> str | None:
     """Return why a package of conda cannot come along, or None."""
-    for known, reason in REFUSED:
-        if name == known or (known in _BEGINNINGS and name.startswith(known)):
-            return reason
-    for beginning in _BEGINNINGS:
-        if name.startswith(beginning):
-            return _BASE if beginning not in {"mkl-", "blas-"} else _PIP_BRINGS
-    return None
+    begun = (why for start, why in _BEGINNINGS.items() if name.startswith(start))
+    return REFUSED.get(name) or next(begun, None)
 
 
 def _versions(spec: str, rest: str) -> tuple[str, str]:

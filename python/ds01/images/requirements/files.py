@@ -9,56 +9,31 @@ image's folder is read.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from ds01.images.requirements import words
-from ds01.images.requirements.lines import Found, _read_lines
-from ds01.images.requirements.words import Word
+from ds01.images.requirements.lines import Found, read_lines
 
 _NAMED = re.compile(r"(.+?)(?:\[([A-Za-z0-9._,\s-]+)\])?", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Requirements:
-    """What one file, and those that it includes, ask for.
-
-    `notes` tell what could not be taken as it is; `python` are the versions of Python
-    that the file wants; `sources` the files that were read, as paths in the folder.
-    """
-
-    words: tuple[Word, ...] = ()
-    options: tuple[str, ...] = ()
-    constraints: tuple[Word, ...] = ()
-    apt: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    python: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-
-
-def read(folder: Path, name: str) -> Requirements:
+def read(folder: Path, name: str) -> Found:
     """Return what a file of an image's folder asks for.
 
     Raises HelperError: NOT_FOUND where it is missing, CONFIG with file and line.
     """
     found = Found()
     bare, extras = split_extras(name)
+    if not bare.endswith((".toml", ".yml", ".yaml")):
+        read_lines(found, folder, bare, False)
+        return found
+    from ds01.images.requirements import projects  # noqa: PLC0415 - seldom
+
     if bare.endswith(".toml"):
-        from ds01.images.requirements.projects import read_pyproject  # noqa: PLC0415 - seldom
-
-        read_pyproject(found, folder, bare, extras)
-    elif bare.endswith((".yml", ".yaml")):
-        from ds01.images.requirements.projects import read_environment  # noqa: PLC0415 - seldom
-
-        read_environment(found, folder, bare)
+        projects.read_pyproject(found, folder, bare, extras)
     else:
-        _read_lines(found, folder, bare, False)
-    return Requirements(
-        *(
-            tuple(dict.fromkeys(getattr(found, part)))
-            for part in Requirements.__dataclass_fields__
-        )
-    )
+        projects.read_environment(found, folder, bare)
+    return found
 
 
 def split_extras(name: str) -> tuple[str, tuple[str, ...]]:

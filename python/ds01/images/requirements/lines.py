@@ -19,7 +19,11 @@ _INCLUDE = re.compile(
 
 @dataclass
 class Found:
-    """What has been read so far; the lists that Requirements is made of."""
+    """What one file, and those that it includes, ask for.
+
+    `notes` tell what could not be taken as it is; `python` are the versions of Python
+    that the file wants; `sources` the files that were read, as paths in the folder.
+    """
 
     words: list[Word] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
@@ -71,7 +75,15 @@ def take_line(
     """
     included = _INCLUDE.fullmatch(line)
     if included:
-        _include(found, folder, here, included, is_constraint)
+        target = included[2].strip().strip("'\"")
+        if "://" in target:
+            raise ValueError(
+                f"'{words.hide_password(target)}' is not fetched: save it in the "
+                "image's folder and name it there"
+            )
+        path = words.check_path(_joined(here, target))
+        is_constraint = is_constraint or included[1].startswith(("-c", "--c"))
+        read_lines(found, folder, path, is_constraint)
     elif line.startswith("-") and not line.startswith(("-e", "--editable")):
         found.options.append(options.parse_option(line))
     else:
@@ -87,7 +99,7 @@ def _placed(text: str, here: PurePosixPath) -> Word:
     return words.parse_word(bare)
 
 
-def _read_lines(found: Found, folder: Path, name: str, is_constraint: bool) -> None:
+def read_lines(found: Found, folder: Path, name: str, is_constraint: bool) -> None:
     if name in found.sources:
         return
     found.sources.append(name)
@@ -97,25 +109,6 @@ def _read_lines(found: Found, folder: Path, name: str, is_constraint: bool) -> N
             take_line(found, folder, here, line, is_constraint)
         except ValueError as error:
             raise failure(name, number, str(error)) from error
-
-
-def _include(
-    found: Found,
-    folder: Path,
-    here: PurePosixPath,
-    included: re.Match[str],
-    is_constraint: bool,
-) -> None:
-    target = included[2].strip().strip("'\"")
-    if "://" in target:
-        raise ValueError(
-            f"'{words.hide_password(target)}' is not fetched: save it in the image's "
-            "folder and name it there"
-        )
-    path = words.check_path(_joined(here, target))
-    _read_lines(
-        found, folder, path, is_constraint or included[1].startswith(("-c", "--c"))
-    )
 
 
 def _joined(here: PurePosixPath, target: str) -> str:

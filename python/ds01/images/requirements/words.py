@@ -91,6 +91,11 @@ def parse_word(text: str) -> Word:
         raise ValueError(hide_password(str(error))) from error
 
 
+def key_of(text: str) -> str:
+    """Return the key of a requirement; raises ValueError as parse_word."""
+    return parse_word(text).key
+
+
 def _parsed(word: str) -> Word:
     check_line(word)
     if word.startswith("-"):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ds01.core import settings
-from ds01.core.engine import Engine, reason
+from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.program import say
 from ds01.images.shelf import catalog
@@ -98,15 +97,4 @@ def _pulled(engine: Engine, image: str) -> dict[str, Any]:
     if ":" not in image.rpartition("/")[2] and "@" not in image:
         query["tag"] = "latest"
     with Engine(engine.address, PULL_SECONDS) as patient:
-        status, answer = patient.call("POST", "/images/create", query)
-    events = [json.loads(line) for line in answer.splitlines() if line.strip()]
-    failed = [event["error"] for event in events if "error" in event]
-    found = None if status != 200 or failed else engine.image(image)
-    if found is None:
-        why = failed[0] if failed else reason(answer)
-        raise HelperError(
-            Exit.NOT_FOUND,
-            f"image '{image}' is not on this server and cannot be pulled: {why}",
-            "run 'docker images' to see what is here",
-        )
-    return found
+        return catalog.pull(patient, image, query)

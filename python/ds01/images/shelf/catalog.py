@@ -1,12 +1,4 @@
-"""Choose an image, and lay out the folder from which mlc is started to make it.
-
-AIME's mlc refuses what is not in `ml_images.repo`, and it looks for that file beside
-the path it was started by. So it is started from an overlay folder: links to the real
-mlc, and a merged catalog of AIME's lines, the site's, and the image that was asked for.
-
-`list` prints the images for this host, `overlay` lays out the folder and prints what
-was chosen; each one JSON object. Exit statuses: docs/exit-codes.md.
-"""
+"""The merged catalog of images, the entry that words mean, and mlc's overlay folder."""
 
 from __future__ import annotations
 
@@ -14,7 +6,7 @@ import argparse
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +214,25 @@ def write_overlay(
     (folder / CATALOG).write_text("".join(lines), encoding="utf-8")
 
 
+def pull(engine: Engine, image: str, query: Mapping[str, str]) -> dict[str, Any]:
+    """Have an image fetched; return what the engine knows of it then.
+
+    Raises HelperError(NOT_FOUND) where it cannot be.
+    """
+    status, answer = engine.call("POST", "/images/create", query)
+    events = [json.loads(line) for line in answer.splitlines() if line.strip()]
+    failed = [event["error"] for event in events if "error" in event]
+    found = None if status != 200 or failed else engine.image(image)
+    if found is None:
+        why = failed[0] if failed else reason(answer)
+        raise HelperError(
+            Exit.NOT_FOUND,
+            f"image '{image}' is not on this server and cannot be pulled: {why}",
+            "run 'docker images' to see what is here",
+        )
+    return found
+
+
 def untagged(engine: Engine, image: str) -> str:
     """Return a name without tag for an image, fetching the image if it is not here.
 
@@ -232,16 +243,7 @@ def untagged(engine: Engine, image: str) -> str:
     if not found or not (found["tag"] or found["digest"]):
         return image
     if engine.image(image) is None:
-        status, answer = engine.call("POST", "/images/create", {"fromImage": image})
-        events = [json.loads(line) for line in answer.splitlines() if line.strip()]
-        failed = [event["error"] for event in events if "error" in event]
-        if status != 200 or failed:
-            why = failed[0] if failed else reason(answer)
-            raise HelperError(
-                Exit.NOT_FOUND,
-                f"image '{image}' is not on this server and cannot be pulled: {why}",
-                "run 'docker images' to see what is here",
-            )
+        pull(engine, image, {"fromImage": image})
     alias = "ds01-untagged/" + re.sub(r"[^a-z0-9]+", "-", image.lower()).strip("-")
     status, answer = engine.call(
         "POST", f"/images/{image}/tag", {"repo": alias, "tag": "latest"}

@@ -1,14 +1,4 @@
-"""Tell what was installed in a container that its image does not have.
-
-The engine knows which files of a container are new, changed or gone, whether it runs or
-not: the packages' own records among them tell the packages. Nothing runs inside for it.
-
-`show NAME` prints one JSON object: `pip` and `apt` (each with the word that asks for
-it in an image's spec), `removed`, `notes` about what cannot be taken, and `base`, the
-words of `image_plan create` for what the container was made of (null where that is
-gone).
-Exit statuses: docs/exit-codes.md.
-"""
+"""What was installed in a container, as the files that it changed tell it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Make an image out of the files of a container, as they are: the quick way.
-
-`image_commit CONTAINER IMAGE` prints one JSON object about the image. It has no source:
-nothing tells how it was made, and it cannot be updated. Run it behind the gateway.
-Exit statuses: docs/exit-codes.md.
-"""
+"""An image out of the files of a container, as they are: one without a source."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from ds01.core.engine import Engine, reason
@@ -15,8 +14,6 @@ from ds01.images.shelf.image import Image, read_images, require, resolve
 from ds01.images.shelf.turn import hold
 from ds01.images.source.names import is_name
 from ds01.records.event_log import append_event
-
-# Delete -------------------------------------------------------------------------------
 
 
 def do_delete(words: argparse.Namespace, engine: Engine) -> int:
@@ -29,9 +26,12 @@ def do_delete(words: argparse.Namespace, engine: Engine) -> int:
     sources: dict[str, Path | None] = {}
     for word in words.names:
         found = resolve(every, word)
-        if found is None and words.with_source and _has_source(word):
+        source = None
+        if found is None and words.with_source and is_name(word):
+            source = source_folder.find(word)
+        if source is not None:
             # Its build has never succeeded: only the source is there.
-            sources[word] = source_folder.find(word)
+            sources[word] = source
             continue
         image = require(every, word)
         _check_deletable(image, force=words.force)
@@ -39,11 +39,12 @@ def do_delete(words: argparse.Namespace, engine: Engine) -> int:
         if words.with_source:
             sources[image.name] = source_folder.find(image.name, image.source)
     told = [{"name": it.name, "reference": it.reference} for it in chosen.values()]
-    told += [{"name": n, "reference": ""} for n in sources if not _named(n, chosen)]
+    named = {it.name for it in chosen.values()}
+    told += [{"name": name, "reference": ""} for name in sources if name not in named]
     removed: list[str] = []
     if not words.dry_run:
         with contextlib.ExitStack() as turns:
-            for name in sorted({it.name for it in chosen.values()} | set(sources)):
+            for name in sorted(named | set(sources)):
                 turns.enter_context(hold(name))
             for image in chosen.values():
                 _delete(engine, image)
@@ -57,16 +58,6 @@ def do_delete(words: argparse.Namespace, engine: Engine) -> int:
     }
     print_json(outcome)
     return Exit.OK
-
-
-def _named(name: str, chosen: Mapping[str, Image]) -> bool:
-    return any(image.name == name for image in chosen.values())
-
-
-def _has_source(word: str) -> bool:
-    from ds01.images.source import folder as source_folder  # noqa: PLC0415 - see do_delete
-
-    return is_name(word) and source_folder.find(word) is not None
 
 
 def _check_deletable(image: Image, *, force: bool) -> None:

@@ -12,13 +12,11 @@ from ds01.core.engine import Engine
 from ds01.core.errors import Exit
 from ds01.core.program import print_json, say
 from ds01.core.table import render
-from ds01.core.text import nearest
+from ds01.core.text import age, nearest
+from ds01.core.units import read_stamp
 from ds01.images.shelf.image import Image, read_images, resolve, visible
 
 PROGRAM = "images"
-
-
-# For people ---------------------------------------------------------------------------
 
 
 def size_text(size: int) -> str:
@@ -34,14 +32,9 @@ def size_text(size: int) -> str:
 def age_text(created: str, now: datetime) -> str:
     """Return how long ago that was, in the largest unit."""
     try:
-        moment = datetime.fromisoformat(created.replace("Z", "+00:00"))
+        return age((now - read_stamp(created)).total_seconds())
     except ValueError:
         return "-"
-    seconds = int((now - moment).total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{max(seconds, 0)}s"
 
 
 def table(images: Sequence[Image], now: datetime) -> str:

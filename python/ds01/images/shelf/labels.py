@@ -6,13 +6,18 @@ values are percent-encoded where they hold one, and `-` where there is nothing.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from urllib.parse import quote, unquote
 
+from ds01.core.owner import Owner, boot_id, is_alive, owner_of
+
 PREFIX = "ds01.image."
 # The process that builds an image, until it has a name.
 BUILDER = "ds01.build.by"
+_MARK = re.compile(r"(\d+)\.(\d+)\.(\S+)")
 _SAFE = " !#$&'()*+/:;=?@[]~"
 
 
@@ -65,3 +70,17 @@ def decode(labels: Mapping[str, str] | None) -> Labels | None:
             if _key(each.name) in found
         }
     )
+
+
+def own_mark() -> str:
+    """Return the value of a label that says: this process made it, and needs it."""
+    me = owner_of(os.getpid()) or Owner(os.getpid(), 0, boot_id())
+    return f"{me.pid}.{me.start}.{me.boot}"
+
+
+def is_left(mark: str) -> bool:
+    """Is the process of such a label dead? False where it is no such label."""
+    found = _MARK.fullmatch(mark)
+    if found is None:
+        return False
+    return not is_alive(Owner(int(found[1]), int(found[2]), found[3]))

@@ -11,11 +11,15 @@ from pathlib import Path
 from ds01.core.errors import Exit, HelperError
 
 
+def own_folder(variable: str, otherwise: str) -> Path:
+    """Return the caller's folder of DS01 below a folder of XDG's."""
+    base = os.environ.get(variable, "")
+    return (Path(base) if base.startswith("/") else Path.home() / otherwise) / "ds01"
+
+
 def state_folder() -> Path:
-    """Return the folder of logs and locks, below XDG_STATE_HOME."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    root = Path(base) if base.startswith("/") else Path.home() / ".local/state"
-    return root / "ds01"
+    """Return the folder of logs and locks."""
+    return own_folder("XDG_STATE_HOME", ".local/state")
 
 
 @contextlib.contextmanager

@@ -15,15 +15,11 @@ from ds01.images.source.types import Added, Spec
 from ds01.images.source.values import parse_pip
 
 
-def _key_of(text: str) -> str:
-    return words.parse_word(text).key
-
-
 def _merged(old: tuple[str, ...], new: Iterable[str]) -> tuple[str, ...]:
     """Return words with others added; one of the same package is replaced in place."""
-    found = {_key_of(text): text for text in old}
+    found = {words.key_of(text): text for text in old}
     for text in new:
-        found[_key_of(text)] = text
+        found[words.key_of(text)] = text
     return tuple(found.values())
 
 
@@ -66,19 +62,15 @@ def change(
     )
     if adopted:
         # What the user's own part has, and is asked for anew, moves to the block.
-        keys = {_key_of(text) for text in new.pip}
-        rest = tuple(text for text in found.pip if _key_of(text) not in keys)
+        keys = {words.key_of(text) for text in new.pip}
+        rest = tuple(text for text in found.pip if words.key_of(text) not in keys)
         return replace(found, pip=rest, added=_grown(found.added, new))
-    own = _grown(Added(found.pip, found.apt, found.requirements), new)
-    return replace(found, pip=own.pip, apt=own.apt, requirements=own.requirements)
+    return replace(found, **vars(_grown(found.own, new)))
 
 
 def render_again(spec: Spec) -> Spec:
     """Return the spec of an adopted Dockerfile for one that is rendered again."""
-    own = _grown(Added(spec.pip, spec.apt, spec.requirements), spec.added)
-    return replace(
-        spec, pip=own.pip, apt=own.apt, requirements=own.requirements, added=Added()
-    )
+    return replace(spec, **vars(_grown(spec.own, spec.added)), added=Added())
 
 
 def _grown(old: Added, new: Added) -> Added:
@@ -97,28 +89,21 @@ def _joined(old: tuple[str, ...], new: Iterable[str]) -> tuple[str, ...]:
 def _without(spec: Spec, word: str) -> Spec:
     """Return the spec without a package or file; raises HelperError(NOT_FOUND)."""
     try:
-        key = _key_of(word)
+        key = words.key_of(word)
     except ValueError:
         key = word
 
     def kept(part: Added) -> Added:
         return Added(
-            tuple(text for text in part.pip if _key_of(text) != key),
+            tuple(text for text in part.pip if words.key_of(text) != key),
             tuple(name for name in part.apt if name.partition("=")[0] != word),
             tuple(name for name in part.requirements if name != word),
         )
 
-    own = kept(Added(spec.pip, spec.apt, spec.requirements))
-    found = replace(
-        spec,
-        pip=own.pip,
-        apt=own.apt,
-        requirements=own.requirements,
-        added=kept(spec.added),
-    )
+    found = replace(spec, **vars(kept(spec.own)), added=kept(spec.added))
     if found == spec:
         every = [
-            *map(_key_of, (*spec.pip, *spec.added.pip)),
+            *map(words.key_of, (*spec.pip, *spec.added.pip)),
             *spec.apt,
             *spec.added.apt,
         ]

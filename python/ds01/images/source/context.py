@@ -52,36 +52,32 @@ def sources(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _flags(rest: str) -> tuple[dict[str, str], str]:
-    flags: dict[str, str] = {}
+def _flags(rest: str) -> tuple[list[tuple[str, str]], str]:
+    flags: list[tuple[str, str]] = []
     while match := _FLAG.match(rest):
-        flags[match[1]] = match[2] or ""
+        flags.append((match[1], match[2] or ""))
         rest = rest[match.end() :]
     return flags, rest
 
 
 def _copied(rest: str) -> list[str]:
     flags, rest = _flags(rest)
-    if "from" in flags or rest.startswith("<<"):
+    if "from" in dict(flags) or rest.startswith("<<"):
         return []
     words: list[str] = []
-    if rest.startswith("["):
-        with contextlib.suppress(ValueError):
-            words = [str(word) for word in json.loads(rest)]
-    else:
-        with contextlib.suppress(ValueError):
-            words = shlex.split(rest)
+    with contextlib.suppress(ValueError):
+        is_json = rest.startswith("[")
+        words = list(map(str, json.loads(rest))) if is_json else shlex.split(rest)
     return [word for word in words[:-1] if not _URL.match(word)]
 
 
 def _mounted(rest: str) -> list[str]:
     found = []
-    while match := _FLAG.match(rest):
-        rest = rest[match.end() :]
-        if match[1] != "mount":
+    for name, value in _flags(rest)[0]:
+        if name != "mount":
             continue
-        pairs = [part.partition("=") for part in (match[2] or "").split(",")]
-        keys = {key: value for key, _, value in pairs}
+        pairs = [part.partition("=") for part in value.split(",")]
+        keys = {key: said for key, _, said in pairs}
         if keys.get("type", "bind") == "bind" and "from" not in keys:
             found.append(keys.get("source") or keys.get("src") or ".")
     return found

@@ -73,12 +73,6 @@ def managed_part(text: str | None) -> str | None:
     return part.body if part else None
 
 
-def recorded(text: str) -> str | None:
-    """Return the checksum that the first marker holds: of the part as rendered."""
-    part = _find(text, _MANAGED)
-    return part.checksum if part else None
-
-
 def wrap(body: str, kind: str = _MANAGED) -> str:
     """Return rendered lines between their markers."""
     return (

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,13 +33,18 @@ class Tools:
 
     `cache` names BuildKit's cache of the user's own downloads: nobody else should be
     able to guess it. `setup_apt` are Debian packages to put in before everything.
+    `certificates` are the variables that tell programs where the site's own are, which
+    the context then holds as ca.crt; empty where the site has none. `network` is the
+    build's, the one field that does not show in the Dockerfile.
     """
 
     builder: Builder = "classic"
     installer: Installer = "uv"
     uv_image: str | None = None
     cache: str | None = None
-    setup_apt: tuple[str, ...] = ()
+    setup_apt: Sequence[str] = ()
+    certificates: Sequence[str] = ()
+    network: str = "host"
 
 
 def shown(layer: Layer, lock: Lock | None, tools: Tools) -> Mapping[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from ds01.core.errors import Exit, HelperError
@@ -10,7 +11,7 @@ from ds01.core.text import nearest
 from ds01.images.requirements import files as requirements_files
 from ds01.images.requirements import words
 from ds01.images.source.packages import Packages, Tier
-from ds01.images.source.types import ADDED, OWN, Layer, LayerKind, Spec
+from ds01.images.source.types import ADDED, OWN, Added, Layer, LayerKind, Spec
 
 
 def layers(
@@ -24,28 +25,24 @@ def layers(
     there, CONFIG for a file that cannot be used.
     """
     found = [
-        _tier_layer(tier, kind)
-        for chosen, known, kind, what in (
-            (spec.tiers, packages.tiers, "tier", "tier"),
-            (spec.use_cases, packages.use_cases, "use-case", "use case"),
-        )
-        for tier in _chosen(chosen, known, what)
-        for kind in (_kind(kind),)
+        *_tier_layers(spec.tiers, packages.tiers, "tier"),
+        *_tier_layers(spec.use_cases, packages.use_cases, "use-case"),
     ]
     has_git = any("git" in each.apt for each in found)
-    own = _own_layer(spec, folder, has_git)
+    naming: tuple[str, str, LayerKind] = (OWN, "Your own packages", "own")
+    own = _user_layer(naming, spec.own, spec.pip_options, folder, has_git)
+    own = replace(own, copies=spec.files)
     has_git = has_git or "git" in own.apt
-    added = _added_layer(spec, folder, has_git)
+    naming = (ADDED, "Packages added later", "added")
+    added = _user_layer(naming, spec.added, spec.pip_options, folder, has_git)
     return tuple(
         each for each in (*found, own, added) if each.apt or each.pip or each.copies
     )
 
 
-def _kind(text: str) -> LayerKind:
-    return "tier" if text == "tier" else "use-case"
-
-
-def _chosen(names: Iterable[str], known: tuple[Tier, ...], what: str) -> list[Tier]:
+def _tier_layers(
+    names: Iterable[str], known: tuple[Tier, ...], kind: LayerKind
+) -> list[Layer]:
     wanted = set(names)
     missing = sorted(wanted - {tier.name for tier in known})
     if missing:
@@ -56,52 +53,34 @@ def _chosen(names: Iterable[str], known: tuple[Tier, ...], what: str) -> list[Ti
         )
         raise HelperError(
             Exit.NOT_FOUND,
-            f"{what} '{missing[0]}' not found",
+            f"{kind.replace('-', ' ')} '{missing[0]}' not found",
             f"did you mean '{close}'?" if close else known_text,
         )
-    return [tier for tier in known if tier.name in wanted]
-
-
-def _tier_layer(tier: Tier, kind: LayerKind) -> Layer:
-    return Layer(tier.name, tier.title, kind, tuple(sorted(tier.apt)), tier.pip)
-
-
-def _own_layer(spec: Spec, folder: Path | None, has_git: bool) -> Layer:
-    layer = _user_layer(
-        (OWN, "Your own packages", "own"),
-        (spec.pip, spec.apt, spec.requirements, spec.pip_options),
-        folder,
-        has_git,
-    )
-    return Layer(**{**vars(layer), "copies": spec.files})
-
-
-def _added_layer(spec: Spec, folder: Path | None, has_git: bool) -> Layer:
-    added = spec.added
-    return _user_layer(
-        (ADDED, "Packages added later", "added"),
-        (added.pip, added.apt, added.requirements, spec.pip_options),
-        folder,
-        has_git,
-    )
+    return [
+        Layer(tier.name, tier.title, kind, tuple(sorted(tier.apt)), tier.pip)
+        for tier in known
+        if tier.name in wanted
+    ]
 
 
 def _user_layer(
     naming: tuple[str, str, LayerKind],
-    parts: tuple[tuple[str, ...], ...],
+    asked: Added,
+    options: tuple[str, ...],
     folder: Path | None,
     has_git: bool,
 ) -> Layer:
     """Return a layer of the user's words and of the files that the spec names."""
-    pip, apt, files, options = parts
-    if files and folder is None:
+    if asked.requirements and folder is None:
         raise ValueError("the spec names files, and no folder was given")
-    read = [requirements_files.read(folder, name) for name in files if folder]
+    read = [
+        requirements_files.read(folder, name) for name in asked.requirements if folder
+    ]
     every = [
-        *map(words.parse_word, pip),
+        *map(words.parse_word, asked.pip),
         *(word for each in read for word in each.words),
     ]
-    debian = {*apt, *(name for each in read for name in each.apt)}
+    debian = {*asked.apt, *(name for each in read for name in each.apt)}
     if any(word.kind == "git" for word in every) and not has_git:
         # The installer runs it.
         debian.add("git")

@@ -1,4 +1,4 @@
-"""Names of custom images: `ds01/<owner>/<name>:<tag>`, and what may be one.
+"""Names of custom images: `ds01/<owner>/<name>:latest`, and what may be one.
 
 Whatever passes here holds no character that a shell, a Dockerfile, a path or a label
 could take for its own.
@@ -11,7 +11,6 @@ import re
 from ds01.core.errors import Exit, HelperError
 
 PREFIX = "ds01"
-LATEST = "latest"
 NAME_RULE = (
     "a name is lower-case letters and digits, parts joined by single '-', '.' or '_', "
     "at most 63 characters"
@@ -22,7 +21,6 @@ _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
 _LONGEST = 63
 _OWNER = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", re.ASCII)
 _LONGEST_OWNER = 64
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", re.ASCII)
 _UNFIT = re.compile(r"[^a-z0-9]+")
 
 # [HOST[:PORT]/]PATH[:TAG][@DIGEST], https://github.com/distribution/reference
@@ -50,17 +48,6 @@ def check_name(text: str) -> str:
     raise HelperError(Exit.USAGE, f"'{text}' is not a name for an image", hint)
 
 
-def check_tag(text: str) -> str:
-    """Return the tag of an image; raises HelperError(USAGE) for anything else."""
-    if not _TAG.fullmatch(text):
-        raise HelperError(
-            Exit.USAGE,
-            f"'{text}' is not a tag of an image",
-            "a tag is letters, digits, '_', '.' and '-', such as 'latest'",
-        )
-    return text
-
-
 def check_image(text: str) -> str:
     """Return an image as engines name it; raises HelperError(USAGE) otherwise."""
     if len(text) > 400 or not IMAGE.fullmatch(text):
@@ -83,6 +70,6 @@ def owner_part(user: str | None, uid: int) -> str:
     return str(uid)
 
 
-def reference(user: str | None, uid: int, name: str, tag: str = LATEST) -> str:
+def reference(user: str | None, uid: int, name: str) -> str:
     """Return the full name of a user's image; raises HelperError(USAGE)."""
-    return f"{PREFIX}/{owner_part(user, uid)}/{check_name(name)}:{check_tag(tag)}"
+    return f"{PREFIX}/{owner_part(user, uid)}/{check_name(name)}:latest"

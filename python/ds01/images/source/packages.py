@@ -14,6 +14,7 @@ from pathlib import Path
 from yaml.nodes import Node
 
 from ds01.core.yaml_source import Source, join
+from ds01.images.source.types import RESERVED
 
 TOP_KEYS: dict[str, str] = {
     "version": "Format of this file: 1",
@@ -26,9 +27,6 @@ TIER_KEYS: dict[str, str] = {
     "pip": 'Python packages, written "name[extra]>=1.2,<2"',
     "apt": "Debian packages",
 }
-
-# Names of layers that are the user's own.
-RESERVED = ("own", "added")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 # In no place could a shell take the ~ of a version for a home.
@@ -80,7 +78,7 @@ def load_packages(path: Path) -> Packages:
     ]
     pinned: tuple[str, ...] = ()
     if "pinned" in top:
-        pinned = _packages(source, top["pinned"][1], "pinned", parse_pattern)
+        pinned = read_list(source, top["pinned"][1], "pinned", parse_pattern)
     source.finish()
     return Packages(sections[0], sections[1], pinned)
 
@@ -131,16 +129,17 @@ def _tiers(
         parsed: dict[str, tuple[str, ...]] = {"pip": (), "apt": ()}
         for kind, parse in (("pip", parse_pip), ("apt", parse_apt)):
             if kind in keys:
-                parsed[kind] = _packages(
+                parsed[kind] = read_list(
                     source, keys[kind][1], f"{where}.{kind}", parse
                 )
         tiers.append(Tier(name, title, parsed["pip"], parsed["apt"]))
     return tuple(tiers)
 
 
-def _packages(
+def read_list(
     source: Source, node: Node, path: str, parse: Callable[[str], str]
 ) -> tuple[str, ...]:
+    """Return the items of a list, none of which may be there twice."""
     found: list[str] = []
     for item in source.items(node, path):
         name = source.scalar(item, path, parse)

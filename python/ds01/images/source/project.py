@@ -1,9 +1,4 @@
-"""Lay out the folder of a project from templates/project, and say what types there are.
-
-`types` prints the types of projects: `general`, and the use cases of packages.yaml.
-`make` writes what is missing in a folder; a file that is there already is never
-touched. Each prints one JSON object. Exit statuses: docs/exit-codes.md.
-"""
+"""The types of projects, and the files that a project's folder has from templates."""
 
 from __future__ import annotations
 
@@ -101,15 +96,9 @@ def image_command(name: str, kind: Type) -> str:
 
 def render(values: Mapping[str, object]) -> dict[PurePosixPath, str]:
     """Return the text of every file of a project, by its path in the folder."""
-    import jinja2  # noqa: PLC0415 - only here
+    from ds01.images.source.render import templates  # noqa: PLC0415 - only here
 
-    # Not HTML: nothing is to be escaped.
-    environment = jinja2.Environment(  # noqa: S701
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-    )
+    environment = templates(TEMPLATES)
     files: dict[PurePosixPath, str] = {}
     for name in sorted(environment.list_templates()):
         path = PurePosixPath(name)

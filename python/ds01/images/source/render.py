@@ -1,12 +1,4 @@
-"""Renders the managed part of an image's Dockerfile from templates/Dockerfile.j2.
-
-`render_dockerfile.py image.yaml` prints it; with --json one object that holds it and
-the files that the build's context needs beside it. Nothing is asked of the engine.
-
-Packages are never written into a command: each layer has a file of pinned versions,
-copied right before it is installed, so that a layer is built anew only when its own
-pins change. Exit statuses: docs/exit-codes.md.
-"""
+"""The managed part of an image's Dockerfile, its block, and the files they copy."""
 
 from __future__ import annotations
 
@@ -17,21 +9,16 @@ from typing import TYPE_CHECKING
 from ds01.core.errors import Exit, HelperError
 from ds01.core.paths import PROJECT_ROOT
 from ds01.images.requirements import options, words
-from ds01.images.source.layer_commands import (
-    CONTEXT,
-    TARGET,
-    Builder,
-    Installer,
-    Tools,
-    shown,
-)
+from ds01.images.source.layer_commands import CONTEXT, TARGET, Tools, shown
 from ds01.images.source.lock import Lock, LockedBase
 from ds01.images.source.names import check_image
 from ds01.images.source.packages import parse_apt
 from ds01.images.source.types import Layer
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from pathlib import Path
+
+    from jinja2 import Environment
 
 TEMPLATES = PROJECT_ROOT / "templates"
 GUARD = "jupyter_server_config.py"
@@ -44,33 +31,28 @@ def render(
     found: Sequence[Layer],
     lock: Lock | None,
     base_image: str,
-    *,
-    builder: Builder = "classic",
-    installer: Installer = "uv",
-    uv_image: str | None = None,
-    cache: str | None = None,
-    setup_apt: Sequence[str] = (),
-    certificates: Sequence[str] = (),
+    tools: Tools,
 ) -> str:
     """Return the managed part: the same text for the same input, ever.
 
-    The `added` layer is left out, it belongs to the block of an adopted file.
-    `certificates` are the variables that tell programs where the site's own are, which
-    the context then holds as ca.crt; empty where the site has none. Raises
+    The `added` layer is left out, it belongs to the block of an adopted file. Raises
     HelperError where the builder cannot do what the spec needs.
     """
-    tools = Tools(builder, installer, uv_image, cache, tuple(setup_apt))
     base = lock.base if lock else LockedBase(base_image, "-")
     lines = [shown(layer, lock, tools) for layer in found if layer.kind != "added"]
-    return _template("Dockerfile.j2").render(
-        base_image=check_image(base_image),
-        setup_apt=sorted(map(parse_apt, tools.setup_apt)),
-        context=CONTEXT,
-        target=TARGET,
-        certificates=certificates,
-        uv_image=_uv(tools, found),
-        layers=lines,
-        user=_user(base.user),
+    return (
+        templates(TEMPLATES)
+        .get_template("Dockerfile.j2")
+        .render(
+            base_image=check_image(base_image),
+            setup_apt=sorted(map(parse_apt, tools.setup_apt)),
+            context=CONTEXT,
+            target=TARGET,
+            certificates=tools.certificates,
+            uv_image=_uv(tools, found),
+            layers=lines,
+            user=_user(base.user),
+        )
     )
 
 
@@ -78,11 +60,7 @@ def render_block(
     found: Sequence[Layer],
     lock: Lock | None,
     dockerfile: str,
-    *,
-    builder: Builder = "classic",
-    installer: Installer = "uv",
-    uv_image: str | None = None,
-    cache: str | None = None,
+    tools: Tools,
 ) -> str:
     """Return the block for the end of an adopted Dockerfile: the layer `added`.
 
@@ -90,20 +68,23 @@ def render_block(
     """
     from ds01.images.source.dockerfile import last_user  # noqa: PLC0415 - seldom
 
-    tools = Tools(builder, installer, uv_image, cache)
     added = [layer for layer in found if layer.kind == "added"]
     if not added:
         return ""
     uv = _uv(tools, added)
     has_uv = uv is not None and f"COPY --from={uv} " in dockerfile
     base = lock.base.user if lock else "-"
-    return _template("block.j2").render(
-        context=CONTEXT,
-        target=TARGET,
-        has_guard=f"COPY {CONTEXT}/{GUARD} " in dockerfile,
-        uv_image=None if has_uv else uv,
-        layers=[shown(layer, lock, tools) for layer in added],
-        user=last_user(dockerfile) or _user(base),
+    return (
+        templates(TEMPLATES)
+        .get_template("block.j2")
+        .render(
+            context=CONTEXT,
+            target=TARGET,
+            has_guard=f"COPY {CONTEXT}/{GUARD} " in dockerfile,
+            uv_image=None if has_uv else uv,
+            layers=[shown(layer, lock, tools) for layer in added],
+            user=last_user(dockerfile) or _user(base),
+        )
     )
 
 
@@ -129,22 +110,18 @@ def secrets(found: Iterable[Layer]) -> tuple[str, ...]:
     )
 
 
-def _template(name: str) -> Template:
-    from jinja2 import (  # noqa: PLC0415 - slow to load
-        Environment,
-        FileSystemLoader,
-        StrictUndefined,
-    )
+def templates(folder: Path) -> Environment:
+    """Return the templates of a folder."""
+    import jinja2  # noqa: PLC0415 - slow to load
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - a Dockerfile is no HTML
     )
-    return environment.get_template(name)
 
 
 def _uv(tools: Tools, found: Sequence[Layer]) -> str | None:

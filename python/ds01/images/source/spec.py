@@ -14,34 +14,9 @@ from yaml.nodes import Node
 from ds01.core.errors import Exit, HelperError
 from ds01.core.yaml_source import ConfigError, Source, is_empty, is_null, join
 from ds01.images.requirements import files, options
-from ds01.images.source.change import change, render_again
-from ds01.images.source.layers import layers
-from ds01.images.source.packages import parse_apt
-from ds01.images.source.types import Added, Base, Layer, Spec
-from ds01.images.source.values import (
-    parse_architecture,
-    parse_flag,
-    parse_framework,
-    parse_image,
-    parse_local,
-    parse_name,
-    parse_pip,
-    parse_target,
-    parse_tier,
-    parse_version,
-)
-
-__all__ = [
-    "Added",
-    "Base",
-    "Layer",
-    "Spec",
-    "change",
-    "dump_spec",
-    "layers",
-    "load_spec",
-    "render_again",
-]
+from ds01.images.source import values
+from ds01.images.source.packages import parse_apt, read_list
+from ds01.images.source.types import Added, Base, Spec
 
 KEYS: dict[str, str] = {
     "version": "Format of this file: 1",
@@ -92,10 +67,10 @@ def _read(source: Source) -> Spec:
     spec = Spec(
         name=name,
         base=base,
-        architecture=_optional(source, top, "architecture", parse_architecture),
-        tiers=_list(source, top, "tiers", parse_tier),
-        use_cases=_list(source, top, "use_cases", parse_tier),
-        pip=_list(source, top, "pip", parse_pip),
+        architecture=_optional(source, top, "architecture", values.parse_architecture),
+        tiers=_list(source, top, "tiers", values.parse_tier),
+        use_cases=_list(source, top, "use_cases", values.parse_tier),
+        pip=_list(source, top, "pip", values.parse_pip),
         pip_options=_list(source, top, "pip_options", options.parse_option),
         apt=_list(source, top, "apt", parse_apt),
         requirements=_list(source, top, "requirements", files.check_file),
@@ -108,7 +83,7 @@ def _read(source: Source) -> Spec:
 
 
 def _image_name(source: Source, top: dict[str, Node]) -> str:
-    found = _optional(source, top, "name", parse_name)
+    found = _optional(source, top, "name", values.parse_name)
     if found is None and "name" not in top:
         node = next(iter(top.values()), None)
         if node is not None:
@@ -119,9 +94,9 @@ def _image_name(source: Source, top: dict[str, Node]) -> str:
 def _base(source: Source, node: Node) -> Base:
     keys = {n: v for n, (_, v) in source.mapping(node, "base", BASE_KEYS).items()}
     base = Base(
-        _optional(source, keys, "framework", parse_framework, "base."),
-        _optional(source, keys, "version", parse_version, "base."),
-        _optional(source, keys, "image", parse_image, "base."),
+        _optional(source, keys, "framework", values.parse_framework, "base."),
+        _optional(source, keys, "version", values.parse_version, "base."),
+        _optional(source, keys, "image", values.parse_image, "base."),
     )
     if base.image and (base.framework or base.version):
         source.problem(node, "base", "image goes without framework and version")
@@ -133,7 +108,7 @@ def _base(source: Source, node: Node) -> Base:
 def _added(source: Source, node: Node) -> Added:
     keys = {n: v for n, (_, v) in source.mapping(node, "added", ADDED_KEYS).items()}
     return Added(
-        _list(source, keys, "pip", parse_pip, "added."),
+        _list(source, keys, "pip", values.parse_pip, "added."),
         _list(source, keys, "apt", parse_apt, "added."),
         _list(source, keys, "requirements", files.check_file, "added."),
     )
@@ -143,11 +118,11 @@ def _files(source: Source, node: Node) -> tuple[tuple[str, str], ...]:
     found = []
     for name, (key, value) in source.mapping(node, "files").items():
         try:
-            place = parse_local(name)
+            place = values.parse_local(name)
         except ValueError as error:
             source.problem(key, join("files", name), str(error))
             continue
-        target = source.scalar(value, join("files", name), parse_target)
+        target = source.scalar(value, join("files", name), values.parse_target)
         if target is not None:
             found.append((place, target))
     return tuple(found)
@@ -175,20 +150,13 @@ def _list(
 ) -> tuple[str, ...]:
     if name not in keys:
         return ()
-    found: list[str] = []
-    for item in source.items(keys[name], prefix + name):
-        value = source.scalar(item, prefix + name, parse)
-        if value is not None and value in found:
-            source.problem(item, prefix + name, f"'{value}' is there twice")
-        if value is not None:
-            found.append(value)
-    return tuple(found)
+    return read_list(source, keys[name], prefix + name, parse)
 
 
 def _flag(source: Source, keys: dict[str, Node], name: str) -> bool:
     if name not in keys or is_empty(keys[name]):
         return False
-    return source.scalar(keys[name], name, parse_flag, False) == "true"
+    return source.scalar(keys[name], name, values.parse_flag, False) == "true"
 
 
 def dump_spec(spec: Spec, old_text: str | None = None) -> str:

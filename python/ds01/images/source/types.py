@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+# Names of layers that are the user's own.
 OWN = "own"
 ADDED = "added"
 RESERVED = (OWN, ADDED)
@@ -47,6 +48,11 @@ class Spec:
     files: tuple[tuple[str, str], ...] = ()
     shared: bool = False
     added: Added = field(default_factory=Added)
+
+    @property
+    def own(self) -> Added:
+        """The user's packages that are not in `added`, under the same names."""
+        return Added(self.pip, self.apt, self.requirements)
 
 
 LayerKind = Literal["tier", "use-case", "own", "added"]

@@ -6,16 +6,13 @@ Each parser returns what it takes, or raises ValueError saying what is wrong.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from ds01.core.errors import HelperError
 from ds01.images.requirements import words
 from ds01.images.source import names
 
-_FRAMEWORK = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9])?", re.ASCII)
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*", re.ASCII)
-_ARCHITECTURE = re.compile(r"[A-Z0-9_]+", re.ASCII)
-_TIER = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
 # Folders that are mounts in every container, the system's own, or ours.
 _NO_TARGETS = (
     "/proc",
@@ -51,42 +48,37 @@ def parse_pip(text: str) -> str:
     return words.parse_word(text).text
 
 
-def parse_framework(text: str) -> str:
-    """Return a framework's name; raises ValueError."""
-    return _matched(_FRAMEWORK, text, "a framework of the catalog")
+def _matching(pattern: str, what: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def parse(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"'{text}' is not {what}")
+        return text
+
+    return parse
 
 
-def parse_version(text: str) -> str:
-    """Return a framework's version; raises ValueError."""
-    return _matched(_VERSION, text, "a version of the catalog")
+parse_framework = _matching(
+    r"[A-Za-z0-9](?:[A-Za-z0-9 ._+-]*[A-Za-z0-9])?", "a framework of the catalog"
+)
+parse_version = _matching(r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a version of the catalog")
+parse_architecture = _matching(r"[A-Z0-9_]+", "an architecture, such as CUDA_AMPERE")
+parse_tier = _matching(
+    r"[a-z0-9][a-z0-9_-]{0,39}", "a name: lower case, digits, - and _"
+)
+parse_flag = _matching("true|false", "true or false")
 
 
-def parse_architecture(text: str) -> str:
-    """Return an architecture's name; raises ValueError."""
-    return _matched(_ARCHITECTURE, text, "an architecture, such as CUDA_AMPERE")
-
-
-def parse_tier(text: str) -> str:
-    """Return the name of a tier or use case; raises ValueError."""
-    return _matched(_TIER, text, "a name: lower case, digits, - and _")
-
-
-def parse_flag(text: str) -> str:
-    """Return true or false; raises ValueError."""
-    return _matched(re.compile("true|false"), text, "true or false")
-
-
-def _matched(pattern: re.Pattern[str], text: str, what: str) -> str:
-    if not pattern.fullmatch(text):
-        raise ValueError(f"'{text}' is not {what}")
-    return text
+def _path(text: str) -> PurePosixPath:
+    if not text.isprintable() or _UNFIT.search(text):
+        raise ValueError(f"'{text}': a path must not hold $ * ? [ ] \\ or quotes")
+    return PurePosixPath(text)
 
 
 def parse_local(text: str) -> str:
     """Return the path of a file to copy, from the image's folder; raises ValueError."""
-    path = PurePosixPath(text)
-    if not text.isprintable() or _UNFIT.search(text):
-        raise ValueError(f"'{text}': a path must not hold $ * ? [ ] \\ or quotes")
+    path = _path(text)
     if path.is_absolute() or ".." in path.parts or path == PurePosixPath():
         raise ValueError(f"'{text}' lies outside of the image's folder")
     if path.parts[0].startswith((".ds01", "-", "~")):
@@ -96,9 +88,7 @@ def parse_local(text: str) -> str:
 
 def parse_target(text: str) -> str:
     """Return a path inside the image; raises ValueError."""
-    path = PurePosixPath(text)
-    if not text.isprintable() or _UNFIT.search(text):
-        raise ValueError(f"'{text}': a path must not hold $ * ? [ ] \\ or quotes")
+    path = _path(text)
     if not path.is_absolute() or ".." in path.parts or str(path) in {"/", "//"}:
         raise ValueError(f"'{text}' is not a path inside the image, such as /opt/name")
     for folder in _NO_TARGETS:

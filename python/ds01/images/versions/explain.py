@@ -71,11 +71,7 @@ def explain(text: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
     if "No solution found" not in plain and _NETWORK.search(plain):
         place = _ADDRESS.search(plain)
         where = f" at '{place[1]}'" if place else ""
-        return HelperError(
-            Exit.PREREQUISITE,
-            f"the index of Python packages{where} cannot be reached: {_last(text)}",
-            "look at the network, then try again: nothing was changed",
-        )
+        return unreachable(f"Python packages{where}", _last(text))
     cause = plain.partition("cause: ")[2] or plain.removeprefix("error: ")
     cause = cause.partition(" hint: ")[0]
     missing = _NO_VERSION.match(cause)
@@ -95,18 +91,29 @@ def explain(text: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
     )
 
 
+def unreachable(what: str, why: str) -> HelperError:
+    """Return that an index of packages does not answer."""
+    return HelperError(
+        Exit.PREREQUISITE,
+        f"the index of {what} cannot be reached: {why}",
+        "look at the network, then try again: nothing was changed",
+    )
+
+
+def not_known(kind: str, name: str, layer: Layer) -> HelperError:
+    """Return that a package of a layer for everybody does not exist."""
+    return HelperError(
+        Exit.NOT_FOUND,
+        f"{kind} '{name}' of '{layer.name}' in packages.yaml is not known",
+        "tell the administrator, who can mend packages.yaml",
+    )
+
+
 def _unknown(name: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
     name = words.normal_name(name)
-    tier = next(
-        (e for e in layers if e.is_shared and name in map(_key, e.pip)),
-        None,
-    )
+    tier = _shared_with(name, layers)
     if tier:
-        return HelperError(
-            Exit.NOT_FOUND,
-            f"package '{name}' of '{tier.name}' in packages.yaml is not known",
-            "tell the administrator, who can mend packages.yaml",
-        )
+        return not_known("package", name, tier)
     close = nearest(name, sorted(set(asked.known) - {name}))
     meant = f", did you mean '{close}'?" if close else ""
     option = "--add-system" if program_name("") == "image-update" else "--system"
@@ -118,16 +125,16 @@ def _unknown(name: str, asked: Asked, layers: Sequence[Layer]) -> HelperError:
     )
 
 
-def _key(text: str) -> str:
-    return words.parse_word(text).key
+def _shared_with(name: str, layers: Iterable[Layer]) -> Layer | None:
+    """Return the first layer for everybody that asks for a package."""
+    shared = (layer for layer in layers if layer.is_shared)
+    asking = (each for each in shared if name in map(words.key_of, each.pip))
+    return next(asking, None)
 
 
 def _wanted_by(name: str, asked: Asked) -> str:
-    name = words.normal_name(name)
-    for layer in asked.layers:
-        if layer.is_shared and name in map(_key, layer.pip):
-            return f", which '{layer.name}' in packages.yaml asks for"
-    return ""
+    tier = _shared_with(words.normal_name(name), asked.layers)
+    return f", which '{tier.name}' in packages.yaml asks for" if tier else ""
 
 
 def _conflict(cause: str, asked: Asked) -> ConflictError:
@@ -145,7 +152,7 @@ def _conflict(cause: str, asked: Asked) -> ConflictError:
         has = ", ".join(f"{name} {asked.pinned[name]}" for name in from_base)
         wants.append(f"the base has {has}, which stays")
     for layer in asked.layers:
-        texts = [text for text in layer.pip if _key(text) in named]
+        texts = [text for text in layer.pip if words.key_of(text) in named]
         if texts:
             who = f"'{layer.name}'" if layer.is_shared else "you"
             wants.append(f"{who} asked for {', '.join(texts)}")

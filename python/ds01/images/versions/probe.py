@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from ds01.core.errors import Exit, HelperError
+from ds01.core.files import write_atomic
 from ds01.images.requirements.words import normal_name
-from ds01.images.versions.workshop import FOLDER, Workshop, uv_version
+from ds01.images.shelf.turn import own_folder
+from ds01.images.versions.workshop import Workshop, uv_version
 
 # Raised when the questions change, so that answers to older ones are not taken.
-_VERSION = 1
+_VERSION = 2
 _END = "--ds01-next--"
 
 # In the image: no more than a POSIX shell is sure to be there.
@@ -40,13 +40,9 @@ echo {_END}
 exit 0
 """
 _PYTHON = """
-import json, os, sys, sysconfig
+import json, sys
 out = {"version": "%d.%d.%d" % sys.version_info[:3], "interpreter": sys.executable}
-out["prefix"] = sys.prefix
 out["pip"] = None
-stdlib = sysconfig.get_path("stdlib")
-is_system = sys.prefix == sys.base_prefix
-out["external"] = is_system and os.path.exists(stdlib + "/EXTERNALLY-MANAGED")
 found = {}
 try:
     from importlib import metadata
@@ -92,7 +88,6 @@ class Found:
     python: str = "-"
     interpreter: str = "-"
     pip: str = "-"
-    is_external: bool = False
     packages: Mapping[str, Package] = field(default_factory=dict)
     apt: Mapping[str, str] = field(default_factory=dict)
     system: str = "-"
@@ -112,36 +107,44 @@ def probe(workshop: Workshop, image: str, *, needs_python: bool = False) -> Foun
 
     With `needs_python`, one that lacks Python is given Debian's first.
     """
-    path = cache_folder() / f"base-{image.removeprefix('sha256:')[:32]}.json"
-    found = _remembered(path, lambda: look(workshop))
+    folder = own_folder("XDG_CACHE_HOME", ".cache")
+    path = folder / f"base-{image.removeprefix('sha256:')[:32]}.json"
+    found = parse(_remembered(path, lambda: _answers(workshop)))
     if not (needs_python and found.python == "-" and found.has_apt):
         return found
     path = path.with_name(f"{path.stem}-python.json")
 
-    def ask_again() -> Found:
+    def ask_again() -> str:
         workshop.run(["sh", "-c", _PUT_PYTHON])
-        return replace(look(workshop), was_without=True)
+        return _answers(workshop)
 
-    again = _remembered(path, ask_again)
+    again = replace(parse(_remembered(path, ask_again)), was_without=True)
     if again.python == "-":
         path.unlink(missing_ok=True)
         return found
     return again
 
 
-def _remembered(path: Path, ask: Callable[[], Found]) -> Found:
+def _remembered(path: Path, ask: Callable[[], str]) -> str:
     key = f"{_VERSION} {uv_version()}"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(path.read_text(encoding="utf-8"))
         if kept["key"] == key:
-            return from_json(kept["found"])
-    found = ask()
-    write_cache(path, {"key": key, "found": to_json(found)})
-    return found
+            return str(kept["said"])
+    said = ask()
+    # Where it cannot be kept, it is asked for again.
+    with contextlib.suppress(OSError, HelperError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(path, json.dumps({"key": key, "said": said}).encode(), 0o600)
+    return said
 
 
 def look(workshop: Workshop) -> Found:
     """Return what the workshop's image brings; raises HelperError(CONFIG)."""
+    return parse(_answers(workshop))
+
+
+def _answers(workshop: Workshop) -> str:
     done = workshop.run(["sh", "-c", _SHELL, "sh", _PYTHON, workshop.uv()])
     if done.status != 0:
         raise HelperError(
@@ -150,7 +153,7 @@ def look(workshop: Workshop) -> Found:
             f"{done.err.strip() or done.out.strip() or 'no reason given'}",
             "choose another base",
         )
-    return parse(done.out)
+    return done.out
 
 
 def parse(text: str) -> Found:
@@ -167,7 +170,6 @@ def parse(text: str) -> Found:
         python=told.get("version") or "-",
         interpreter=told.get("interpreter") or "-",
         pip=told.get("pip") or "-",
-        is_external=bool(told.get("external")),
         packages=packages,
         apt=_debian(apt),
         system=_system(system),
@@ -184,25 +186,6 @@ def _debian(text: str) -> dict[str, str]:
 def _system(text: str) -> str:
     found = dict(re.findall(r'^([A-Z_]+)="?([^"\n]*)"?$', text, re.MULTILINE))
     return found.get("PRETTY_NAME") or found.get("NAME") or "-"
-
-
-def to_json(found: Found) -> dict[str, Any]:
-    """Return plain values that from_json reads back."""
-    values = dict(vars(found))
-    values["packages"] = {
-        name: [each.version, each.requires, each.extras]
-        for name, each in found.packages.items()
-    }
-    return values
-
-
-def from_json(values: dict[str, Any]) -> Found:
-    """Return what to_json wrote; raises KeyError or TypeError for anything else."""
-    packages = {
-        name: Package(value[0], tuple(value[1]), tuple(value[2]))
-        for name, value in values["packages"].items()
-    }
-    return Found(**{**values, "packages": packages})
 
 
 def stand_ins(found: Found) -> dict[str, bytes]:
@@ -258,38 +241,3 @@ def _fulfilled(package: Package, found: Found) -> list[str]:
         if present and wanted.specifier.contains(present.version, prereleases=True):
             kept.append(text if wanted.url is None else wanted.name)
     return kept
-
-
-def cache_folder() -> Path:
-    """Return the folder of what can be found out again, below XDG_CACHE_HOME."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    return root / "ds01"
-
-
-def write_cache(path: Path, value: object) -> None:
-    """Keep a value for later; where that cannot be, it is found out again."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        try:
-            with os.fdopen(file, "w", encoding="utf-8") as out:
-                json.dump(value, out)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-
-
-__all__ = [
-    "FOLDER",
-    "Found",
-    "Package",
-    "cache_folder",
-    "from_json",
-    "parse",
-    "probe",
-    "stand_ins",
-    "to_json",
-    "write_cache",
-]

@@ -55,6 +55,12 @@ class Step:
     count: int
     text: str
 
+    def tell(self, descriptor: int) -> None:
+        """Say it on a file descriptor, if somebody is there to read it."""
+        with contextlib.suppress(OSError):
+            line = f"step {self.number}/{self.count} {self.text}\n"
+            os.write(descriptor, line.encode())
+
 
 class Steps:
     """Says on a file descriptor, if any, what is being done: `step N/M text`."""
@@ -73,9 +79,7 @@ class Steps:
         self._number += 1
         self._count = max(self._count, self._number)
         if self._descriptor is not None:
-            line = f"step {self._number}/{self._count} {text}\n"
-            with contextlib.suppress(OSError):
-                os.write(self._descriptor, line.encode())
+            Step(self._number, self._count, text).tell(self._descriptor)
 
 
 @dataclass(frozen=True)
@@ -128,12 +132,10 @@ def failure_of(lines: Sequence[str]) -> Failure:
     """Return why a build failed, by the last of what it said."""
     end = [plain(line) for line in lines[-200:]]
     text = "\n".join(end)
-    package = None
-    for line in reversed(end):
-        for pattern in _PACKAGE:
-            match = pattern.search(line)
-            if match and package is None:
-                package = match["name"].rstrip(".,:;")
+    lines_back = ((line, pattern) for line in reversed(end) for pattern in _PACKAGE)
+    named = (match for line, pattern in lines_back if (match := pattern.search(line)))
+    last = next(named, None)
+    package = last["name"].rstrip(".,:;") if last else None
     if _FULL.search(text):
         return Failure(Exit.PREREQUISITE, "the disk of the engine is full")
     if _NETWORK.search(text):

@@ -11,18 +11,16 @@ together (in words: who wants what), PREREQUISITE where an index cannot be reach
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ds01.core.errors import Exit, HelperError
 from ds01.images.requirements import options, words
-from ds01.images.source import lock
+from ds01.images.source.lock import pin_version
 from ds01.images.source.types import Layer
 from ds01.images.versions import probe, resolve_pip
 from ds01.images.versions.explain import Asked, ConflictError, Pins, explain
-from ds01.images.versions.workshop import CACHE, FOLDER, Done, Workshop
+from ds01.images.versions.workshop import CACHE, FOLDER, Done, Workshop, secrets
 
 _CONTEXT = f"{FOLDER}/context"
 _BASE = f"{FOLDER}/base"
@@ -69,13 +67,13 @@ class Resolver:
         self._asked.steps.begin(f"versions of the Python packages of '{layer.name}'")
         earlier = [pin for pins in before.values() for pin in pins]
         done = self._compile([layer], earlier, bounds)
-        known = dict(map(_named, earlier))
+        known = dict(map(pin_version, earlier))
         for name, package in self._asked.found.packages.items():
             known.setdefault(name, package.version)
         return tuple(
             pin
             for pin in pins_of(done.out)
-            if known.get(_named(pin)[0]) != _named(pin)[1]
+            if (pinned := pin_version(pin))[1] != known.get(pinned[0])
         )
 
     def _together(self) -> dict[str, Pins]:
@@ -112,7 +110,7 @@ class Resolver:
             "out.txt": [f"{n}=={v}" for n, v in sorted(preferred.items())],
         }
         self._workshop.put({n: _text(lines) for n, lines in files.items()}, _CONTEXT)
-        secret = secrets((*every_option, *wanted))
+        secret = secrets(words.variables((*every_option, *wanted)))
         if asked.found.has_uv:
             done = self._uv(every_option, wanted, files, secret)
         else:
@@ -170,24 +168,6 @@ class Resolver:
             self._workshop.put(local, _CONTEXT)
 
 
-def secrets(lines: Iterable[str]) -> dict[str, str]:
-    """Return the caller's values of the variables that lines refer to.
-
-    Raises HelperError(USAGE) for one that is not set.
-    """
-    found: dict[str, str] = {}
-    for name in words.variables(lines):
-        value = os.environ.get(name)
-        if not value:
-            raise HelperError(
-                Exit.USAGE,
-                f"the packages refer to '${{{name}}}', which is not set",
-                f"run 'read -rs {name} && export {name}' and type it",
-            )
-        found[name] = value
-    return found
-
-
 def _hidden(text: str, values: Mapping[str, str]) -> str:
     for name, value in values.items():
         text = text.replace(value, f"${{{name}}}")
@@ -196,10 +176,6 @@ def _hidden(text: str, values: Mapping[str, str]) -> str:
 
 def _text(lines: Iterable[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _named(pin: str) -> tuple[str, str]:
-    return lock.pin_version(pin)
 
 
 def pins_of(text: str) -> list[str]:

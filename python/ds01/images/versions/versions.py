@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ds01.core.errors import Exit, HelperError
@@ -24,7 +24,7 @@ from ds01.images.source.packages import Packages
 from ds01.images.source.types import Layer
 from ds01.images.versions import pins as versions_pins
 from ds01.images.versions import probe
-from ds01.images.versions.explain import Asked
+from ds01.images.versions.explain import Asked, not_known, unreachable
 from ds01.images.versions.pins import Versions
 from ds01.images.versions.probe import Found
 from ds01.images.versions.progress import Steps
@@ -115,21 +115,14 @@ def work_out(asking: Asking, workshop: Workshop) -> Outcome:
         interpreter=found.interpreter,
         user=asking.ground.user,
     )
-    old = asking.old
+    # What is installed is known after the build only.
     lock = Lock(
         base,
         {each.name: known[each.name].pip for each in asking.layers if each.pip},
         {each.name: known[each.name].apt for each in asking.layers if each.apt},
-        old.pip if old else {},
-        old.apt if old else {},
-        keys,
+        asked=keys,
     )
-    return Outcome(_without_installed(lock), found, tuple(warnings))
-
-
-def _without_installed(lock: Lock) -> Lock:
-    # What is installed is known after the build only.
-    return replace(lock, pip={}, apt={})
+    return Outcome(lock, found, tuple(warnings))
 
 
 def _known(
@@ -174,15 +167,8 @@ def _pip(
         pins = {name: each.pip for name, each in known.items()}
         return {**{each.name: () for each in asking.layers}, **pins}, [], False
     preferred = source_lock.pinned_pip(asking.old) if asking.old else {}
-    words = [
-        *(
-            w
-            for t in (*asking.packages.tiers, *asking.packages.use_cases)
-            for w in t.pip
-        ),
-        *found.packages,
-        *preferred,
-    ]
+    shared = (*asking.packages.tiers, *asking.packages.use_cases)
+    words = [*(w for tier in shared for w in tier.pip), *found.packages, *preferred]
     asked = Asked(
         found=found,
         layers=asking.layers,
@@ -243,46 +229,34 @@ def _apt(
     script = 'apt-get update -q 2>&1; echo --; apt-cache policy -q -- "$@"'
     done = workshop.run(["sh", "-c", script, "sh", *names])
     update, _, policy = done.out.partition("\n--\n")
-    candidates = _candidates(policy)
+    known = policies(policy)
     result: dict[str, tuple[str, ...]] = {}
     for layer in layers:
         chosen = []
         for word in layer.apt:
             name, _, version = word.partition("=")
-            if name not in candidates:
+            if name not in known:
                 if _MISSING.search(update):
-                    raise HelperError(
-                        Exit.PREREQUISITE,
-                        "the index of Debian packages cannot be reached: "
-                        f"{_first_failure(update)}",
-                        "look at the network, then try again: nothing was changed",
-                    )
+                    raise unreachable("Debian packages", _first_failure(update))
                 raise _no_package(name, layer, _names(workshop))
-            check_version(name, version, policy)
-            is_plain = version or not candidates[name]
-            chosen.append(word if is_plain else f"{name}={candidates[name]}")
+            check_version(name, version, known[name])
+            # Virtual packages have none.
+            newest = re.search(r"^  Candidate: ([^\s(]+)", known[name], re.MULTILINE)
+            add = f"={newest[1]}" if newest and not version else ""
+            chosen.append(word + add)
         result[layer.name] = tuple(chosen)
     return result
 
 
-def _candidates(text: str) -> dict[str, str]:
-    """Return the versions that `apt-cache policy` tells; virtual ones have none."""
-    found: dict[str, str] = {}
-    name = ""
-    for line in text.splitlines():
-        if line and not line.startswith(" "):
-            name = line.rstrip(":")
-        elif line.startswith("  Candidate: "):
-            version = line.partition(": ")[2].strip()
-            found[name] = "" if version == "(none)" else version
-    return found
+def policies(text: str) -> dict[str, str]:
+    """Return what `apt-cache policy` tells of each package that it knows."""
+    parts = re.split(r"^(\S+):$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def check_version(name: str, version: str, text: str) -> None:
+def check_version(name: str, version: str, told: str) -> None:
     """Raise HelperError for a version that `apt-cache policy` does not tell of."""
-    told = re.split(rf"^{re.escape(name)}:$", text, maxsplit=1, flags=re.MULTILINE)[-1]
-    table = re.split(r"^\S", told, maxsplit=1, flags=re.MULTILINE)[0]
-    there = re.findall(r"^ (?:\*\*\*|   ) (\S+) -?\d+$", table, re.MULTILINE)
+    there = re.findall(r"^ (?:\*\*\*|   ) (\S+) -?\d+$", told, re.MULTILINE)
     if version and there and version not in there:
         raise HelperError(
             Exit.NOT_FOUND,
@@ -302,11 +276,7 @@ def _names(workshop: Workshop) -> list[str]:
 
 def _no_package(name: str, layer: Layer, every: Sequence[str]) -> HelperError:
     if layer.is_shared:
-        return HelperError(
-            Exit.NOT_FOUND,
-            f"Debian package '{name}' of '{layer.name}' in packages.yaml is not known",
-            "tell the administrator, who can mend packages.yaml",
-        )
+        return not_known("Debian package", name, layer)
     letters = sorted(name)
     # Letters in another order are the commonest slip, and difflib's last choice.
     mixed = [each for each in every if sorted(each) == letters]

@@ -13,11 +13,10 @@ import importlib.metadata
 import io
 import json
 import os
-import re
 import struct
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -25,7 +24,7 @@ from urllib.parse import quote
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
 from ds01.core.labels import HELPER, HELPER_SECONDS
-from ds01.core.owner import Owner, boot_id, is_alive, owner_of
+from ds01.images.shelf.labels import is_left, own_mark
 from ds01.images.shelf.usage import is_helper
 
 CACHE = "/ds01-cache"
@@ -36,7 +35,6 @@ CA_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUND
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 _HOST_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _HOST_ADDITIONS = Path("/usr/local/share/ca-certificates")
-_OWNER = re.compile(r"(\d+)\.(\d+)\.(\S+)")
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,24 @@ def proxies() -> dict[str, str]:
     return found
 
 
+def secrets(names: Iterable[str]) -> dict[str, str]:
+    """Return the caller's values of variables that packages refer to.
+
+    Raises HelperError(USAGE) for one that is not set.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        value = os.environ.get(name)
+        if not value:
+            raise HelperError(
+                Exit.USAGE,
+                f"the packages refer to '${{{name}}}', which is not set",
+                f"run 'read -rs {name} && export {name}' and type it",
+            )
+        found[name] = value
+    return found
+
+
 def tar_of(files: Mapping[str, bytes], mode: int = 0o644) -> bytes:
     """Return a tar archive of files, owned by root."""
     buffer = io.BytesIO()
@@ -115,10 +131,6 @@ class Workshop:
         self._network = network
         self._id = ""
 
-    @property
-    def is_open(self) -> bool:
-        return bool(self._id)
-
     def close(self) -> None:
         """Remove the container, if there is one."""
         if self._id:
@@ -131,9 +143,6 @@ class Workshop:
         self._open()
         prefix = folder.lstrip("/")
         data = tar_of({f"{prefix}/{name}": text for name, text in files.items()}, mode)
-        self._put_tar(data)
-
-    def _put_tar(self, data: bytes) -> None:
         status, answer = self._engine.send(
             "PUT", f"/containers/{self._id}/archive?path=/", data, "application/x-tar"
         )
@@ -160,23 +169,19 @@ class Workshop:
             "Env": [f"{name}={value}" for name, value in settings.items()],
             "Cmd": list(words),
         }
-        status, answer = self._engine.call(
-            "POST", f"/containers/{self._id}/exec", body=asked
-        )
-        if status != 201:
-            raise HelperError(
-                Exit.BUG, f"cannot run a program in a container: {reason(answer)}"
-            )
-        identity = json.loads(answer)["Id"]
-        start = {"Detach": False, "Tty": False}
-        status, data = self._engine.call("POST", f"/exec/{identity}/start", body=start)
-        if status >= 300:
-            raise HelperError(
-                Exit.BUG, f"cannot run a program in a container: {reason(data)}"
-            )
+        identity = json.loads(self._exec(f"/containers/{self._id}/exec", asked))["Id"]
+        data = self._exec(f"/exec/{identity}/start", {"Detach": False, "Tty": False})
         found = self._engine.get(f"/exec/{identity}/json") or {}
         out, err = split_stream(data)
         return Done(int(found.get("ExitCode") or 0), out, err)
+
+    def _exec(self, path: str, body: object) -> bytes:
+        status, answer = self._engine.call("POST", path, body=body)
+        if status >= 300:
+            raise HelperError(
+                Exit.BUG, f"cannot run a program in a container: {reason(answer)}"
+            )
+        return answer
 
     def has(self, path: str) -> bool:
         """Is there a file of that name, which is a program?"""
@@ -206,14 +211,13 @@ class Workshop:
         if self._id:
             return
         sweep(self._engine)
-        me = owner_of(os.getpid()) or Owner(os.getpid(), 0, boot_id())
         volume = f"ds01-packages-{os.getuid()}"
         asked = {
             "Image": self._image,
             "Entrypoint": ["sleep"],
             "Cmd": [HELPER_SECONDS],
             "User": "0",
-            "Labels": {HELPER: f"{me.pid}.{me.start}.{me.boot}"},
+            "Labels": {HELPER: own_mark()},
             "HostConfig": {
                 "AutoRemove": True,
                 "NetworkMode": self._network,
@@ -265,10 +269,7 @@ def sweep(engine: Engine) -> None:
     """Remove workshops whose program is dead."""
     with contextlib.suppress(HelperError):
         for found in engine.containers([HELPER]):
-            match = _OWNER.fullmatch(str((found.get("Labels") or {}).get(HELPER, "")))
-            if match is None or not is_helper(found):
-                continue
-            owner = Owner(int(match[1]), int(match[2]), match[3])
-            if not is_alive(owner):
+            mark = str((found.get("Labels") or {}).get(HELPER, ""))
+            if is_helper(found) and is_left(mark):
                 path = f"/containers/{quote(str(found['Id']), safe='')}"
                 engine.call("DELETE", path, {"force": "1", "v": "1"})
