@@ -16,6 +16,7 @@ from typing import Any
 from ds01.core import table
 from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
+from ds01.core.plain import plain
 from ds01.core.program import say
 from ds01.core.text import span
 from ds01.core.units import utc_stamp
@@ -23,8 +24,7 @@ from ds01.lifecycle import words
 from ds01.lifecycle.pass_ import Report
 from ds01.lifecycle.types import Decision, Subject
 from ds01.records import reasons
-from ds01.records.pass_json import entry_json
-from ds01.records.passes import outlook, pass_info
+from ds01.records.passes import entry_json, outlook, pass_info
 
 PROGRAM = "lifecycle"
 
@@ -88,12 +88,7 @@ def as_json(found: Report) -> dict[str, Any]:
                     }
                     for notice in decision.notices
                 ],
-                "act": decision.act
-                and {
-                    "action": decision.act.action,
-                    "rule": decision.act.rule,
-                    "figures": dict(decision.act.figures),
-                },
+                "act": plain(decision.act),
             }
             for subject, decision in found.decisions
         },
