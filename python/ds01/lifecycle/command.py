@@ -1,9 +1,4 @@
-"""Makes one lifecycle pass: warns of what idles, stops it, gives GPUs back, removes.
-
-Cron runs it every minute as root. Prints what it decided, with --json one JSON object;
-with --dry-run it decides only. Exit statuses: 0 done, or another pass is at work; 6 or
-7 where nothing was done because policy, state, engine or NVML cannot be used.
-"""
+"""What a lifecycle pass prints: a table and lines for people, or JSON."""
 
 from __future__ import annotations
 

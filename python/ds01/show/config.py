@@ -1,10 +1,4 @@
-"""Shows what holds for a user and why, behind `ds01-config show [USER]`.
-
-Reads ds01.yaml, resource-limits.yaml and the host's accounts. USER is a login name or
-a uid, the caller by default. stdout: tables of key, value and origin: limits, what the
-policy says of the whole server, the settings of the installation; with --json one
-object.
-"""
+"""What holds for a user, the server and the installation, as rows with its origin."""
 
 from __future__ import annotations
 

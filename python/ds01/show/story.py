@@ -1,10 +1,4 @@
-"""Tell the story of one container: what was done to it, by which rule, what comes next.
-
-Reads its record, both logs across rotation, the lifecycle's memory and, if it answers,
-the engine; also of containers that are gone. NAME is the owner's word, or the engine's.
-Everybody is told of their own containers, root of all. Prints lines for people, with
---json one JSON object. Exit statuses: docs/exit-codes.md.
-"""
+"""Finds a container that a person names, also one that is gone, and all about it."""
 
 from __future__ import annotations
 
