@@ -1,4 +1,4 @@
-"""The effective limits of a user: as JSON, as rows with origins, as flags for docker."""
+"""The effective limits of a user: as JSON, as rows with origins, as docker's flags."""
 
 from __future__ import annotations
 
