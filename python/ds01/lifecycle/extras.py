@@ -82,7 +82,6 @@ def run_extras(paths: Paths, address: str, found: Report) -> None:
 
 
 def _note_use(paths: Paths, found: Report, snapshot: Snapshot) -> None:
-    from ds01.lifecycle.extras import samples  # noqa: PLC0415
     from ds01.usage import days  # noqa: PLC0415 - only where there are GPUs
 
     tick = found.memory.last.tick

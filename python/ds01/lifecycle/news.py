@@ -24,7 +24,7 @@ def news(
     messages: list[Message] = []
     for subject, decision in decisions:
         for kind, facts in decision.found:
-            events.append((kind, about(subject, facts)))
+            events.append((kind, about(subject.container, subject, facts)))
             text = words.found_text(kind, facts, subject.name)
             if text is not None:
                 hint = words.after_stop(subject.name)
@@ -37,7 +37,7 @@ def news(
                 "due": utc_stamp(notice.due),
                 "figures": dict(notice.figures),
             }
-            events.append((kind, about(subject, facts)))
+            events.append((kind, about(subject.container, subject, facts)))
             text = words.describe(notice, subject.name, now)
             most = snapshot.policy.lifecycle.keep_alive_max
             hint = words.hint(notice, subject.name, most)
@@ -46,24 +46,15 @@ def news(
     return events, messages
 
 
-def about(subject: Subject, facts: Mapping[str, Any]) -> dict[str, Any]:
+def about(
+    container: str, who: Subject | Entry, facts: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return what an event says of a container: it is its owner's, by the pass."""
     return {
-        "container": subject.container,
-        "name": subject.name,
-        "user": subject.user,
-        "uid": subject.uid,
-        "by": PROGRAM,
-        **facts,
-    }
-
-
-def about_entry(name: str, entry: Entry, facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "container": name,
-        "name": entry.name,
-        "user": entry.user,
-        "uid": entry.uid,
+        "container": container,
+        "name": who.name,
+        "user": who.user,
+        "uid": who.uid,
         "by": PROGRAM,
         **facts,
     }

@@ -275,12 +275,3 @@ def last_stamp(item: LogFile) -> bytes:
     begin = max(0, item.size - BLOCK)
     lines = os.pread(item.file.fileno(), item.size - begin, begin).split(b"\n")
     return next((stamp for stamp in map(stamp_of, reversed(lines)) if stamp), b"")
-
-
-def moment_of(event: Line) -> datetime | None:
-    """Return the time of an event; None for one that is no time."""
-    try:
-        moment = datetime.fromisoformat(str(event["time"]).replace("Z", "+00:00"))
-    except (KeyError, ValueError):
-        return None
-    return moment if moment.tzinfo is not None else None
