@@ -9,7 +9,7 @@ import pytest
 from ds01.core.processes import Process
 from ds01.gpus.devices import dcgm
 from ds01.gpus.devices.types import Device
-from ds01.lifecycle.activity import Known, GpuUse, Sample, judge
+from ds01.lifecycle.activity import GpuUse, Known, Sample, judge
 from ds01.lifecycle.activity_reader import gpu_use
 from ds01.policy.sections import Lifecycle
 from lifecycle_world import EPOCH, at
