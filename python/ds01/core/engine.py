@@ -88,14 +88,12 @@ class Engine:
         """Send one request with a body of some kind, as `call` does."""
         headers = {} if data is None else {"Content-Type": kind}
         try:
-            self._connection.request(method, self._api + path, data, headers)
-            answer = self._connection.getresponse()
-            status, text = answer.status, answer.read()
-            if not self._is_too_old(status, text):
-                return status, text
-            self._connection.request(method, self._api + path, data, headers)
-            answer = self._connection.getresponse()
-            return answer.status, answer.read()
+            while True:
+                self._connection.request(method, self._api + path, data, headers)
+                answer = self._connection.getresponse()
+                status, text = answer.status, answer.read()
+                if not self._is_too_old(status, text):
+                    return status, text
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise no_engine(self.address, error) from error

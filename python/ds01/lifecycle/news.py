@@ -28,7 +28,7 @@ def news(
             text = words.found_text(kind, facts, subject.name)
             if text is not None:
                 hint = words.after_stop(subject.name)
-                messages.append(message(kind, subject, text, hint, 0, facts))
+                messages.append(Message(kind, subject, text, hint, 0, facts))
         for notice in decision.notices:
             kind = "removal-announced" if notice.action == "remove" else "warned"
             facts = {
@@ -42,7 +42,7 @@ def news(
             most = snapshot.policy.lifecycle.keep_alive_max
             hint = words.hint(notice, subject.name, most)
             pid = snapshot.pids.get(subject.id, 0)
-            messages.append(message(kind, subject, text, hint, pid, facts))
+            messages.append(Message(kind, subject, text, hint, pid, facts))
     return events, messages
 
 
@@ -58,25 +58,3 @@ def about(
         "by": PROGRAM,
         **facts,
     }
-
-
-def message(  # noqa: PLR0917 - what a message is made of
-    kind: str,
-    subject: Subject,
-    text: str,
-    hint: str,
-    pid: int,
-    facts: Mapping[str, Any],
-) -> Message:
-    return Message(
-        kind=kind,
-        container=subject.container,
-        id=subject.id,
-        name=subject.name,
-        uid=subject.uid,
-        user=subject.user,
-        text=text,
-        hint=hint,
-        pid=pid,
-        facts=facts,
-    )

@@ -25,7 +25,7 @@ from ds01.gpus.devices.inventory import read_inventory
 from ds01.gpus.devices.types import Inventory
 from ds01.lifecycle import acts, clock, tell, words
 from ds01.lifecycle.look import Snapshot, look
-from ds01.lifecycle.news import Event, about, message, news
+from ds01.lifecycle.news import Event, about, news
 from ds01.lifecycle.rules import decide
 from ds01.lifecycle.tell import Message
 from ds01.lifecycle.types import Decision, Subject
@@ -310,7 +310,7 @@ class Pass:
             events.append((kind, told(facts)))
             text = words.done_text(act, subject.name, facts)
             hint = words.after_stop(subject.name) if act.action == "stop" else ""
-            messages.append(message(kind, subject, text, hint, 0, facts))
+            messages.append(Message(kind, subject, text, hint, 0, facts))
             if after is None:
                 del entries[subject.container]
                 _try(partial(acts.close_record, self._paths, item))

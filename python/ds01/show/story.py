@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 from ds01.containers.containers import as_json, from_summary
@@ -163,13 +164,7 @@ def events_of(paths: Paths, it: Known, uid: int) -> list[Event]:
     found = [e for e in merged(streams) if e.get("container") == it.container]
     if uid == 0:
         return found
-    names: list[bool] = []
-
-    def show_names() -> bool:
-        if not names:
-            names.append(may_show_names(paths))
-        return names[0]
-
+    show_names = cache(partial(may_show_names, paths))
     # A name that no user's number ends may have been another's before.
     own = [event for event in found if event.get("uid") in {None, uid}]
     return [hide_others(event, uid, show_names) for event in own]
