@@ -100,15 +100,13 @@ main() {
 
 # Say how it ended and what comes next.
 install::close() {
+    local nothing=''
+    ((INSTALL_CHANGES > 0)) || nothing='nothing to do'
     if [[ -n "${INSTALL_DRY_RUN}" ]]; then
-        ((INSTALL_CHANGES > 0)) || printf 'nothing to do\n'
+        [[ -z "${nothing}" ]] || printf '%s\n' "${nothing}"
         return 0
     fi
-    if ((INSTALL_CHANGES == 0)); then
-        core::info "nothing to do: DS01 $(< "${LAYOUT[prefix]}/VERSION") is installed in '${LAYOUT[prefix]}'"
-    else
-        core::info "DS01 $(< "${LAYOUT[prefix]}/VERSION") is installed in '${LAYOUT[prefix]}'"
-    fi
+    core::info "${nothing:+${nothing}: }DS01 $(< "${LAYOUT[prefix]}/VERSION") is installed in '${LAYOUT[prefix]}'"
     [[ -z "${CORE_QUIET}" ]] || return 0
     case ":${PATH}:" in
         *":${LAYOUT[bin]}:"*) core::hint "run 'container --help' to see the commands" ;;

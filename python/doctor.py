@@ -16,11 +16,11 @@ from ds01.core.errors import Exit
 from ds01.core.parser import Parser
 from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
-from ds01.doctor.doctor import _JOB, examine, exit_status, report
+from ds01.doctor.checks import examine, exit_status, report
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog=program_name(_JOB))
+    parser = Parser(prog=program_name("doctor"))
     parser.add_argument("--json", action="store_true")
     return parser
 
@@ -34,12 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words.json:
         answer = [
             {
-                "check": check.name,
+                "check": name,
                 "level": finding.level,
                 "text": finding.text,
                 "fix": finding.fix or None,
             }
-            for check, finding in found
+            for name, finding in found
         ]
         print_json({"ok": status == Exit.OK, "exit": int(status), "checks": answer})
     else:
@@ -49,4 +49,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main, _JOB))
+    sys.exit(run(main, "doctor"))

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
+from functools import cache, partial
 
 from ds01.core.errors import Exit
 from ds01.core.parser import Parser
@@ -66,13 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             read_lines(log_path(paths, log), since, until, hints(wanted))
             for log in logs
         )
-    names: list[bool] = []
-
-    def show_names() -> bool:
-        if not names:
-            names.append(may_show_names(paths))
-        return names[0]
-
+    show_names = cache(partial(may_show_names, paths))
     for event in filter(wanted.takes, events):
         shown = event if caller == 0 else hide_others(event, caller, show_names)
         if words.json:

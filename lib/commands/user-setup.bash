@@ -93,7 +93,7 @@ user-setup::_step_project() { user-setup::_step project; }
 # See, and where something is missing, mend it if the person wants that, and see again.
 # Returns: as a step of menu::walk; back comes by what is in place already.
 user-setup::_step() { # <step>
-    local status=0 answered=2
+    local status=0 answered=2 say=core::info
     "user-setup::_see_$1" || status=$?
     ((status != 255)) || return 255
     if ((status != 0)) && [[ -z "${SETUP[check]}" ]] && declare -F "user-setup::_mend_$1" > /dev/null; then
@@ -107,7 +107,8 @@ user-setup::_step() { # <step>
         "user-setup::_see_$1" || status=$?
     fi
     if [[ "${SETUP_WORDS[$1]:-}" != "${SETUP_FOUND}" ]]; then
-        user-setup::_tell "$1" "${status}"
+        ((status == 0)) || say=core::warn
+        "${say}" "$1: ${SETUP_FOUND}"
         # The next question would hide that line.
         ((status == 0)) || [[ -z "${SETUP[asks]}" || "${SETUP_ANSWERS[$1]:-}" == skip ]] \
             || menu::message "First steps: $1" "${SETUP_FOUND^}.
@@ -119,12 +120,17 @@ This could not be put right now; the steps that follow can be taken all the same
     return "${answered}"
 }
 
-user-setup::_tell() { # <step> <status>
-    if (($2 == 0)); then
-        core::info "$1: ${SETUP_FOUND}"
-    else
-        core::warn "$1: ${SETUP_FOUND}"
-    fi
+# Note that something is missing. Returns: 1, always.
+user-setup::_lacks() { # <what, in words>
+    SETUP_FOUND="$1"
+    return 1
+}
+
+# Say why something could not be put right. Returns: 1, always.
+user-setup::_failed() { # <message> <hint>
+    core::error "$1"
+    core::hint "$2"
+    return 1
 }
 
 # Should this be put right? Then it is. Returns: as a step of menu::walk.
@@ -179,14 +185,8 @@ user-setup::_see_access() {
 user-setup::_see_workspace() {
     guide::say workspace || return
     SETUP_FOUND="'${SETUP[workspace]}' is /workspace in your containers"
-    [[ -d "${SETUP[workspace]}" ]] || {
-        SETUP_FOUND="there is no folder '${SETUP[workspace]}' yet"
-        return 1
-    }
-    [[ -w "${SETUP[workspace]}" ]] || {
-        SETUP_FOUND="you may not write in '${SETUP[workspace]}'"
-        return 1
-    }
+    [[ -d "${SETUP[workspace]}" ]] || user-setup::_lacks "there is no folder '${SETUP[workspace]}' yet" || return
+    [[ -w "${SETUP[workspace]}" ]] || user-setup::_lacks "you may not write in '${SETUP[workspace]}'"
 }
 
 user-setup::_mend_workspace() {
@@ -196,10 +196,8 @@ user-setup::_mend_workspace() {
 user-setup::_see_limits() {
     local json host
     guide::say limits || return
-    json="$(core::helper get_resource_limits 2> /dev/null)" || {
-        SETUP_FOUND="the policy cannot be read: run 'ds01-config check'"
-        return 1
-    }
+    json="$(core::helper get_resource_limits 2> /dev/null)" \
+        || user-setup::_lacks "the policy cannot be read: run 'ds01-config check'" || return
     # No container gets more than the server has; where the engine does not say how much that is, the policy alone counts.
     host="$( (mlc::load "${SETUP_SETTINGS}" && docker::host_size) 2> /dev/null)" || host=null
     SETUP_FOUND="$(jq -r --argjson host "${host}" 'def lowest: map(select(. != null)) | min;
@@ -224,52 +222,37 @@ user-setup::_see_ssh() {
         SETUP_FOUND="your public key is in '${key}'"
         return 0
     done
-    SETUP_FOUND="you have no SSH key here, which git servers ask for"
-    return 1
+    user-setup::_lacks "you have no SSH key here, which git servers ask for"
 }
 
 user-setup::_mend_ssh() {
-    type -P ssh-keygen > /dev/null || {
-        core::error "'ssh-keygen' is not installed"
-        core::hint "ask the administrator for the package 'openssh-client'"
-        return 1
-    }
+    type -P ssh-keygen > /dev/null || user-setup::_failed "'ssh-keygen' is not installed" \
+        "ask the administrator for the package 'openssh-client'" || return
     # Its rights matter to ssh, whatever the umask is.
     local file="${HOME}/.ssh/id_ed25519" line
     [[ -d "${HOME}/.ssh" ]] || mkdir -m 700 -- "${HOME}/.ssh" || return 1
     if [[ -e "${file}" ]]; then
         # Of a key that is there only the public half is missing. One with a passphrase would ask for it.
-        line="$(ssh-keygen -y -P '' -f "${file}" 2> /dev/null < /dev/null)" || {
-            core::error "the key in '${file}' has no public half beside it"
-            core::hint "run 'ssh-keygen -y -f ~/.ssh/id_ed25519 > ~/.ssh/id_ed25519.pub'"
-            return 1
-        }
+        line="$(ssh-keygen -y -P '' -f "${file}" 2> /dev/null < /dev/null)" \
+            || user-setup::_failed "the key in '${file}' has no public half beside it" \
+                "run 'ssh-keygen -y -f ~/.ssh/id_ed25519 > ~/.ssh/id_ed25519.pub'" || return
         printf '%s\n' "${line}" > "${file}.pub" || return 1
         core::info "give this line to your git server: ${line}"
         return 0
     fi
-    ssh-keygen -q -t ed25519 -N '' -C "$(id -un)@$(uname -n)" -f "${file}" < /dev/null > /dev/null || {
-        core::error "no key could be made in '${HOME}/.ssh'"
-        core::hint "run 'ls -la ~/.ssh' to see why"
-        return 1
-    }
+    ssh-keygen -q -t ed25519 -N '' -C "$(id -un)@$(uname -n)" -f "${file}" < /dev/null > /dev/null \
+        || user-setup::_failed "no key could be made in '${HOME}/.ssh'" "run 'ls -la ~/.ssh' to see why" || return
     core::info "give this line to your git server: $(< "${file}.pub")"
     core::info "'ssh-keygen -p -f ~/.ssh/id_ed25519' adds a passphrase"
 }
 
 user-setup::_see_git() {
     local name email
-    type -P git > /dev/null || {
-        SETUP_FOUND="git is not installed: ask the administrator"
-        return 1
-    }
+    type -P git > /dev/null || user-setup::_lacks "git is not installed: ask the administrator" || return
     name="$(git config --global user.name || true)"
     email="$(git config --global user.email || true)"
     SETUP_FOUND="you are '${name} <${email}>' in commits"
-    [[ -n "${name}" && -n "${email}" ]] || {
-        SETUP_FOUND="git does not know your name and address"
-        return 1
-    }
+    [[ -n "${name}" && -n "${email}" ]] || user-setup::_lacks "git does not know your name and address"
 }
 
 user-setup::_mend_git() {
@@ -290,13 +273,11 @@ user-setup::_mend_git() {
 
 user-setup::_ask_git_name() {
     local usual
-    [[ -z "${SETUP[git_name]}" ]] || return 2
     usual="$(git config --global user.name || getent passwd "${UID}" | cut -d: -f5 | cut -d, -f1)"
     user-setup::_ask_git name "${usual}" "Your name, as it shall stand in commits"
 }
 
 user-setup::_ask_git_email() {
-    [[ -z "${SETUP[git_email]}" ]] || return 2
     user-setup::_ask_git email "$(git config --global user.email || true)" "Your e-mail address"
 }
 
@@ -305,6 +286,7 @@ user-setup::_ask_git_email() {
 user-setup::_ask_git() { # <name|email> <usual> <text>
     local -n git_value="$1"
     local answer="${git_value}" text fault
+    [[ -z "${SETUP[git_$1]}" ]] || return 2
     while true; do
         text="$3:"
         [[ -z "$2" || -n "${answer}" ]] || text="$3 (empty for '$2'):"
@@ -338,10 +320,7 @@ user-setup::_see_project() {
     mapfile -t found < <(find "${SETUP[workspace]}" -mindepth 2 -maxdepth 2 \
         -name requirements.txt -printf '%h\n' 2> /dev/null | sort)
     SETUP_FOUND="you have ${#found[@]} in your workspace"
-    ((${#found[@]} > 0)) || {
-        SETUP_FOUND="there is no project in your workspace yet"
-        return 1
-    }
+    ((${#found[@]} > 0)) || user-setup::_lacks "there is no project in your workspace yet" || return
     SETUP_FOUND+=", the first is '${found[0]}'" SETUP_PROJECT="${found[0]##*/}"
 }
 
@@ -359,20 +338,16 @@ user-setup::_mend_project() {
         ((status == 0)) || return "${status}"
         project::set_words
         words=("${PROJECT_WORDS[@]}")
-        user-setup::_set_project_line
+        # What is more than a name has a line of its own.
+        SETUP_PROJECT_LINE=()
+        if ((${#PROJECT_WORDS[@]} == 2)); then
+            SETUP_LINE+=(--project "${PROJECT_WORDS[1]}")
+        else
+            SETUP_LINE+=(--skip project)
+            SETUP_PROJECT_LINE=("${PROJECT_WORDS[@]}")
+        fi
     fi
     [[ -z "${GUIDE_ON}" ]] || words+=(--guided)
     menu::run_command "${words[@]}" || return
     [[ -n "${MENU_ASKED}" ]] && SETUP_MADE=yes || SETUP_MADE=told
-}
-
-# What is more than a name has a line of its own.
-user-setup::_set_project_line() {
-    SETUP_PROJECT_LINE=()
-    if ((${#PROJECT_WORDS[@]} == 2)); then
-        SETUP_LINE+=(--project "${PROJECT_WORDS[1]}")
-    else
-        SETUP_LINE+=(--skip project)
-        SETUP_PROJECT_LINE=("${PROJECT_WORDS[@]}")
-    fi
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Where an installation keeps its parts, what it may not touch, and what it says it does.
-: "${PROJECT_ROOT:?set by install.sh}" "${EXIT_REFUSED:?}" "${EXIT_PREREQUISITE:?}" "${CORE_TEMP?set by lib}"
+: "${PROJECT_ROOT:?set by install.sh}" "${EXIT_REFUSED:?}" "${EXIT_PREREQUISITE:?}"
 
 # prefix, bin, config, state, log; system is empty where nothing goes into the system's folders
 declare -A LAYOUT=()
@@ -71,15 +71,13 @@ layout::is_ours() { # <folder>
 
 # Leave unless the folders may be written.
 layout::check_rights() {
-    local key
-    ((EUID == 0)) || [[ -n "${INSTALL_DRY_RUN}" ]] || for key in prefix bin config state log; do
-        layout::_is_writable "${LAYOUT[${key}]}" \
+    local key keys=(system)
+    ((EUID == 0)) || keys=(prefix bin config state log system)
+    [[ -n "${INSTALL_DRY_RUN}" ]] || for key in "${keys[@]}"; do
+        [[ -z "${LAYOUT[${key}]}" ]] || layout::_is_writable "${LAYOUT[${key}]}" \
             || core::die "${EXIT_REFUSED}" "no right to write '${LAYOUT[${key}]}'" \
                 "run 'sudo ./install.sh', or './install.sh --user' for yourself alone"
     done
-    [[ -z "${LAYOUT[system]}" || -n "${INSTALL_DRY_RUN}" ]] || layout::_is_writable "${LAYOUT[system]}" \
-        || core::die "${EXIT_REFUSED}" "no right to write '${LAYOUT[system]}'" \
-            "run 'sudo ./install.sh', or './install.sh --user' for yourself alone"
     for key in prefix config state log; do
         layout::_check_place "${key}"
     done

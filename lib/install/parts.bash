@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What DS01 puts into the system's folders: crontab, log rotation, login notice. They call the program by its path, so
 # they are written for this installation, and go with it.
-: "${PROJECT_ROOT:?set by install.sh}" "${CORE_TEMP?set by lib}" "${INSTALL_USER?set by lib}" "${INSTALL_DRY_RUN?set by lib}"
+: "${PROJECT_ROOT:?set by install.sh}" "${INSTALL_USER?set by lib}" "${INSTALL_DRY_RUN?set by lib}"
 # prefix, bin, config, state, log, system: see layout.bash
 declare -A LAYOUT
 
@@ -53,7 +53,7 @@ parts::install() {
     fi
     for part in "${PARTS[@]}"; do
         own="${LAYOUT[system]}/${part}"
-        source="$(parts::_source "${part}")"
+        source="$(program::place "config/${part}")"
         [[ -f "${source}" ]] || continue
         if [[ ! -e "${own}" ]]; then
             install::act "make '${own}'" install -D -m 644 -- "${source}" "${own}"
@@ -66,16 +66,6 @@ parts::install() {
         fi
     done
     parts::_check_cron
-}
-
-# Where a file lies as it is to be: in the program, or in what a dry run has staged. Prints: its path.
-parts::_source() { # <part>
-    local staged="${CORE_TEMP}/program/config/$1"
-    if [[ -f "${staged}" ]]; then
-        printf '%s\n' "${staged}"
-    else
-        printf '%s\n' "${LAYOUT[prefix]}/config/$1"
-    fi
 }
 
 # Without a cron daemon nothing calls the lifecycle pass.

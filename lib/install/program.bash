@@ -71,6 +71,13 @@ program::_manifest() { # <folder>
     )
 }
 
+# Where something of the program lies as it is to be: in what was staged, or in the prefix. Prints: its path.
+program::place() { # <path-in-the-program>
+    local staged="${CORE_TEMP}/program/$1"
+    [[ -e "${staged}" ]] || staged="${LAYOUT[prefix]}/$1"
+    printf '%s\n' "${staged}"
+}
+
 # What the Python packages depend on: the list and the interpreter. Prints: a checksum.
 program::_venv_sum() {
     local python

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Man pages and completion: made of the commands' headers, and linked to where man and the shells look for them.
-: "${PROJECT_ROOT:?set by install.sh}" "${EXIT_BUG:?}" "${INSTALL_DRY_RUN?set by lib}" "${CORE_TEMP?set by lib}"
+: "${PROJECT_ROOT:?set by install.sh}" "${EXIT_BUG:?}" "${INSTALL_DRY_RUN?set by lib}"
 # prefix, bin, config, state, log: see layout.bash
 declare -A LAYOUT
 
@@ -39,19 +39,10 @@ share::_links() { # <folder>
     done < <(find "$1" -maxdepth 1 -type l -printf '%p\t%l\n')
 }
 
-# The pages to link: those about to be put into the prefix, or those that are there. Prints: their folder.
-share::_pages() {
-    if [[ -d "${CORE_TEMP}/program/share" ]]; then
-        printf '%s\n' "${CORE_TEMP}/program/share"
-    else
-        printf '%s\n' "${LAYOUT[prefix]}/share"
-    fi
-}
-
 # Link the pages of all kinds; take away links to those of commands that are gone.
 share::link() {
     local kind folder file links missing pages
-    pages="$(share::_pages)"
+    pages="$(program::place share)"
     for kind in "${!SHARE_KINDS[@]}"; do
         folder="$(share::_folder "${kind}")"
         [[ -n "${folder}" ]] || continue

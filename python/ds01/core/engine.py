@@ -78,14 +78,13 @@ class Engine:
     ) -> tuple[int, bytes]:
         """Send one request with a body of some kind, as `call` does."""
         try:
-            for _ in range(2):
+            while True:
                 with self._ask(method, path, data, kind) as exchange:
                     text = b"".join(exchange.pieces())
                 if not self._is_too_old(exchange.status, text):
-                    break
+                    return exchange.status, text
         except (OSError, ValueError) as error:
             raise no_engine(self.address, error) from error
-        return exchange.status, text
 
     def _ask(
         self, method: str, path: str, data: bytes | None = None, kind: str = ""

@@ -104,7 +104,7 @@ def is_display(process: Process) -> bool:
 
 def read_own(proc: Path) -> frozenset[str]:
     """Return the components of this process's own cgroups."""
-    return components(_read(proc / "self/cgroup"))
+    return components(read(proc / "self/cgroup"))
 
 
 def read_process(
@@ -115,12 +115,13 @@ def read_process(
     One that has ended meanwhile, or that the kernel hides (hidepid), is but its PID.
     """
     folder = proc / str(pid)
-    name, uid = parse_status(_read(folder / "status"))
-    container = container_of(_read(folder / "cgroup"), own)
+    name, uid = parse_status(read(folder / "status"))
+    container = container_of(read(folder / "cgroup"), own)
     return Process(pid, name, uid, container, memory)
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """Return a text file of the kernel's; empty where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,44 +1,24 @@
-"""The checks of ds01-doctor on engine, driver and toolkit: pure, facts in, finding out.
+"""The checks of ds01-doctor: pure, facts in, finding out; what they find, for people.
 
-What is looked at stands in facts.py. The rest is in upkeep.py.
+Those of engine, driver and toolkit are here, those of DS01's own parts in upkeep.py.
+docs/monitoring.md says what each looks at.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
 
+from ds01.core import table
+from ds01.core.errors import Exit
 from ds01.core.units import counted
-from ds01.doctor.facts import DriverFacts, Facts, Unknown
-
-Level = Literal["ok", "warning", "error", "unknown"]
+from ds01.doctor import upkeep
+from ds01.doctor.facts import DriverFacts, Facts, Finding, Unknown, not_known, ok
 
 # Docker Engine 20.10.
 _OLDEST_API = (1, 41)
 _SETTING = "accept-nvidia-visible-devices-envvar-when-unprivileged"
 _SETTING_LINE = re.compile(rf"^\s*{_SETTING}\s*=\s*(true|false)\b", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check found, and the command that mends it.
-
-    `is_config` for an error in a file of DS01's, not in something that it needs.
-    """
-
-    level: Level
-    text: str
-    fix: str = ""
-    is_config: bool = False
-
-
-def ok(text: str) -> Finding:
-    return Finding("ok", text)
-
-
-def not_known(answer: Unknown) -> Finding:
-    return Finding("unknown", answer.why, answer.hint)
 
 
 _NO_ENGINE = Unknown("not looked at, because the engine does not answer")
@@ -236,3 +216,68 @@ def mig(facts: Facts) -> Finding:
     if not counted:
         return ok("no GPU is divided")
     return ok(", ".join(f"{number} x {kind}" for kind, number in counted.items()))
+
+
+CHECKS: Mapping[str, Callable[[Facts], Finding]] = {
+    "engine": engine,
+    "cgroups": cgroups,
+    "driver": driver,
+    "runtime": runtime,
+    "default-runtime": default_runtime,
+    "toolkit": envvar,
+    "gpus": devices,
+    "mig": mig,
+    "cron": upkeep.cron,
+    "rights": upkeep.rights,
+    "records": upkeep.records,
+    "disk": upkeep.disk,
+    "policy": upkeep.policy,
+    "catalog": upkeep.catalog,
+    "mlc": upkeep.mlc,
+    "hooks": upkeep.hooks,
+    "uv": upkeep.uv,
+    "programs": upkeep.programs,
+    "parts": upkeep.parts,
+    "metrics": upkeep.metrics,
+}
+_COLOURS = {"ok": "32", "warning": "33", "error": "31", "unknown": "36"}
+
+
+def examine(facts: Facts) -> list[tuple[str, Finding]]:
+    """Return what every check finds."""
+    return [(name, check(facts)) for name, check in CHECKS.items()]
+
+
+def exit_status(findings: Sequence[Finding]) -> Exit:
+    """Return the status of the worst finding."""
+    errors = [finding for finding in findings if finding.level == "error"]
+    if not errors:
+        return Exit.OK
+    if all(finding.is_config for finding in errors):
+        return Exit.CONFIG
+    return Exit.PREREQUISITE
+
+
+def report(found: Sequence[tuple[str, Finding]], colour: bool) -> str:
+    """Return the findings as lines for people, what mends one below it."""
+    wide = max(table.width(name) for name, _ in found)
+    lines = []
+    for name, finding in found:
+        level = f"{finding.level:<7}"
+        if colour:
+            level = f"\033[{_COLOURS[finding.level]}m{level}\033[0m"
+        lines.append(f"{level}  {name:<{wide}}  {finding.text}")
+        if finding.fix and finding.level != "ok":
+            lines.append(f"{'':7}  {'':{wide}}  -> {finding.fix}")
+    counted = [finding.level for _, finding in found]
+    words = [
+        f"{counted.count(level)} {word if counted.count(level) == 1 else plural}"
+        for level, word, plural in (
+            ("error", "error", "errors"),
+            ("warning", "warning", "warnings"),
+            ("unknown", "could not be checked", "could not be checked"),
+        )
+        if level in counted
+    ]
+    lines.append(", ".join(words) if words else "everything is in order")
+    return "\n".join(lines) + "\n"

@@ -1,9 +1,4 @@
-"""Checks all configuration files of DS01, behind `ds01-config check`.
-
-Reads ds01.yaml, resource-limits.yaml, packages.yaml and the site's catalog. Prints one
-line `ok FILE` on stdout for each file in order, on stderr every problem of the others
-and warnings; with --json one object instead. Exit status 6 if any file is not in order.
-"""
+"""Checks all configuration files, one by one: ds01.yaml, policy, packages, catalog."""
 
 from __future__ import annotations
 

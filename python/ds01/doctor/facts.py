@@ -1,4 +1,4 @@
-"""What ds01-doctor knows: plain values, gathered by probe.py.
+"""What ds01-doctor knows, plain values gathered by probe.py, and what checks find.
 
 A value that could not be found out is an Unknown that says why.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar, Union
+from typing import Literal, TypeVar, Union
 
 from ds01.doctor.config import Verdict
 from ds01.gpus.ledger.device_states import DeviceState
@@ -40,7 +40,6 @@ class EngineFacts:
     runtimes: tuple[str, ...]
     root: Path
     lacks: tuple[str, ...] = ()
-    rootless: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,3 +170,27 @@ class Facts:
     engine_group: str = "docker"
     min_free: int | None = None
     installer: Path = field(default=Path("install.sh"))
+
+
+Level = Literal["ok", "warning", "error", "unknown"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found, and the command that mends it.
+
+    `is_config` for an error in a file of DS01's, not in something that it needs.
+    """
+
+    level: Level
+    text: str
+    fix: str = ""
+    is_config: bool = False
+
+
+def ok(text: str) -> Finding:
+    return Finding("ok", text)
+
+
+def not_known(answer: Unknown) -> Finding:
+    return Finding("unknown", answer.why, answer.hint)

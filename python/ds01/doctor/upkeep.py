@@ -6,11 +6,11 @@ What is looked at stands in facts.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from ds01.core.text import age
 from ds01.core.units import format_size
-from ds01.doctor.checks import Finding, not_known, ok
-from ds01.doctor.facts import Facts, FolderFacts, Unknown
+from ds01.doctor.facts import Facts, Finding, FolderFacts, Unknown, not_known, ok
 
 # The crontab calls a pass every five minutes at most.
 LATE = timedelta(minutes=15)
@@ -23,7 +23,11 @@ def cron(facts: Facts) -> Finding:
     """Does cron call the lifecycle pass, and does it do its work?"""
     found, last = facts.cron, facts.last_pass
     late = last.at is None or facts.now - last.at > LATE
-    when = "never" if last.at is None else f"{_ago(facts.now - last.at)} ago"
+    when = (
+        "never"
+        if last.at is None
+        else f"{age((facts.now - last.at).total_seconds())} ago"
+    )
     if not facts.is_system:
         if late:
             return Finding(
@@ -65,12 +69,8 @@ def _passes(facts: Facts, when: str) -> Finding:
     return ok(f"the last lifecycle pass was {when} and took {last.took:.2f} s")
 
 
-def _ago(span: timedelta) -> str:
-    seconds = max(0, int(span.total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
+def _since(facts: Facts, moment: datetime) -> str:
+    return age((facts.now - moment).total_seconds())
 
 
 def rights(facts: Facts) -> Finding:
@@ -298,4 +298,4 @@ def metrics(facts: Facts) -> Finding:
         return Finding(
             "warning", f"metrics {when} written to '{found.folder}'", "ds01-lifecycle"
         )
-    return ok(f"written to {found.folder} {_ago(facts.now - found.written)} ago")
+    return ok(f"written to {found.folder} {_since(facts, found.written)} ago")

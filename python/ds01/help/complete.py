@@ -1,13 +1,4 @@
-"""Say what the word under the cursor may be, for the completion of the shells.
-
-`complete.py -- COMMAND WORD...` takes the words up to the cursor, the last one being
-typed, and prints a line for each candidate: the word, a tab, what it is. A first line
-`:files` or `:folders` leaves the word to the shell. What a word may be, the header of
-the command says: its options, its verbs, and what the words in its usage are called.
-
-It never prints an error and ends within a second, whatever the engine does. Exit
-status: always 0.
-"""
+"""What the word under the cursor may be, by the header of the command."""
 
 from __future__ import annotations
 

@@ -1,10 +1,4 @@
-"""Make the pages about the commands from their headers: nothing in them is edited.
-
-`docs` writes docs/commands/*.md, one page for each command and an index; `check` tells
-what in it is not as the headers say; `share FOLDER --root PREFIX` writes the man pages
-and the completion of an installation in PREFIX. Exit statuses: docs/exit-codes.md;
-`check` ends with 6 where a page differs.
-"""
+"""The pages about the commands, made from their headers, and where they are written."""
 
 from __future__ import annotations
 

@@ -12,12 +12,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ds01.core import settings
 from ds01.core.engine import Engine
 from ds01.core.errors import HelperError
 from ds01.core.paths import find_paths
+
+if TYPE_CHECKING:
+    from ds01.images.source.packages import Packages
 
 Candidate = tuple[str, str]
 Given = Mapping[str, Sequence[str]]
@@ -161,20 +164,22 @@ def users(_: str, given: Given) -> Iterator[Candidate]:
             yield entry.pw_name, entry.pw_gecos.partition(",")[0]
 
 
-def tiers(_: str, given: Given) -> Iterator[Candidate]:
-    """Yield the package tiers of this server's images."""
+def _packages() -> Packages:
     from ds01.images.source.packages import load_packages  # noqa: PLC0415
 
-    for tier in load_packages(find_paths().etc / "packages.yaml").tiers:
-        if tier.name not in given.get("TIER", ()):
-            yield tier.name, tier.title
+    return load_packages(find_paths().etc / "packages.yaml")
+
+
+def tiers(_: str, given: Given) -> Iterator[Candidate]:
+    """Yield the package tiers of this server's images."""
+    for each in _packages().tiers:
+        if each.name not in given.get("TIER", ()):
+            yield each.name, each.title
 
 
 def use_cases(_: str, given: Given) -> Iterator[Candidate]:
     """Yield the packages by field."""
-    from ds01.images.source.packages import load_packages  # noqa: PLC0415
-
-    for each in load_packages(find_paths().etc / "packages.yaml").use_cases:
+    for each in _packages().use_cases:
         if each.name not in given.get("TYPE", ()):
             yield each.name, each.title
 

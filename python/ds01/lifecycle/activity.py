@@ -61,8 +61,8 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Before:
-    """What is remembered of the sample before."""
+class Known:
+    """When a container was last active and why; what the next sample goes by."""
 
     at: datetime | None = None
     counters: Mapping[str, int] = field(default_factory=dict)
@@ -70,33 +70,23 @@ class Before:
     because: str = ""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """When a container was last active, why, and what to remember until next time."""
-
-    last_active: datetime
-    because: str
-    sampled: datetime
-    counters: Mapping[str, int]
-
-
-def judge(sample: Sample, before: Before, limits: Lifecycle) -> Verdict:
+def judge(sample: Sample, before: Known, limits: Lifecycle) -> Known:
     """Return what a sample says, compared with the one before."""
     now = sample.at
     if before.at is None or before.last_active is None:
-        return Verdict(now, "seen for the first time", now, counters_of(sample))
+        return Known(now, counters_of(sample), now, "seen for the first time")
     elapsed = (now - before.at).total_seconds()
     if elapsed > MOST_SECONDS or elapsed < 0:
-        return Verdict(now, "not watched for a while", now, counters_of(sample))
+        return Known(now, counters_of(sample), now, "not watched for a while")
     is_short = elapsed < LEAST_SECONDS
     because = next(_signs(sample, before, limits, elapsed, is_short), None)
     # A short look keeps the older one to compare with.
     at = before.at if is_short else now
     counters = before.counters if is_short else counters_of(sample)
     if because is not None:
-        return Verdict(now, because, at, counters)
+        return Known(at, counters, now, because)
     moment, why = max(_moments(sample, before, now), key=lambda item: item[0])
-    return Verdict(moment, why, at, counters)
+    return Known(at, counters, moment, why)
 
 
 def counters_of(sample: Sample) -> dict[str, int]:
@@ -116,7 +106,7 @@ def _mark(pids: tuple[int, ...]) -> int:
 
 
 def _signs(
-    sample: Sample, before: Before, limits: Lifecycle, elapsed: float, is_short: bool
+    sample: Sample, before: Known, limits: Lifecycle, elapsed: float, is_short: bool
 ) -> Iterator[str]:
     """Yield each reason why the container is active at this moment."""
     if sample.cpu is None:
@@ -139,7 +129,7 @@ def _signs(
 
 
 def _traffic(
-    sample: Sample, before: Before, limits: Lifecycle, elapsed: float
+    sample: Sample, before: Known, limits: Lifecycle, elapsed: float
 ) -> Iterator[str]:
     kinds = [
         ("block", "disk", sample.block, limits.idle_io_bytes_per_second),
@@ -162,7 +152,7 @@ def _traffic(
         yield f"disk {_rate(moved / elapsed)}"
 
 
-def _gpu_signs(sample: Sample, before: Before, limits: Lifecycle) -> Iterator[str]:
+def _gpu_signs(sample: Sample, before: Known, limits: Lifecycle) -> Iterator[str]:
     if sample.gpus is None:
         yield "NVML does not answer"
     for gpu in sample.gpus or ():
@@ -187,7 +177,7 @@ def _gpu_signs(sample: Sample, before: Before, limits: Lifecycle) -> Iterator[st
 
 
 def _moments(
-    sample: Sample, before: Before, now: datetime
+    sample: Sample, before: Known, now: datetime
 ) -> Iterator[tuple[datetime, str]]:
     """Yield the moments of activity that lie before this one, the known one first."""
     assert before.last_active is not None  # noqa: S101 - judge() has looked
@@ -200,7 +190,7 @@ def _moments(
         yield min(sample.keep_file, now), "/workspace/.keep-alive"
 
 
-def _grown(total: int, before: Before, key: str) -> int | None:
+def _grown(total: int, before: Known, key: str) -> int | None:
     """Return by how much a total grew; None where it is not known or began anew."""
     known = before.counters.get(key)
     return None if known is None or total < known else total - known

@@ -30,6 +30,10 @@ _KEEP_FILE_SECONDS = 2.0
 # More processes than this need not be looked at one by one.
 _MOST_PROCESSES = 256
 _OCTAL = re.compile(r"\\([0-7]{3})")
+# Bytes that a cgroup moved, v1 and v2; that a process moved, network file systems too.
+_THROTTLED = re.compile(r"^\S+ (?:Read|Write) (\d+)$", re.MULTILINE)
+_IO_STAT = re.compile(r"\b[rw]bytes=(\d+)")
+_IO = re.compile(r"^(?:read|write)_bytes: (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Cgroups:
 def read_cgroups(proc: Path = PROC) -> Cgroups:
     """Return where the hierarchies are mounted for this process."""
     mounts: dict[str, tuple[str, str]] = {}
-    for line in _read(proc / "self/mountinfo").splitlines():
+    for line in processes.read(proc / "self/mountinfo").splitlines():
         own, _, filesystem = line.partition(" - ")
         words, kind = own.split(), filesystem.split()
         if len(words) < 5 or len(kind) < 3:
@@ -105,7 +109,7 @@ class Watcher:
     def sample(self, target: Target, at: datetime) -> Sample:
         """Return what a container did so far, without its keep-alive file."""
         gpus = self._gpus(target)
-        text = _read(self._proc / str(target.pid) / "cgroup")
+        text = processes.read(self._proc / str(target.pid) / "cgroup")
         if processes.container_of(text, self._own) != target.id:
             # It ended meanwhile, and the number may be another process's.
             return Sample(at, inputs=None, gpus=gpus)
@@ -125,10 +129,10 @@ class Watcher:
     def _cpu(self, text: str) -> int | None:
         folder = self._cgroups.folder(text, "cpuacct")
         if folder is not None:
-            usage = _read(folder / "cpuacct.usage").strip()
+            usage = processes.read(folder / "cpuacct.usage").strip()
             return int(usage) if usage.isdigit() else None
         folder = self._cgroups.folder(text, "")
-        for line in _read(folder / "cpu.stat").splitlines() if folder else ():
+        for line in processes.read(folder / "cpu.stat").splitlines() if folder else ():
             name, _, value = line.partition(" ")
             if name == "usage_usec" and value.isdigit():
                 return int(value) * 1000
@@ -138,12 +142,13 @@ class Watcher:
         """Return the bytes of block I/O; 0 where the kernel does not count them."""
         folder = self._cgroups.folder(text, "blkio")
         if folder is not None:
-            return _throttled(_read(folder / "blkio.throttle.io_service_bytes"))
+            text = processes.read(folder / "blkio.throttle.io_service_bytes")
+            return _sum(_THROTTLED, text)
         folder = self._cgroups.folder(text, "")
-        return _io_stat(_read(folder / "io.stat")) if folder else None
+        return _sum(_IO_STAT, processes.read(folder / "io.stat")) if folder else None
 
     def _network(self, pid: int) -> int | None:
-        text = _read(self._proc / str(pid) / "net/dev")
+        text = processes.read(self._proc / str(pid) / "net/dev")
         return _net_dev(text) if text else None
 
     def _processes(self, text: str) -> tuple[int, int]:
@@ -151,11 +156,11 @@ class Watcher:
         the bytes that those there are, and what they waited for, read and wrote."""
         folder = self._cgroups.folder(text, "cpuacct") or self._cgroups.folder(text, "")
         waiting = moved = 0
-        listed = _read(folder / "cgroup.procs").split() if folder else []
+        listed = processes.read(folder / "cgroup.procs").split() if folder else []
         for pid in listed[:_MOST_PROCESSES]:
-            stat = _read(self._proc / pid / "stat")
+            stat = processes.read(self._proc / pid / "stat")
             waiting += stat.rpartition(")")[2][1:2] == "D"
-            moved += _io(_read(self._proc / pid / "io"))
+            moved += _sum(_IO, processes.read(self._proc / pid / "io"))
         return waiting, moved
 
     def _inputs(self, pid: int) -> tuple[datetime, ...] | None:
@@ -274,32 +279,8 @@ def _time_of(path: Path) -> datetime | None:
         return None
 
 
-def _throttled(text: str) -> int:
-    total = 0
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) == 3 and words[1] in {"Read", "Write"} and words[2].isdigit():
-            total += int(words[2])
-    return total
-
-
-def _io_stat(text: str) -> int:
-    return sum(
-        int(value)
-        for word in text.split()
-        for name, _, value in [word.partition("=")]
-        if name in {"rbytes", "wbytes"} and value.isdigit()
-    )
-
-
-def _io(text: str) -> int:
-    """Return what a process has moved from and to disks and network file systems."""
-    return sum(
-        int(value)
-        for line in text.splitlines()
-        for name, _, value in [line.partition(": ")]
-        if name in {"read_bytes", "write_bytes"} and value.isdigit()
-    )
+def _sum(pattern: re.Pattern[str], text: str) -> int:
+    return sum(map(int, pattern.findall(text)))
 
 
 def _net_dev(text: str) -> int:
@@ -311,10 +292,3 @@ def _net_dev(text: str) -> int:
         if name.strip() != "lo" and len(figures) >= 9:
             total += int(figures[0]) + int(figures[8])
     return total
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -1,9 +1,4 @@
-"""Makes one lifecycle pass: warns of what idles, stops it, gives GPUs back, removes.
-
-Cron runs it every minute as root. Prints what it decided, with --json one JSON object;
-with --dry-run it decides only. Exit statuses: 0 done, or another pass is at work; 6 or
-7 where nothing was done because policy, state, engine or NVML cannot be used.
-"""
+"""What a lifecycle pass prints: a table and lines for people, or JSON."""
 
 from __future__ import annotations
 
@@ -16,6 +11,7 @@ from typing import Any
 from ds01.core import table
 from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
+from ds01.core.plain import plain
 from ds01.core.program import say
 from ds01.core.text import span
 from ds01.core.units import utc_stamp
@@ -23,8 +19,7 @@ from ds01.lifecycle import words
 from ds01.lifecycle.pass_ import Report
 from ds01.lifecycle.types import Decision, Subject
 from ds01.records import reasons
-from ds01.records.pass_json import entry_json
-from ds01.records.passes import outlook, pass_info
+from ds01.records.passes import entry_json, outlook, pass_info
 
 PROGRAM = "lifecycle"
 
@@ -88,12 +83,7 @@ def as_json(found: Report) -> dict[str, Any]:
                     }
                     for notice in decision.notices
                 ],
-                "act": decision.act
-                and {
-                    "action": decision.act.action,
-                    "rule": decision.act.rule,
-                    "figures": dict(decision.act.figures),
-                },
+                "act": plain(decision.act),
             }
             for subject, decision in found.decisions
         },

@@ -18,7 +18,6 @@ from ds01.lifecycle.look import Snapshot
 from ds01.lifecycle.pass_ import PROGRAM, Report
 from ds01.lifecycle.types import ACTIVE, Decision, Subject
 from ds01.policy.limits import find_group
-from ds01.policy.types import Policy
 from ds01.policy.users import identify_user
 from ds01.records.passes import outlook
 from ds01.usage.days import Sample
@@ -82,7 +81,6 @@ def run_extras(paths: Paths, address: str, found: Report) -> None:
 
 
 def _note_use(paths: Paths, found: Report, snapshot: Snapshot) -> None:
-    from ds01.lifecycle.extras import samples  # noqa: PLC0415
     from ds01.usage import days  # noqa: PLC0415 - only where there are GPUs
 
     tick = found.memory.last.tick
@@ -131,7 +129,7 @@ def _metrics(paths: Paths, address: str, engine: Engine, found: Report) -> None:
     metrics.write_metrics(
         paths,
         figures,
-        lambda uid: _group_of(policy, uid),
+        lambda uid: find_group(policy, identify_user(uid))[0].name if policy else "",
         engine if snapshot else None,
     )
 
@@ -146,11 +144,3 @@ def _status(paths: Paths, address: str, found: Report) -> Status | None:
     if found.skipped is None or found.skipped.code is not Exit.PREREQUISITE:
         return None
     return status(Desk(paths, address))
-
-
-def _group_of(policy: Policy | None, uid: int) -> str:
-    """Return the policy's group of a user, `` where it cannot be said."""
-    try:
-        return "" if policy is None else find_group(policy, identify_user(uid))[0].name
-    except HelperError:
-        return ""

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from ds01.core.units import format_duration
+from ds01.core.units import format_duration, read_stamp
 
 Kind = Literal[
     "prepared-image", "moved-image", "alias", "build-image", "file", "record", "lock"
@@ -188,13 +188,10 @@ def last_change(record: Mapping[str, Any]) -> datetime:
 
 
 def _moment(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
     try:
-        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except ValueError:
+        return read_stamp(value)
+    except (TypeError, ValueError):
         return None
-    return moment if moment.tzinfo is not None else None
 
 
 def records(

@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,8 +29,8 @@ from ds01.core.paths import Paths
 from ds01.core.program import say
 from ds01.core.units import utc_stamp
 from ds01.gpus.ledger.document import parse_time
-from ds01.lifecycle import leftover_rules
-from ds01.lifecycle.leftover_rules import File, Image, InUse, Removal
+from ds01.lifecycle import leftover_rules, view
+from ds01.lifecycle.leftover_rules import File, Image, InUse, Kind, Removal
 from ds01.policy.types import Policy
 from ds01.records import containers, documents
 from ds01.records.event_log import append_events
@@ -44,29 +45,21 @@ MOST_IMAGES = 20
 TEMPORARY = Path("/tmp")  # noqa: S108
 _RUN_FOLDER = re.compile(r"ds01-(?:run\.|gateway-)(\d+)[.-][A-Za-z0-9_]+", re.ASCII)
 _LOCK = re.compile(r"(.+?)(?:\.move)?\.lock", re.ASCII)
+_PINS = re.compile(r"[^.].*\.json")
 _CORRUPT = re.compile(r".+\.json\.corrupt-[0-9TZ-]+", re.ASCII)
 
 
-def sweep(
-    paths: Paths,
-    engine: Engine,
-    policy: Policy,
-    now: datetime,
-    *,
-    dry_run: bool = False,
-) -> list[Removal]:
-    """Remove what is left over; return what was removed, or would be with `dry_run`.
+def sweep(paths: Paths, engine: Engine, policy: Policy, now: datetime) -> list[Removal]:
+    """Remove what is left over; return what was removed.
 
-    Looks once an hour only, with `dry_run` always. What cannot be removed now is tried
-    again the next time. Called by one process at a time, without the state's lock.
+    Looks once an hour only. What cannot be removed now is tried again the next time.
+    Called by one process at a time, without the state's lock.
 
     Raises HelperError where engine or state cannot be read: nothing is removed then.
     """
-    if not dry_run and not is_due(paths, now):
+    if not is_due(paths, now):
         return []
     found = find(paths, engine, policy, now)
-    if dry_run:
-        return found
     _note_time(paths, now)
     done = [removal for removal in _up_to(found) if _remove(paths, engine, removal)]
     append_events([("leftover-removed", _fields(r)) for r in done], paths=paths)
@@ -98,13 +91,20 @@ def find(paths: Paths, engine: Engine, policy: Policy, now: datetime) -> list[Re
     known = {str(r.get("container", "")): r for r in containers.list_records(paths)}
     in_use = _in_use(engine)
     keep = policy.lifecycle.leftover_keep
+    sessions, expired = paths.state / "sessions", "these versions have expired"
+    locks = _matching(sessions, _LOCK, "container '{}' is gone", "lock")
+    pins = _matching(paths.state / "pins", _PINS, expired)
+    corrupt = chain.from_iterable(
+        _matching(folder, _CORRUPT, "nobody came for it")
+        for folder in (paths.state, paths.metadata)
+    )
     named = {leftover_rules.tag_of(name) for image in images for name in image.tags}
     return [
         *leftover_rules.files(_folders(), in_use, now, keep),
-        *leftover_rules.files(_locks(paths), in_use, now, keep),
-        *leftover_rules.files(_pins(paths), in_use, now, policy.images.pins_max_age),
+        *leftover_rules.files(locks, in_use, now, keep),
+        *leftover_rules.files(pins, in_use, now, policy.images.pins_max_age),
         *leftover_rules.files(
-            _corrupt(paths), in_use, now, policy.lifecycle.record_keep or _FOREVER
+            corrupt, in_use, now, policy.lifecycle.record_keep or _FOREVER
         ),
         *leftover_rules.records(
             known, in_use, named, now, policy.lifecycle.record_keep
@@ -167,13 +167,8 @@ def _is_candidate(image: Image) -> bool:
 def _named(details: Mapping[str, Any], made: datetime) -> datetime:
     """Return when an image was last named: a build that finds all in the cache gives an
     old image a new name."""
-    text = str((details.get("Metadata") or {}).get("LastTagTime") or "")
-    match = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", text)
-    if not match or text.startswith("0001"):
-        return made
-    offset = re.search(r"[+-]\d\d:\d\d$", text)
-    moment = datetime.fromisoformat(match[0] + (offset[0] if offset else "+00:00"))
-    return max(made, moment)
+    named = view.moment((details.get("Metadata") or {}).get("LastTagTime"))
+    return max(made, named or made)
 
 
 def _used(path: Path) -> datetime:
@@ -199,31 +194,16 @@ def _folders() -> Iterator[File]:
             yield File(path, _used(path), "file", f"process {match[1]} is gone")
 
 
-def _locks(paths: Paths) -> Iterator[File]:
-    """Yield the locks of stays in containers."""
-    for path in _listed(paths.state / "sessions"):
-        match = _LOCK.fullmatch(path.name)
+def _matching(
+    folder: Path, pattern: re.Pattern[str], why: str, kind: Kind = "file"
+) -> Iterator[File]:
+    """Yield the files of such names; of a lock the name tells the container."""
+    for path in _listed(folder):
+        match = pattern.fullmatch(path.name)
         if match:
+            container = match[1] if kind == "lock" else ""
             with contextlib.suppress(OSError):
-                why = f"container '{match[1]}' is gone"
-                yield File(path, _used(path), "lock", why, match[1])
-
-
-def _pins(paths: Paths) -> Iterator[File]:
-    """Yield the versions that were resolved once for the layers of images."""
-    for path in _listed(paths.state / "pins"):
-        if path.suffix == ".json" and not path.name.startswith("."):
-            with contextlib.suppress(OSError):
-                yield File(path, _used(path), "file", "these versions have expired")
-
-
-def _corrupt(paths: Paths) -> Iterator[File]:
-    """Yield the documents that were set aside because they could not be used."""
-    for folder in (paths.state, paths.metadata):
-        for path in _listed(folder):
-            if _CORRUPT.fullmatch(path.name):
-                with contextlib.suppress(OSError):
-                    yield File(path, _used(path), "file", "nobody came for it")
+                yield File(path, _used(path), kind, why.format(container), container)
 
 
 def _up_to(found: Sequence[Removal]) -> Iterator[Removal]:

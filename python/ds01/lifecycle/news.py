@@ -24,11 +24,11 @@ def news(
     messages: list[Message] = []
     for subject, decision in decisions:
         for kind, facts in decision.found:
-            events.append((kind, about(subject, facts)))
+            events.append((kind, about(subject.container, subject, facts)))
             text = words.found_text(kind, facts, subject.name)
             if text is not None:
                 hint = words.after_stop(subject.name)
-                messages.append(message(kind, subject, text, hint, 0, facts))
+                messages.append(Message(kind, subject, text, hint, 0, facts))
         for notice in decision.notices:
             kind = "removal-announced" if notice.action == "remove" else "warned"
             facts = {
@@ -37,55 +37,24 @@ def news(
                 "due": utc_stamp(notice.due),
                 "figures": dict(notice.figures),
             }
-            events.append((kind, about(subject, facts)))
+            events.append((kind, about(subject.container, subject, facts)))
             text = words.describe(notice, subject.name, now)
             most = snapshot.policy.lifecycle.keep_alive_max
             hint = words.hint(notice, subject.name, most)
             pid = snapshot.pids.get(subject.id, 0)
-            messages.append(message(kind, subject, text, hint, pid, facts))
+            messages.append(Message(kind, subject, text, hint, pid, facts))
     return events, messages
 
 
-def about(subject: Subject, facts: Mapping[str, Any]) -> dict[str, Any]:
+def about(
+    container: str, who: Subject | Entry, facts: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return what an event says of a container: it is its owner's, by the pass."""
     return {
-        "container": subject.container,
-        "name": subject.name,
-        "user": subject.user,
-        "uid": subject.uid,
+        "container": container,
+        "name": who.name,
+        "user": who.user,
+        "uid": who.uid,
         "by": PROGRAM,
         **facts,
     }
-
-
-def about_entry(name: str, entry: Entry, facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "container": name,
-        "name": entry.name,
-        "user": entry.user,
-        "uid": entry.uid,
-        "by": PROGRAM,
-        **facts,
-    }
-
-
-def message(  # noqa: PLR0917 - what a message is made of
-    kind: str,
-    subject: Subject,
-    text: str,
-    hint: str,
-    pid: int,
-    facts: Mapping[str, Any],
-) -> Message:
-    return Message(
-        kind=kind,
-        container=subject.container,
-        id=subject.id,
-        name=subject.name,
-        uid=subject.uid,
-        user=subject.user,
-        text=text,
-        hint=hint,
-        pid=pid,
-        facts=facts,
-    )

@@ -25,7 +25,7 @@ from ds01.gpus.devices.inventory import read_inventory
 from ds01.gpus.devices.types import Inventory
 from ds01.lifecycle import acts, clock, tell, words
 from ds01.lifecycle.look import Snapshot, look
-from ds01.lifecycle.news import Event, about, about_entry, message, news
+from ds01.lifecycle.news import Event, about, news
 from ds01.lifecycle.rules import decide
 from ds01.lifecycle.tell import Message
 from ds01.lifecycle.types import Decision, Subject
@@ -210,7 +210,7 @@ class Pass:
             if name in here or doing is None or doing.action != "remove":
                 continue
             facts = {"rule": doing.rule, "figures": dict(doing.figures)}
-            events.append(("removed", about_entry(name, entry, facts)))
+            events.append(("removed", about(name, entry, facts)))
             fields = {"user": entry.user, "uid": entry.uid, "removed_by": PROGRAM}
             _try(partial(containers.removed, self._paths, name, fields))
         return events
@@ -288,6 +288,7 @@ class Pass:
         messages: list[Message] = []
         for item in done:
             subject, act = item.task.subject, item.task.act
+            told = partial(about, subject.container, subject)
             entry = entries.get(subject.container)
             if entry is None or entry.id != subject.id:
                 continue  # a later pass has seen to it
@@ -298,18 +299,18 @@ class Pass:
                 kind = {"stop": "not-stopped", "remove": "not-removed"}.get(act.action)
                 if kind is not None:
                     facts = {**facts, "why": item.changed}
-                    events.append((kind, about(subject, facts)))
+                    events.append((kind, told(facts)))
                 if act.action == "stop":
                     entries[subject.container] = replace(entry, doing=None)
                 continue
             kind, after = _after(item, entry, self._now())
             facts.update(item.facts or {})
             if "file" in facts:
-                events.append(("archived", about(subject, {"file": facts["file"]})))
-            events.append((kind, about(subject, facts)))
+                events.append(("archived", told({"file": facts["file"]})))
+            events.append((kind, told(facts)))
             text = words.done_text(act, subject.name, facts)
             hint = words.after_stop(subject.name) if act.action == "stop" else ""
-            messages.append(message(kind, subject, text, hint, 0, facts))
+            messages.append(Message(kind, subject, text, hint, 0, facts))
             if after is None:
                 del entries[subject.container]
                 _try(partial(acts.close_record, self._paths, item))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ds01.lifecycle import rests
-from ds01.lifecycle.activity import Before, Sample, judge
+from ds01.lifecycle.activity import Known, Sample, judge
 from ds01.lifecycle.limits import (
     Limit,
     end,
@@ -175,10 +175,10 @@ def _with_activity(
     now: datetime,
 ) -> Entry:
     """Return the entry with the activity up to now, and the beginning of its run."""
-    before = Before()
+    before = Known()
     is_same_start = known is not None and known.started == subject.started
     if is_same_start:
-        before = Before(
+        before = Known(
             entry.sampled, entry.counters, entry.last_active, entry.active_because
         )
     sample = subject.sample or Sample(now)
@@ -192,7 +192,7 @@ def _with_activity(
         began = began if goes_on and began is not None else subject.started
     return replace(
         entry,
-        sampled=verdict.sampled,
+        sampled=verdict.at,
         counters=verdict.counters,
         last_active=verdict.last_active,
         active_because=verdict.because,

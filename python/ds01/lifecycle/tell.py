@@ -19,6 +19,7 @@ from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
 from ds01.core.program import say
 from ds01.lifecycle import notices, terminals
+from ds01.lifecycle.types import Subject
 
 if TYPE_CHECKING:
     import subprocess
@@ -36,18 +37,14 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", re.ASCII)
 
 @dataclass(frozen=True)
 class Message:
-    """Something that a container's owner should know.
+    """Something that the owner of `about` should know.
 
     `kind` is the event's type, `text` one sentence, `hint` what can be done. `pid` is a
     process in the container, 0 where it does not run; `facts` are the event's.
     """
 
     kind: str
-    container: str
-    id: str
-    name: str
-    uid: int
-    user: str
+    about: Subject
     text: str
     hint: str = ""
     pid: int = 0
@@ -71,9 +68,9 @@ def _leave(paths: Paths, message: Message) -> None:
     """Leave the message for the owner's next login or command."""
     try:
         now = datetime.now(timezone.utc)
-        notices.leave(paths, message.uid, message.text, now)
+        notices.leave(paths, message.about.uid, message.text, now)
     except HelperError as error:
-        say("warning", f"not left for {message.user}: {error.message}", PROGRAM)
+        say("warning", f"not left for {message.about.user}: {error.message}", PROGRAM)
 
 
 def screen_text(message: Message) -> str:
@@ -95,10 +92,10 @@ def to_terminals(message: Message) -> int:
     text = screen_text(message)
     inside = 0
     if message.pid > 0:
-        inside = terminals.write_inside(message.pid, message.id, text)
+        inside = terminals.write_inside(message.pid, message.about.id, text)
     outside = 0
-    for terminal in terminals.of_user(message.uid, message.user):
-        shows = terminal.shows(message.container, message.id)
+    for terminal in terminals.of_user(message.about.uid, message.about.user):
+        shows = terminal.shows(message.about.container, message.about.id)
         if terminal.is_divided or (inside and shows):
             continue
         outside += terminals.write(terminal, text)
@@ -111,10 +108,10 @@ def _start_programs(
     children = []
     facts = {
         "type": message.kind,
-        "container": message.container,
-        "name": message.name,
-        "user": message.user,
-        "uid": message.uid,
+        "container": message.about.container,
+        "name": message.about.name,
+        "user": message.about.user,
+        "uid": message.about.uid,
         "text": message.text,
         "hint": message.hint,
         **message.facts,
@@ -122,7 +119,7 @@ def _start_programs(
     for hook in hooks(paths):
         children.append(_start([str(hook)], json.dumps(facts).encode() + b"\n"))
     sender = next((path for path in _SENDMAIL if os.access(path, os.X_OK)), None)
-    if mail and sender is not None and _ACCOUNT.fullmatch(message.user):
+    if mail and sender is not None and _ACCOUNT.fullmatch(message.about.user):
         children.append(_start([sender, "-i", "-t"], mail_text(message)))
     return [child for child in children if child is not None]
 
@@ -143,7 +140,7 @@ def mail_text(message: Message) -> bytes:
     if message.hint:
         body += f"\n{message.hint}\n"
     words = (
-        f"To: {message.user}\n"
+        f"To: {message.about.user}\n"
         f"Subject: {subject}\n"
         "Auto-Submitted: auto-generated\n"
         "Content-Type: text/plain; charset=utf-8\n"

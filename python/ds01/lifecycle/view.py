@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from ds01.containers.containers import from_summary
@@ -151,24 +151,19 @@ def terms_of(desk: Desk, uid: int) -> Terms | None:
         limits = desk.effective(user).limits
     except HelperError:  # an account that no group takes
         return None
-    now, wait = desk.now(), policy.lifecycle.created_timeout
+    term = partial(_term, policy, user, desk.now())
+    hold, wait = "container_hold_after_stop", policy.lifecycle.created_timeout
     return Terms(
-        _term(policy, user, "idle_timeout", limits.idle_timeout, now),
-        _term(policy, user, "max_runtime", limits.max_runtime, now),
-        _term(
-            policy,
-            user,
-            "container_hold_after_stop",
-            limits.container_hold_after_stop,
-            now,
-        ),
-        _term(policy, user, "container_hold_after_stop", wait, now),
-        _term(policy, user, "gpu_hold_after_stop", wait, now),
+        term("idle_timeout", limits.idle_timeout),
+        term("max_runtime", limits.max_runtime),
+        term(hold, limits.container_hold_after_stop),
+        term(hold, wait),
+        term("gpu_hold_after_stop", wait),
     )
 
 
 def _term(
-    policy: Policy, user: User, key: str, limit: int | None, now: datetime
+    policy: Policy, user: User, now: datetime, key: str, limit: int | None
 ) -> Term:
     """Return a limit with what the policy exempts its user from."""
     lifted: datetime | None = None

@@ -47,24 +47,25 @@ class Follower:
 
         Raises HelperError where the log may not be read.
         """
-        if self._file is None or not self._last:
-            yield from self._begin()
-        elif self._is_current():
+        if self._file is not None and self._last and self._is_current():
             yield from self._take()
-        else:
-            yield from self._go_on()
-
-    def _begin(self) -> Iterator[bytes]:
+            return
         with ExitStack() as stack:
             files = open_files(self._path, stack)
-            if self._last:
-                yield from self._search(files)
-            else:
+            if not self._last:
                 files = files_since(files, self._since)
-                yield from self._read_all(files, stamp_text(self._since))
+                since = stamp_text(self._since)
+                yield from self._read(files, start_of(files[0], since) if files else 0)
+                return
+            if self._file is not None and self._offset and self._is_intact():
+                # Asked for after the files were looked at: if one of them has lines by
+                # then, nobody writes to this one any more.
+                yield from self._take()
+            yield from self._read(*self._search(files))
 
-    def _read_all(self, files: list[LogFile], since: bytes = b"") -> Iterator[bytes]:
-        """Read files in their order; the last with lines in it is the one to follow.
+    def _read(self, files: list[LogFile], place: int) -> Iterator[bytes]:
+        """Read files in their order, from a place in the first; the last with lines in
+        it is the one to follow.
 
         An empty one after it may be new while somebody still writes to this one.
         """
@@ -73,12 +74,13 @@ class Follower:
             files = files[: full[-1] + 1]
         for number, item in enumerate(files, start=1):
             if number == len(files) and not item.is_packed:
-                self._hold(item, start_of(item, since))
+                self._hold(item, place)
                 yield from self._take()
                 return
-            for line in raw_lines(item, since):
+            for line in raw_lines(item, place):
                 self._last = line
                 yield line
+            place = 0
 
     def _hold(self, item: LogFile, offset: int) -> None:
         self.close()
@@ -118,66 +120,29 @@ class Follower:
         before = os.pread(self._fd, length, self._offset - length)
         return before == self._last[-length:]
 
-    def _go_on(self) -> Iterator[bytes]:
-        """Find the place where reading ended among the log's files, and go on there."""
-        with ExitStack() as stack:
-            files = open_files(self._path, stack)
-            mine = os.fstat(self._fd).st_ino
-            if self._offset and self._is_intact():
-                names = [item.inode for item in files]
-                later = files[names.index(mine) + 1 :] if mine in names else None
-                # Asked for after the files were looked at: if one of them has lines by
-                # then, nobody writes to this one any more.
-                yield from self._take()
-                if later is not None:
-                    if any(item.size for item in later):
-                        yield from self._read_all(later)
-                    return
-            yield from self._search(files)
-
-    def _search(self, files: list[LogFile]) -> Iterator[bytes]:
-        """Go on after the last line that was read, wherever it is now."""
-        for index in range(len(files) - 1, -1, -1):
-            item = files[index]
-            find = _find_packed if item.is_packed else _find
-            place = find(item, self._last)
-            if place is None:
-                continue
-            if item.is_packed:
-                for number, line in enumerate(raw_lines(item)):
-                    if number >= place:
-                        self._last = line
-                        yield line
-            else:
-                self._hold(item, place)
-                yield from self._take()
-            later = files[index + 1 :]
-            if any(other.size or item.is_packed for other in later):
-                yield from self._read_all(later)
-            return
+    def _search(self, files: list[LogFile]) -> tuple[list[LogFile], int]:
+        """Return the files to go on with after the last line that was read, wherever it
+        is now, and the place in the first of them."""
+        if self._file is not None and self._offset and self._is_intact():
+            mine = os.fstat(self._file).st_ino
+            for index, item in enumerate(files):
+                if item.inode == mine:
+                    return files[index:], self._offset
+        for index in reversed(range(len(files))):
+            place = _find(files[index], self._last)
+            if place is not None:
+                return files[index:], place
         # It was taken away with its file: what is younger is all new.
         stamp = stamp_of(self._last)
         younger = [item for item in files[:-1] if last_stamp(item) > stamp]
-        yield from self._read_all([*younger, *files[-1:]])
+        return [*younger, *files[-1:]], 0
 
 
 def _find(item: LogFile, line: bytes) -> int | None:
     """Return the place behind a line's last occurrence, None where it is not."""
-    end = item.size
-    while line and end > 0:
-        begin = max(0, end - BLOCK)
-        length = end - begin + len(line) - 1
-        found = os.pread(item.file.fileno(), length, begin).rfind(line)
-        if found >= 0:
-            return begin + found + len(line)
-        end = begin
-    return None
-
-
-def _find_packed(item: LogFile, line: bytes) -> int | None:
-    """Return how many lines there are up to a line's last occurrence."""
-    found = None
-    for number, text in enumerate(raw_lines(item), start=1):
+    place, found = 0, None
+    for text in raw_lines(item):
+        place += len(text)
         if text == line:
-            found = number
+            found = place
     return found

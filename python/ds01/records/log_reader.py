@@ -155,19 +155,20 @@ def stamp_of(line: bytes) -> bytes:
     return b""
 
 
-def raw_lines(item: LogFile, since: bytes = b"") -> Iterator[bytes]:
-    """Return the whole lines of a file, at the earliest from the first at `since`."""
+def raw_lines(item: LogFile, place: int = 0) -> Iterator[bytes]:
+    """Return the whole lines of a file from a place on, which begins a line."""
     if item.is_packed:
         try:
             item.file.seek(0)
             with gzip.open(item.file) as packed:
+                packed.seek(place)
                 for line in packed:
                     if line.endswith(b"\n"):
                         yield line
         except (OSError, EOFError, zlib.error):
             return  # a broken archive: what could be read has been
         return
-    item.file.seek(start_of(item, since))
+    item.file.seek(place)
     left = item.size - item.file.tell()
     while left > 0:
         # What is appended meanwhile is not looked at: the reader would never end.
@@ -182,9 +183,9 @@ def start_of(item: LogFile, since: bytes) -> int:
     """Return where to begin reading, so that no line at `since` or later is missed.
 
     Goes back from the end by blocks until one holds only lines that are older; it is
-    the beginning of a line in that one.
+    the beginning of a line in that one. A packed file is read from its beginning.
     """
-    if not since:
+    if not since or item.is_packed:
         return 0
     begin = item.size
     while begin > 0:
@@ -211,9 +212,8 @@ def read_lines(
     with ExitStack() as stack:
         files = open_files(path, stack)
         for item in files_since(files, since):
-            yield from select(
-                raw_lines(item, stamp_text(since)), since, until, wanted=wanted
-            )
+            lines = raw_lines(item, start_of(item, stamp_text(since)))
+            yield from select(lines, since, until, wanted=wanted)
 
 
 def select(
@@ -275,12 +275,3 @@ def last_stamp(item: LogFile) -> bytes:
     begin = max(0, item.size - BLOCK)
     lines = os.pread(item.file.fileno(), item.size - begin, begin).split(b"\n")
     return next((stamp for stamp in map(stamp_of, reversed(lines)) if stamp), b"")
-
-
-def moment_of(event: Line) -> datetime | None:
-    """Return the time of an event; None for one that is no time."""
-    try:
-        moment = datetime.fromisoformat(str(event["time"]).replace("Z", "+00:00"))
-    except (KeyError, ValueError):
-        return None
-    return moment if moment.tzinfo is not None else None

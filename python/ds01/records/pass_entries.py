@@ -73,9 +73,9 @@ class Entry:
     kept_by: str = ""
     warned: tuple[Warned, ...] = ()
     next: Next | None = None
-    doing: Doing | None = None
     note: str = ""
     gpus: tuple[str, ...] = ()
+    doing: Doing | None = None
 
 
 @dataclass(frozen=True)

@@ -22,48 +22,21 @@ at any time: every container counts as just active then.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
+from ds01.core.plain import plain, read
 from ds01.core.text import span
 from ds01.records import documents
-from ds01.records.pass_entries import (
-    Action,
-    Doing,
-    Entry,
-    Memory,
-    Next,
-    PassInfo,
-    Warned,
-)
-from ds01.records.pass_json import entry_json, parse, to_json
-
-__all__ = [
-    "Action",
-    "Doing",
-    "Entry",
-    "Memory",
-    "Next",
-    "Outlook",
-    "PassInfo",
-    "Warned",
-    "entry_json",
-    "load",
-    "outlook",
-    "outlooks",
-    "parse",
-    "pass_info",
-    "path_of",
-    "peek",
-    "present",
-    "save",
-    "span",
-]
+from ds01.records.pass_entries import Action, Entry, Memory, PassInfo, Warned
 
 FILE = "lifecycle.json"
+_VERSION = 1
 _LARGEST = 16 << 20
 # Everybody may read it; the folder's group may not write it.
 _MODE = 0o644
@@ -111,6 +84,38 @@ class Outlook:
         when = "now" if seconds < 1 else f"in {span(seconds, 1 if brief else 2)}"
         why = "" if brief else f": {self.why}"
         return f"{verb} {when}{why}{', kept' if kept else ''}"
+
+
+def to_json(memory: Memory) -> dict[str, Any]:
+    """Return the document as plain values."""
+    last = memory.last
+    seconds = {key: round(getattr(last, key), 3) for key in ("took", "uptime", "tick")}
+    return {
+        "version": _VERSION,
+        "pass": plain(last) | seconds,
+        "containers": {
+            name: entry_json(entry) for name, entry in memory.containers.items()
+        },
+    }
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """Return what is remembered of a container as plain values."""
+    found: dict[str, Any] = plain(entry)
+    if entry.doing is None:
+        del found["doing"]
+    return found
+
+
+def parse(raw: Mapping[str, Any]) -> Memory:
+    """Return the document that JSON says; raises ValueError and the like."""
+    if raw.get("version") != _VERSION:
+        raise ValueError(f"version {raw.get('version')!r}")
+    containers = raw["containers"].items()
+    return Memory(
+        read(PassInfo, raw["pass"], ("looked", "looked_boot")),
+        {str(name): read(Entry, item, ("doing",)) for name, item in containers},
+    )
 
 
 def path_of(paths: Paths) -> Path:

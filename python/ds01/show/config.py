@@ -1,10 +1,4 @@
-"""Shows what holds for a user and why, behind `ds01-config show [USER]`.
-
-Reads ds01.yaml, resource-limits.yaml and the host's accounts. USER is a login name or
-a uid, the caller by default. stdout: tables of key, value and origin: limits, what the
-policy says of the whole server, the settings of the installation; with --json one
-object.
-"""
+"""What holds for a user, the server and the installation, as rows with its origin."""
 
 from __future__ import annotations
 
@@ -18,6 +12,11 @@ from ds01.policy import types as policy_types
 from ds01.policy.types import Effective, Exemption, Policy
 
 _JOB = "show_config"
+_VARIABLES = {
+    "mlc_home": "DS01_MLC_HOME",
+    "engine_socket": "DOCKER_HOST",
+    "architecture": "MLC_ARCH",
+}
 
 
 def settings_rows(paths: Paths) -> list[dict[str, str | None]]:
@@ -25,19 +24,16 @@ def settings_rows(paths: Paths) -> list[dict[str, str | None]]:
     found = settings.load_settings(paths.settings)
     rows: list[dict[str, str | None]] = []
     for key, written in found._asdict().items():
-        variable = {
-            "mlc_home": "DS01_MLC_HOME",
-            "engine_socket": "DOCKER_HOST",
-            "architecture": "MLC_ARCH",
-        }.get(key)
-        value = written
-        origin = str(paths.settings) if value is not None else "built-in"
-        if variable is not None and os.environ.get(variable):
-            value, origin = os.environ[variable], f"environment {variable}"
-        rows.append({"key": key, "value": value, "origin": origin})
-    for name, folder in paths._asdict().items():
-        row = {"key": f"{name}_dir", "value": str(folder), "origin": "installation"}
-        rows.append({**row})
+        origin = str(paths.settings) if written is not None else "built-in"
+        variable = _VARIABLES.get(key, "")
+        told = os.environ.get(variable)
+        if told:
+            origin = f"environment {variable}"
+        rows.append({"key": key, "value": told or written, "origin": origin})
+    rows += [
+        {"key": f"{name}_dir", "value": str(folder), "origin": "installation"}
+        for name, folder in paths._asdict().items()
+    ]
     return rows
 
 
@@ -63,7 +59,7 @@ def limit_rows(
         origin = effective.origins[key]
         place = effective.places.get(key, "")
         if place:
-            origin += f" (line {place.rsplit(':', 1)[1]})"
+            origin += f" ({_line(place)})"
         if key in exemptions:
             until = exemptions[key].until
             origin += ", exempt" + (
@@ -82,10 +78,12 @@ def server_rows(loaded: Policy) -> list[dict[str, str]]:
             entry = loaded.server.get(path)
             built_in = key.null_means if key.default == "null" else key.default
             value = built_in if entry is None else entry.text
-            origin = "built-in" if entry is None else f"{section} ({_line(entry)})"
+            origin = (
+                "built-in" if entry is None else f"{section} ({_line(entry.place)})"
+            )
             rows.append({"key": path, "value": value, "origin": origin})
     return rows
 
 
-def _line(entry: policy_types.Entry) -> str:
-    return f"line {entry.place.rsplit(':', 1)[1]}"
+def _line(place: str) -> str:
+    return f"line {place.rsplit(':', 1)[1]}"

@@ -1,8 +1,4 @@
-"""Show the event log, and with --gpus the log of GPU allocations, as it is or goes on.
-
-Everybody sees what concerns them, root sees all. Prints a line for each event, with
---json the log's own JSON objects, one on a line. Exit statuses: docs/exit-codes.md.
-"""
+"""Which events of the logs somebody sees, as lines, and as they come."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Show every GPU device: its state, who has it, what runs on it, since and until when.
-
-Reads engine, NVML and the allocator's memory; changes nothing. Prints a table for
-people, with --json one JSON object. Exit statuses: docs/exit-codes.md.
-"""
+"""Every GPU device as a row: its state, who has it, what runs on it."""
 
 from __future__ import annotations
 

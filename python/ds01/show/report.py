@@ -1,8 +1,4 @@
-"""Show who got how much of the GPUs: a table, JSON, CSV, or one HTML page.
-
-Everybody sees their own figures and those of groups; root sees everybody's, and so does
-everybody where the policy's `show_names` says so. Exit statuses: docs/exit-codes.md.
-"""
+"""What a report needs of this host, and where its page goes."""
 
 from __future__ import annotations
 

@@ -1,14 +1,9 @@
-"""Tell the story of one container: what was done to it, by which rule, what comes next.
-
-Reads its record, both logs across rotation, the lifecycle's memory and, if it answers,
-the engine; also of containers that are gone. NAME is the owner's word, or the engine's.
-Everybody is told of their own containers, root of all. Prints lines for people, with
---json one JSON object. Exit statuses: docs/exit-codes.md.
-"""
+"""Finds a container that a person names, also one that is gone, and all about it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 from ds01.containers.containers import as_json, from_summary
@@ -169,13 +164,7 @@ def events_of(paths: Paths, it: Known, uid: int) -> list[Event]:
     found = [e for e in merged(streams) if e.get("container") == it.container]
     if uid == 0:
         return found
-    names: list[bool] = []
-
-    def show_names() -> bool:
-        if not names:
-            names.append(may_show_names(paths))
-        return names[0]
-
+    show_names = cache(partial(may_show_names, paths))
     # A name that no user's number ends may have been another's before.
     own = [event for event in found if event.get("uid") in {None, uid}]
     return [hide_others(event, uid, show_names) for event in own]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ds01.core.plain import plain
 from ds01.core.text import SEPARATOR, span
 from ds01.core.units import utc_stamp
 from ds01.gpus.ledger import document
@@ -151,28 +152,12 @@ def as_object(story: Story, now: datetime) -> dict[str, Any]:
     }
 
 
-def _outlook_json(outlook: Outlook, now: datetime) -> dict[str, Any]:
-    def stamp(moment: datetime | None) -> str | None:
-        return None if moment is None else utc_stamp(moment)
+_OUTLOOK = (
+    *("last_active", "idle_seconds", "active_because", "action", "rule", "at", "why"),
+    *("words", "kept_until", "kept_by", "warned"),
+)
 
-    return {
-        "last_active": stamp(outlook.last_active),
-        "idle_seconds": outlook.idle_seconds,
-        "active_because": outlook.active_because,
-        "action": outlook.action,
-        "rule": outlook.rule,
-        "at": stamp(outlook.at),
-        "why": outlook.why,
-        "words": outlook.words(now),
-        "kept_until": stamp(outlook.kept_until),
-        "kept_by": outlook.kept_by,
-        "warned": [
-            {
-                "rule": item.rule,
-                "percent": item.percent,
-                "at": stamp(item.at),
-                "due": stamp(item.due),
-            }
-            for item in outlook.warned
-        ],
-    }
+
+def _outlook_json(outlook: Outlook, now: datetime) -> dict[str, Any]:
+    shown = plain(outlook) | {"words": outlook.words(now)}
+    return {key: shown[key] for key in _OUTLOOK}

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +54,11 @@ class Use:
     idle: float = 0.0
 
     def __add__(self, other: Use) -> Use:
-        return Use(
-            self.measured + other.measured,
-            self.used + other.used,
-            self.judged + other.judged,
-            self.idle + other.idle,
-        )
+        return Use(*map(add, vars(self).values(), vars(other).values()))
 
     def part(self, fraction: float) -> Use:
         """Return this use's part, where it lies only partly in a window."""
-        return Use(
-            self.measured * fraction,
-            self.used * fraction,
-            self.judged * fraction,
-            self.idle * fraction,
-        )
+        return Use(*(number * fraction for number in vars(self).values()))
 
 
 def use_of(sample: Sample) -> Use:
@@ -158,10 +149,7 @@ def _merge(
         user = users.get(str(uid))
         hours = dict(user.get("hours") or {}) if isinstance(user, dict) else {}
         total = _use(hours.get(str(hour))) + use
-        hours[str(hour)] = [
-            round(number, 3)
-            for number in (total.measured, total.used, total.judged, total.idle)
-        ]
+        hours[str(hour)] = [round(number, 3) for number in vars(total).values()]
         users[str(uid)] = {"user": names[uid], "hours": hours}
     return {"version": VERSION, "day": day.isoformat(), "users": users}
 

@@ -19,6 +19,7 @@ from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
 from ds01.gpus.ledger.document import parse_time
 from ds01.records import documents
+from ds01.records.log_reader import LOGS, log_path
 
 FILE = "metrics.json"
 # What one pass reads of a log; the rest waits for the next.
@@ -210,11 +211,7 @@ def save(paths: Paths, counters: Counters) -> None:
 def update(paths: Paths, counters: Counters) -> Counters:
     """Return the counters with all that the logs have by now."""
     places = dict(counters.places)
-    logs = {
-        "events": paths.events,
-        "gpu-allocations": paths.log / "gpu-allocations.log",
-    }
-    for name, path in logs.items():
-        lines, places[name] = read_on(path, places.get(name, Place()))
+    for log in LOGS:
+        lines, places[log] = read_on(log_path(paths, log), places.get(log, Place()))
         counters = add(counters, lines)
     return replace(counters, places=places)

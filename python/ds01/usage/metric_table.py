@@ -1,16 +1,15 @@
 """The metrics that DS01 gives Prometheus, and their text format.
 
-One table: name, kind, labels, help. docs/monitoring.md, the dashboard and the alert
-rules may name these and no others (tests compare them).
+docs/monitoring.md, the dashboard and the alert rules may name these and no others
+(tests compare them).
 
 Format: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -18,152 +17,80 @@ class Metric:
     """A family of series; `labels` are the names of its labels in their order."""
 
     name: str
-    kind: Literal["gauge", "counter", "summary"]
+    kind: str  # gauge, counter, summary
     help: str
     labels: tuple[str, ...] = ()
 
 
-METRICS: tuple[Metric, ...] = (
-    Metric("ds01_info", "gauge", "Always 1, with DS01's version.", ("version",)),
-    Metric(
-        "ds01_lifecycle_pass_timestamp_seconds",
-        "gauge",
-        "When the last lifecycle pass ended.",
-    ),
-    Metric(
-        "ds01_lifecycle_pass_duration_seconds",
-        "gauge",
-        "How long the last lifecycle pass took.",
-    ),
-    Metric(
-        "ds01_lifecycle_pass_skipped",
-        "gauge",
-        "1 if the last pass did nothing, because something was not known.",
-    ),
-    Metric(
-        "ds01_lifecycle_pass_skipped_info",
-        "gauge",
-        "1 with the reason, where the last pass did nothing.",
-        ("reason",),
-    ),
-    Metric("ds01_engine_up", "gauge", "1 if the Docker engine answered the last pass."),
-    Metric("ds01_nvml_up", "gauge", "1 if the NVIDIA driver answered the last pass."),
-    Metric(
-        "ds01_gpu_devices",
-        "gauge",
-        "GPUs and MIG instances by kind and state.",
-        ("profile", "state"),
-    ),
-    Metric(
-        "ds01_gpu_device_state",
-        "gauge",
-        "1 for the state that a device is in.",
-        ("uuid", "index", "name", "profile", "state"),
-    ),
-    Metric(
-        "ds01_gpu_device_memory_bytes",
-        "gauge",
-        "Memory of a device.",
-        ("uuid", "index"),
-    ),
-    Metric(
-        "ds01_gpu_device_memory_used_bytes",
-        "gauge",
-        "Memory of a device that is in use.",
-        ("uuid", "index"),
-    ),
-    Metric(
-        "ds01_gpu_device_utilization_ratio",
-        "gauge",
-        "Part of the time in which a device computed; not known for MIG instances.",
-        ("uuid", "index"),
-    ),
-    Metric(
-        "ds01_gpu_device_temperature_celsius",
-        "gauge",
-        "Temperature of a GPU.",
-        ("uuid", "index"),
-    ),
-    Metric(
-        "ds01_user_gpus",
-        "gauge",
-        "GPUs of a user by the grant's state; a MIG instance is its share of a GPU.",
-        ("user", "group", "state"),
-    ),
-    Metric(
-        "ds01_user_containers",
-        "gauge",
-        "Containers of a user by state.",
-        ("user", "group", "state"),
-    ),
-    Metric(
-        "ds01_container_idle_seconds",
-        "gauge",
-        "For how long a running container has been idle.",
-        ("container", "user"),
-    ),
-    Metric("ds01_gpu_queue_requests", "gauge", "Requests that wait for GPUs."),
-    Metric(
-        "ds01_gpu_queue_oldest_seconds",
-        "gauge",
-        "How long the oldest request in the queue has waited; 0 if none waits.",
-    ),
-    Metric(
-        "ds01_gpu_wait_seconds",
-        "summary",
-        "How long requests waited in the queue that were granted.",
-    ),
-    Metric(
-        "ds01_gpu_waits_abandoned_total",
-        "counter",
-        "Requests that left the queue without GPUs.",
-        ("reason",),
-    ),
-    Metric("ds01_gpu_grants_total", "counter", "GPU requests that were granted."),
-    Metric(
-        "ds01_gpu_refusals_total",
-        "counter",
-        "GPU requests that were refused, by the rule of the policy.",
-        ("rule",),
-    ),
-    Metric(
-        "ds01_requests_denied_total",
-        "counter",
-        "Requests to the engine that the gateway refused.",
-        ("code",),
-    ),
-    Metric(
-        "ds01_image_builds_total",
-        "counter",
-        "Builds of images by result: ok or failed.",
-        ("result",),
-    ),
-    Metric(
-        "ds01_lifecycle_actions_total",
-        "counter",
-        "What lifecycle passes did to containers.",
-        ("action",),
-    ),
-    Metric(
-        "ds01_leftovers_removed_total",
-        "counter",
-        "Images, files, locks and records that were left over and are removed.",
-        ("kind",),
-    ),
-    Metric(
-        "ds01_disk_size_bytes",
-        "gauge",
-        "Size of the file system of a place: engine, state or log.",
-        ("place",),
-    ),
-    Metric(
-        "ds01_disk_free_bytes",
-        "gauge",
-        "What is free on the file system of a place.",
-        ("place",),
-    ),
-)
+# Kind, name and labels of each, and below them its help.
+_TABLE = """
+gauge ds01_info version
+    Always 1, with DS01's version.
+gauge ds01_lifecycle_pass_timestamp_seconds
+    When the last lifecycle pass ended.
+gauge ds01_lifecycle_pass_duration_seconds
+    How long the last lifecycle pass took.
+gauge ds01_lifecycle_pass_skipped
+    1 if the last pass did nothing, because something was not known.
+gauge ds01_lifecycle_pass_skipped_info reason
+    1 with the reason, where the last pass did nothing.
+gauge ds01_engine_up
+    1 if the Docker engine answered the last pass.
+gauge ds01_nvml_up
+    1 if the NVIDIA driver answered the last pass.
+gauge ds01_gpu_devices profile state
+    GPUs and MIG instances by kind and state.
+gauge ds01_gpu_device_state uuid index name profile state
+    1 for the state that a device is in.
+gauge ds01_gpu_device_memory_bytes uuid index
+    Memory of a device.
+gauge ds01_gpu_device_memory_used_bytes uuid index
+    Memory of a device that is in use.
+gauge ds01_gpu_device_utilization_ratio uuid index
+    Part of the time in which a device computed; not known for MIG instances.
+gauge ds01_gpu_device_temperature_celsius uuid index
+    Temperature of a GPU.
+gauge ds01_user_gpus user group state
+    GPUs of a user by the grant's state; a MIG instance is its share of a GPU.
+gauge ds01_user_containers user group state
+    Containers of a user by state.
+gauge ds01_container_idle_seconds container user
+    For how long a running container has been idle.
+gauge ds01_gpu_queue_requests
+    Requests that wait for GPUs.
+gauge ds01_gpu_queue_oldest_seconds
+    How long the oldest request in the queue has waited; 0 if none waits.
+summary ds01_gpu_wait_seconds
+    How long requests waited in the queue that were granted.
+counter ds01_gpu_waits_abandoned_total reason
+    Requests that left the queue without GPUs.
+counter ds01_gpu_grants_total
+    GPU requests that were granted.
+counter ds01_gpu_refusals_total rule
+    GPU requests that were refused, by the rule of the policy.
+counter ds01_requests_denied_total code
+    Requests to the engine that the gateway refused.
+counter ds01_image_builds_total result
+    Builds of images by result: ok or failed.
+counter ds01_lifecycle_actions_total action
+    What lifecycle passes did to containers.
+counter ds01_leftovers_removed_total kind
+    Images, files, locks and records that were left over and are removed.
+gauge ds01_disk_size_bytes place
+    Size of the file system of a place: engine, state or log.
+gauge ds01_disk_free_bytes place
+    What is free on the file system of a place.
+"""
 
+
+def _metrics() -> Iterator[Metric]:
+    lines = iter(_TABLE.split("\n")[1:-1])
+    for head, text in zip(lines, lines, strict=True):
+        kind, name, *labels = head.split()
+        yield Metric(name, kind, text.strip(), tuple(labels))
+
+
+METRICS = tuple(_metrics())
 BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
 _SUMMARY = ("_sum", "_count")
 

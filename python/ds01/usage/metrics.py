@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -162,15 +163,13 @@ def put_devices(samples: Samples, status: Status) -> None:
 
 def put_users(samples: Samples, status: Status, group_of: Callable[[int], str]) -> None:
     """Put what users hold: GPUs by the state of the grants, and containers."""
-    groups: dict[int, str] = {}
 
+    @cache
     def group(uid: int) -> str:
-        if uid not in groups:
-            try:
-                groups[uid] = group_of(uid)
-            except HelperError:  # of no group, or no account any more
-                groups[uid] = ""
-        return groups[uid]
+        try:
+            return group_of(uid)
+        except HelperError:  # of no group, or no account any more
+            return ""
 
     for grant in status.grants:
         who = (grant.user or str(grant.uid), group(grant.uid))

@@ -69,21 +69,12 @@ class Row:
 
     def plus(self, other: Row) -> Row:
         """Return the sum of two rows, under this one's name."""
-        return replace(
-            self,
-            users=self.users + other.users,
-            granted=self.granted + other.granted,
-            held=self.held + other.held,
-            use=self.use + other.use,
-            waited=(*self.waited, *other.waited),
-            gave_up=self.gave_up + other.gave_up,
-            refused=self.refused + other.refused,
-            created=self.created + other.created,
-            removed=self.removed + other.removed,
-            stopped=self.stopped + other.stopped,
-            builds=self.builds + other.builds,
-            failed_builds=self.failed_builds + other.failed_builds,
-        )
+        sums = {
+            key: value + getattr(other, key)
+            for key, value in vars(self).items()
+            if key not in {"name", "group", "uid"}
+        }
+        return replace(self, **sums)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from ds01.core.processes import Process
 from ds01.gpus.devices import dcgm
 from ds01.gpus.devices.types import Device
-from ds01.lifecycle.activity import Before, GpuUse, Sample, judge
+from ds01.lifecycle.activity import GpuUse, Known, Sample, judge
 from ds01.lifecycle.activity_reader import gpu_use
 from ds01.policy.sections import Lifecycle
 from lifecycle_world import EPOCH, at
@@ -89,8 +89,8 @@ def test_a_figure_shows_work_and_none_shows_nothing() -> None:
     def because(use: GpuUse) -> str:
         known = {"cpu": 0, "block": 0, "network": 0, "memory MIG-1": 5}
         sample = Sample(at(60), 0, 0, block=0, gpus=(use,))
-        marked = judge(Sample(EPOCH, 0, 0, block=0, gpus=(use,)), Before(), Lifecycle())
-        before = Before(EPOCH, {**known, **marked.counters}, EPOCH, "earlier")
+        marked = judge(Sample(EPOCH, 0, 0, block=0, gpus=(use,)), Known(), Lifecycle())
+        before = Known(EPOCH, {**known, **marked.counters}, EPOCH, "earlier")
         return judge(sample, before, Lifecycle()).because
 
     assert because(gpu_use(device(1), "MIG-1", ID, {"MIG-1": 53.4})) == "GPU 53%"

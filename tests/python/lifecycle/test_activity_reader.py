@@ -16,7 +16,7 @@ import pytest
 from ds01.core.processes import Process
 from ds01.gpus.devices.types import Device, Inventory
 from ds01.lifecycle import activity_reader
-from ds01.lifecycle.activity import Before, Sample, counters_of, judge
+from ds01.lifecycle.activity import Known, Sample, counters_of, judge
 from ds01.lifecycle.activity_reader import (
     Cgroups,
     Target,
@@ -131,7 +131,7 @@ def test_what_processes_read_counts_where_the_cgroup_does_not(
 ) -> None:
     base = Sample(NOW, 0, 0, block=0, files=before)
     then = NOW + timedelta(seconds=60)
-    known = Before(NOW, counters_of(base), NOW, "known")
+    known = Known(NOW, counters_of(base), NOW, "known")
     found = judge(replace(base, at=then, files=after), known, Lifecycle())
     assert found.because == because
     assert (found.last_active == then) is (because != "known")

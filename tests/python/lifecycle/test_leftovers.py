@@ -236,7 +236,8 @@ def sweep(
 ) -> list[str]:
     now = datetime.now(timezone.utc)
     engine = QuietEngine(*names)
-    found = leftovers.sweep(paths, engine, policy, now, dry_run=dry_run)
+    look = leftovers.find if dry_run else leftovers.sweep
+    found = look(paths, engine, policy, now)
     return sorted(Path(removal.what).name for removal in found)
 
 

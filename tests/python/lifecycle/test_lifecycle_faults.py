@@ -28,6 +28,7 @@ from ds01.gpus.devices.types import Inventory
 from ds01.lifecycle.activity_reader import Target, Watcher
 from ds01.lifecycle.pass_ import LOCK, Pass, Report
 from ds01.records import passes
+from ds01.records.pass_entries import Entry
 
 pytestmark = [pytest.mark.engine, pytest.mark.passes]
 
@@ -111,7 +112,7 @@ class Bench:
             if item.get("container") == self.container and kind in {"", item["type"]}
         ]
 
-    def entry(self) -> passes.Entry:
+    def entry(self) -> Entry:
         return passes.peek(self.paths).containers[self.container]
 
     def told(self) -> list[int]:

@@ -7,6 +7,7 @@ import os
 import struct
 import time
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -15,17 +16,20 @@ from ds01.core.paths import Paths
 from ds01.lifecycle import tell as lifecycle_tell
 from ds01.lifecycle import terminals
 from ds01.lifecycle.tell import Message, mail_text, screen_text, tell, to_terminals
+from ds01.lifecycle.types import Subject
 
 # They write to all terminals of who runs them.
 pytestmark = pytest.mark.passes
 
+
+def owned(container: str, identity: str, name: str, uid: int, user: str) -> Subject:
+    made = datetime(2026, 11, 24, tzinfo=timezone.utc)
+    return Subject(container, identity, name, uid, user, "running", made)
+
+
 MESSAGE = Message(
     kind="warned",
-    container="proj._.1000",
-    id="1" * 64,
-    name="proj",
-    uid=os.getuid(),
-    user="root",
+    about=owned("proj._.1000", "1" * 64, "proj", os.getuid(), "root"),
     text="container 'proj' has been idle for 38h and will be stopped in 9h 36m",
     hint="'container-keep proj' keeps it running for up to 1d",
     facts={"rule": "idle_timeout", "percent": 80},
@@ -72,7 +76,7 @@ def test_a_terminal_that_nobody_reads_holds_nobody_up() -> None:
 
 
 def test_control_characters_do_not_reach_a_terminal() -> None:
-    bad = Message("warned", "c", "1", "n", 0, "u", "a \x1b[2J\x07b\nc", "\x9bd")
+    bad = Message("warned", owned("c", "1", "n", 0, "u"), "a \x1b[2J\x07b\nc", "\x9bd")
     text = screen_text(bad)
     assert "\x1b" not in text and "\x07" not in text and "\x9b" not in text
     assert text.count("\n") == 3
@@ -183,7 +187,7 @@ def test_a_removal_is_told_at_the_next_login(
     monkeypatch.setattr(terminals, "of_user", lambda uid, user: [])
     gone = replace(MESSAGE, kind="removed", text="it is in '/archive/x.tar'")
     tell(paths(tmp_path), [MESSAGE, gone], mail=False)
-    left = (tmp_path / f"state/notices/{MESSAGE.uid}").read_text()
+    left = (tmp_path / f"state/notices/{MESSAGE.about.uid}").read_text()
     assert left.count("\n") == 1 and left.endswith("it is in '/archive/x.tar'\n")
 
 
@@ -203,7 +207,7 @@ def test_mail_only_if_the_policy_says_so(
     text = (tmp_path / "mail").read_text()
     assert text.startswith("To: root\nSubject: DS01: container 'proj'")
     assert text == mail_text(MESSAGE).decode()
-    odd = Message("warned", "c", "1", "n", 1, "a b\nBcc: x", "text")
+    odd = Message("warned", owned("c", "1", "n", 1, "a b\nBcc: x"), "text")
     (tmp_path / "mail").unlink()
     tell(paths(tmp_path), [odd], mail=True)
     assert not (tmp_path / "mail").exists()

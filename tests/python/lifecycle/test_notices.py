@@ -10,6 +10,7 @@ import pytest
 
 from ds01.core.paths import PROJECT_ROOT, Paths
 from ds01.lifecycle import notices, tell
+from ds01.lifecycle.types import Subject
 from gpu_world import make_paths
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=timezone.utc)
@@ -47,7 +48,8 @@ def test_old_and_many_lines_go(paths: Paths) -> None:
 
 def message(kind: str, uid: int = 4242424) -> tell.Message:
     text = f"container 'a' was {kind}"
-    return tell.Message(kind, "a._.1", "id", "a", uid, "nobody-here", text)
+    whose = Subject("a._.1", "id", "a", uid, "nobody-here", "running", NOW)
+    return tell.Message(kind, whose, text)
 
 
 def test_what_happened_is_left_for_who_is_not_there(paths: Paths) -> None:

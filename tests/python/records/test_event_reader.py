@@ -20,7 +20,6 @@ from ds01.core.units import utc_stamp
 from ds01.records import log_reader
 from ds01.records.log_reader import (
     list_files,
-    moment_of,
     open_files,
     raw_lines,
     read_lines,
@@ -211,8 +210,3 @@ def test_from_any_moment_no_line_is_missed(
         patch.setattr(log_reader, "BLOCK", block)
         found = numbers(log, START + timedelta(seconds=second))
     assert found == [n * 5 for n in range(len(sizes)) if n * 5 >= second]
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-11-24T10:00:00", 7, None])
-def test_what_is_no_time_has_no_moment(text: object) -> None:
-    assert moment_of({"time": text}) is None
