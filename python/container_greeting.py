@@ -22,7 +22,7 @@ from ds01.core.paths import find_paths
 from ds01.core.program import program_name, run
 from ds01.policy.limits import effective_limits, load_policy
 from ds01.policy.users import identify_user
-from ds01.records import passes
+from ds01.records import outlooks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.suppress(HelperError):
         policy = load_policy(paths.policy)
         limits = effective_limits(policy, identify_user(os.getuid()), now).limits
-    outlook = passes.outlooks(paths).get(item.container)
+    outlook = outlooks.outlooks(paths).get(item.container)
     coming = "" if outlook is None else outlook.words(now)
     shown = {**item._asdict(), "applied": applied_limits(details)}
     print("\n".join(greeting_lines(shown, limits, coming)))

@@ -20,7 +20,7 @@ from ds01.core.program import print_json, program_name, run, say
 from ds01.gpus.allocator.allocator import Allocator
 from ds01.gpus.allocator.report import state_json, status
 from ds01.gpus.devices.inventory import read_inventory
-from ds01.records.passes import present
+from ds01.records.outlooks import present
 from ds01.show.gpus import HEADER, PROGRAM, notes, row
 
 

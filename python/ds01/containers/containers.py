@@ -20,7 +20,7 @@ from ds01.core.text import SEPARATOR, age, nearest, size_text
 from ds01.core.units import counted, utc_stamp
 
 if TYPE_CHECKING:
-    from ds01.records.passes import Outlook
+    from ds01.records.outlooks import Outlook
 LIMITS = ("cpus", "memory", "memory-swap", "shm", "pids")
 # What a container's state must be for a menu that offers some of them.
 STATES = {"running": {"running"}, "stopped": {"created", "exited"}}
@@ -249,7 +249,7 @@ def applied_limits(details: Mapping[str, Any]) -> dict[str, float | None]:
 def _present(now: datetime) -> tuple[dict[str, Outlook], str | None]:
     """Return what the lifecycle foresees, and what is wrong with that."""
     # Here, because what is asked most often, one container, does without.
-    from ds01.records.passes import present  # noqa: PLC0415
+    from ds01.records.outlooks import present  # noqa: PLC0415
 
     return present(find_paths(), now)
 

@@ -33,7 +33,7 @@ from ds01.images.shelf import catalog
 from ds01.images.versions import workshop
 from ds01.policy import limits
 from ds01.policy import types as policy_types
-from ds01.records import documents, passes
+from ds01.records import documents, outlooks, passes
 from ds01.usage import metrics
 
 HOOK = "nvidia-container-runtime-hook"
@@ -261,7 +261,7 @@ def read_folder(path: Path) -> facts.FolderFacts:
             kept = entry.stat(follow_symlinks=False)
             shared = entry.name.endswith((".json", ".jsonl", ".log", ".lock"))
             # The pass alone writes what it decides by.
-            shared = shared and entry.name != passes.FILE
+            shared = shared and entry.name != outlooks.FILE
             all_of_group = kept.st_gid == found.st_gid and kept.st_mode & 0o020
             if stat.S_ISREG(kept.st_mode) and shared and not all_of_group:
                 problem = problem or path / entry.name
@@ -288,7 +288,7 @@ def broken_documents(paths: Paths) -> Iterator[tuple[Path, str]]:
     """Yield the documents that cannot be used, with the reason."""
     for path, parse in (
         (document.path_of(paths), document.parse),
-        (passes.path_of(paths), passes.parse),
+        (outlooks.path_of(paths), passes.parse),
     ):
         try:
             raw = documents.read_document(path)

@@ -19,14 +19,15 @@ from ds01.lifecycle import words
 from ds01.lifecycle.pass_ import Report
 from ds01.lifecycle.types import Decision, Subject
 from ds01.records import reasons
-from ds01.records.passes import entry_json, outlook, pass_info
+from ds01.records.outlooks import outlook
+from ds01.records.passes import entry_json, pass_info
 
 PROGRAM = "lifecycle"
 
 
 def row(subject: Subject, decision: Decision, now: datetime) -> list[str]:
     """Return one line of the table: a container, how idle it is, and what comes."""
-    shown = outlook(subject.container, decision.entry, now)
+    shown = outlook(subject.container, entry_json(decision.entry), now)
     idle = "" if shown.idle_seconds is None else span(shown.idle_seconds)
     act = decision.act
     if act is not None:

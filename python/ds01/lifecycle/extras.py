@@ -19,7 +19,8 @@ from ds01.lifecycle.pass_ import PROGRAM, Report
 from ds01.lifecycle.types import ACTIVE, Decision, Subject
 from ds01.policy.limits import find_group
 from ds01.policy.users import identify_user
-from ds01.records.passes import outlook
+from ds01.records.outlooks import outlook
+from ds01.records.passes import entry_json
 from ds01.usage.days import Sample
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _metrics(paths: Paths, address: str, engine: Engine, found: Report) -> None:
 
     snapshot = found.snapshot
     shown = [
-        outlook(name, entry, found.at)
+        outlook(name, entry_json(entry), found.at)
         for name, entry in found.memory.containers.items()
     ]
     idle = {

@@ -10,7 +10,7 @@ from ds01.gpus.allocator.queue_words import name_of
 from ds01.gpus.allocator.report import Status
 from ds01.gpus.devices.types import Device
 from ds01.gpus.ledger.device_states import DeviceState
-from ds01.records.passes import Outlook
+from ds01.records.outlooks import Outlook
 
 PROGRAM = "gpu_status"
 HEADER = (

@@ -16,7 +16,8 @@ from ds01.core.text import SEPARATOR, nearest
 from ds01.gpus.ledger import document as ledger_document
 from ds01.records import containers
 from ds01.records.log_reader import LOGS, log_path, read_lines
-from ds01.records.passes import outlooks, pass_info
+from ds01.records.outlooks import outlooks
+from ds01.records.passes import pass_info
 from ds01.show.events import Wanted, hide_others, hints, may_show_names, merged
 from ds01.show.lives import Life, current, lives
 from ds01.show.telling import Known, Story

@@ -12,7 +12,7 @@ from ds01.core.text import SEPARATOR, span
 from ds01.core.units import utc_stamp
 from ds01.gpus.ledger import document
 from ds01.gpus.ledger.document import Grant
-from ds01.records.passes import Outlook
+from ds01.records.outlooks import Outlook
 from ds01.show.event_words import clock, image_of, joined, kinds, limits
 from ds01.show.event_words import say as say_event
 from ds01.show.lives import Life, Teller
@@ -159,5 +159,5 @@ _OUTLOOK = (
 
 
 def _outlook_json(outlook: Outlook, now: datetime) -> dict[str, Any]:
-    shown = plain(outlook) | {"words": outlook.words(now)}
+    shown = plain(outlook._asdict()) | {"words": outlook.words(now)}
     return {key: shown[key] for key in _OUTLOOK}

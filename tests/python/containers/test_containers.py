@@ -23,7 +23,7 @@ from ds01.containers.containers import (
 from ds01.core.engine import Engine
 from ds01.core.errors import Exit, HelperError
 from ds01.core.text import age, size_text
-from ds01.records.passes import Outlook
+from ds01.records.outlooks import Outlook
 
 
 def entry(name: str, uid: int, **more: Any) -> dict[str, Any]:

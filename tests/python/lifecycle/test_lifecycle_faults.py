@@ -27,7 +27,7 @@ from ds01.core.paths import Paths, find_paths
 from ds01.gpus.devices.types import Inventory
 from ds01.lifecycle.activity_reader import Target, Watcher
 from ds01.lifecycle.pass_ import LOCK, Pass, Report
-from ds01.records import passes
+from ds01.records import outlooks, passes
 from ds01.records.pass_entries import Entry
 
 pytestmark = [pytest.mark.engine, pytest.mark.passes]
@@ -203,7 +203,7 @@ def test_nvml_down(bench: Bench) -> None:
         if '"pass-skipped"' in line
     ]
     assert len(reasons) == 1 and "NVML does not answer" in reasons[0]
-    _, trouble = passes.present(
+    _, trouble = outlooks.present(
         bench.paths, datetime.now(timezone.utc) + timedelta(seconds=bench.offset)
     )
     assert trouble is not None and "NVML" in trouble
@@ -363,7 +363,7 @@ def test_a_state_that_cannot_be_written(bench: Bench, small_disk: Path) -> None:
 
 def test_after_a_reboot_the_owner_is_told(bench: Bench) -> None:
     bench.go(3)
-    file = passes.path_of(bench.paths)
+    file = outlooks.path_of(bench.paths)
     before = json.loads(file.read_text("utf-8"))
     before["pass"]["boot"] = "another boot"
     file.write_text(json.dumps(before), "utf-8")
@@ -373,18 +373,18 @@ def test_after_a_reboot_the_owner_is_told(bench: Bench) -> None:
     bench.a_pass(MINUTE)
     (event,) = bench.events("found-stopped")
     assert event["why"] == "the server was restarted"
-    shown = passes.outlooks(bench.paths)[bench.container]
+    shown = outlooks.outlooks(bench.paths)[bench.container]
     assert shown.note == "stopped: the server was restarted"
     bench.go(2)
     assert len(bench.events("found-stopped")) == 1
     docker("start", bench.container)
     bench.go(1)
-    assert passes.outlooks(bench.paths)[bench.container].note == ""
+    assert outlooks.outlooks(bench.paths)[bench.container].note == ""
 
 
 def test_a_broken_memory_is_set_aside(bench: Bench) -> None:
     bench.go(29)
-    passes.path_of(bench.paths).write_text('{"version": 1, "pass"', "utf-8")
+    outlooks.path_of(bench.paths).write_text('{"version": 1, "pass"', "utf-8")
     bench.go(2)
     assert bench.state() == "running"
     assert bench.entry().active_because == "seen for the first time"

@@ -16,16 +16,9 @@ from ds01.core.paths import Paths
 from ds01.core.text import span
 from ds01.lifecycle import clock
 from ds01.records import kept as records_kept
+from ds01.records.outlooks import outlook, outlooks, path_of, present
 from ds01.records.pass_entries import Doing, Entry, Memory, Next, PassInfo, Warned
-from ds01.records.passes import (
-    load,
-    outlook,
-    outlooks,
-    pass_info,
-    path_of,
-    present,
-    save,
-)
+from ds01.records.passes import entry_json, load, pass_info, save
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 ENTRY = Entry(
@@ -139,15 +132,15 @@ def test_spans(seconds: float, text: str) -> None:
 
 
 def test_what_comes_next_in_words() -> None:
-    shown = outlook("proj._.1000", ENTRY, NOW)
+    shown = outlook("proj._.1000", entry_json(ENTRY), NOW)
     assert shown.idle_seconds == 3 * 3600
     assert shown.words(NOW) == "stops in 42m: idle, kept"
     assert shown.words(NOW + timedelta(hours=1)) == "stops now: idle"
     later = replace(ENTRY, next=None)
-    assert outlook("p", later, NOW).words(NOW) == "kept"
-    assert outlook("p", later, NOW).words(NOW + timedelta(hours=2)) == ""
+    assert outlook("p", entry_json(later), NOW).words(NOW) == "kept"
+    assert outlook("p", entry_json(later), NOW).words(NOW + timedelta(hours=2)) == ""
     stopped = replace(ENTRY, state="exited")
-    assert outlook("p", stopped, NOW).idle_seconds is None
+    assert outlook("p", entry_json(stopped), NOW).idle_seconds is None
 
 
 def test_nothing_is_foreseen_where_no_pass_works(paths: Paths) -> None:

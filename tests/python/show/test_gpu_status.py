@@ -13,7 +13,7 @@ from ds01.gpus.ledger.device_states import DeviceState
 from ds01.gpus.ledger.document import Grant
 from ds01.gpus.ledger.engine_view import View
 from ds01.gpus.rules.refusal import GrantedDevice
-from ds01.records.passes import Outlook
+from ds01.records.outlooks import Outlook
 from ds01.show.gpus import HEADER, memory, notes, processes, row
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
