@@ -81,7 +81,6 @@ class Struct:
 TEXT = Kind(str)
 FLAG = Kind(bool)
 WHOLE = Kind(int)
-NUMBER = Kind(int, float)
 TEXTS = ListOf(TEXT)
 TEXT_MAP = MapOf(TEXT)
 # Entrypoint and Cmd: a list, or one string.
