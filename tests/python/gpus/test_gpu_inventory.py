@@ -5,7 +5,6 @@ test_gpu_inventory_driver.py has the same on the real pynvml and a simulated dri
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
