@@ -19,6 +19,7 @@ from ds01.gpus.ledger.document import Document, Grant, Ticket, granted
 from ds01.gpus.ledger.engine_view import Container
 from ds01.gpus.ledger.reconcile import World, own_devices
 from ds01.gpus.rules import placement, rules
+from ds01.gpus.rules.allowed import none_free
 from ds01.gpus.rules.refusal import Holding, Refusal
 from ds01.gpus.rules.request import Request, parse_request
 from ds01.gpus.rules.reservations import (
@@ -78,7 +79,7 @@ class Choices:
             allowed, free, self._world.inventory, allocation.strategy
         )
         if devices is None:
-            raise rules.none_free(request, allowed, free)
+            raise none_free(request, allowed, free)
         why = {
             "strategy": allocation.strategy,
             "candidates": sorted(allowed.useful),

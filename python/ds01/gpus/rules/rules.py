@@ -21,7 +21,7 @@ from ds01.core.units import counted
 from ds01.gpus.devices.kinds import memory_of, name_of, survey
 from ds01.gpus.devices.types import FULL, Device, Inventory
 from ds01.gpus.rules import hints
-from ds01.gpus.rules.allowed import Allowed, none_free
+from ds01.gpus.rules.allowed import Allowed
 from ds01.gpus.rules.case import (
     HAS,
     ONE_KIND,
@@ -31,20 +31,10 @@ from ds01.gpus.rules.case import (
     within_reservations,
 )
 from ds01.gpus.rules.quota import Quota, Used, broken_rule
-from ds01.gpus.rules.refusal import GrantedDevice, Holding, Refusal
+from ds01.gpus.rules.refusal import Holding, Refusal
 from ds01.gpus.rules.request import Request, format_memory
 from ds01.gpus.rules.reservations import NO_RESERVATIONS, ReservationView
 from ds01.policy.types import Limits
-
-__all__ = [
-    "Allowed",
-    "GrantedDevice",
-    "Holding",
-    "Refusal",
-    "check",
-    "check_room",
-    "none_free",
-]
 
 
 def check(
