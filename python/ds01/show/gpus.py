@@ -1,8 +1,4 @@
-"""Show every GPU device: its state, who has it, what runs on it, since and until when.
-
-Reads engine, NVML and the allocator's memory; changes nothing. Prints a table for
-people, with --json one JSON object. Exit statuses: docs/exit-codes.md.
-"""
+"""The GPU devices as lines of a table, and what the table has no room for."""
 
 from __future__ import annotations
 

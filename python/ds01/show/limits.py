@@ -1,18 +1,4 @@
-"""Prints the effective limits of a user, from the policy file.
-
-Reads resource-limits.yaml and the host's accounts. USER is a login name or a uid, the
-caller by default. stdout is one JSON object: user, uid, group, and
-
-- `limits`: typed, sizes in bytes, durations in seconds, null for unlimited,
-- `text`: the same as the policy file writes them, `unlimited` for null.
-
---origin prints user, group and a list of rows instead: key, value, origin, place.
---usage adds `usage` to the JSON: what the user's containers use now of each limit.
---docker-args prints one line of flags for `docker create`, quoted for a shell.
---room CONTAINER prints nothing: it fails where the user may make no other container.
-Exit statuses: 0 done, 3 no such user, 4 no group takes the user, or no room, 6 policy
-broken, 7 no engine answers (--room, --usage).
-"""
+"""A user's limits as plain values, as flags for docker, and whether there is room."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Show what a user uses of each limit, as bars for people or as one JSON object.
+"""What a user uses of each limit.
 
-Reads the policy, the engine and the allocator's memory. Limits of one container are
-compared with the user's container that uses most; quotas with the sum over all of them,
-stopped ones that hold GPUs included. Exit statuses: docs/exit-codes.md.
+Limits of one container are compared with the user's container that uses most; quotas
+with the sum over all of them, stopped ones that hold GPUs included.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""What a user could ask of GPUs now: the kinds that they may have, for a menu.
-
-Prints one JSON object: `offers`, each with `request` (what --gpus takes) and `text`
-(how many are free, and what a wait would mean), and `default`, the text of what an
-image gets without a word. Exit statuses: docs/exit-codes.md.
+"""The kinds of GPUs that a user may have now, and what is said of each in a menu.
 """
 
 from __future__ import annotations

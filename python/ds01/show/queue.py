@@ -1,9 +1,4 @@
-"""Show the GPU queue, and explain grants, waits and requests, in words or as JSON.
-
-Verbs: `queue [--mine]`, `explain --container NAME | --request SPEC`,
-`offer` (the containers to explain something about, as rows of a menu),
-`cancel --container NAME`. Exit statuses: docs/exit-codes.md.
-"""
+"""The queue for GPUs, and why a container has what it has, for people and programs."""
 
 from __future__ import annotations
 

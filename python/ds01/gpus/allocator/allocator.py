@@ -1,8 +1,7 @@
-"""Gives GPU devices to containers: reserve, commit, release, and who waits.
+"""The deeds of the allocator: reserve, commit, release, take again, queue.
 
-Reads the policy, the engine's containers (unfiltered) and NVML, and keeps its memory in
-gpu-state.json. Every decision is made and written under the lock of the state folder,
-on data that was read under it; each leaves a line in gpu-allocations.log.
+Every decision is made and written under the lock of the state folder, on data that was
+read under it; each leaves a line in gpu-allocations.log.
 """
 
 from __future__ import annotations

@@ -1,9 +1,6 @@
-"""Give a stopped container its GPUs back before it is started.
+"""A stopped container's way back to its GPUs: the same ones, or others.
 
-The same devices if it still has them or they are free; otherwise others that its
-request allows, for which it is made anew (rehome.py). Reads engine, NVML and
-policy; prints one JSON object: `moved`, and the `devices` it has now. Exit statuses:
-docs/exit-codes.md; 5 where none is free.
+With others it is made anew, by rehome.py.
 """
 
 from __future__ import annotations

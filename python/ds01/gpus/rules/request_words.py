@@ -1,9 +1,4 @@
-"""Turn the GPU options of a command into words of `docker --gpus`, for mlc to hand on.
-
-Reads --gpus, --gpu-mem and --wait as a command got them; prints one JSON object:
-`docker` (empty: nothing was asked) and `request`, the same in short. Exit status 2 for
-what is no request.
-"""
+"""What GPU options of a command ask for, in words of `docker --gpus`."""
 
 from __future__ import annotations
 
