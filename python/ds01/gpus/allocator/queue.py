@@ -86,17 +86,8 @@ class NotYet(Refusal):
     """Nothing yet for one who waits; `words` say the place and what must come free."""
 
     def __init__(self, reason: Refusal, turn: Turn, words: str) -> None:
-        super().__init__(
-            reason.machine,
-            reason.message,
-            code=reason.code,
-            rule=reason.rule,
-            have=reason.have,
-            asked=reason.asked,
-            limit=reason.limit,
-            hint=reason.hint,
-            useful=reason.useful,
-        )
+        super().__init__(reason.machine, reason.message)
+        vars(self).update(vars(reason))
         self.turn = turn
         self.words = words
 
