@@ -1,5 +1,4 @@
-"""The kinds of GPUs that a user may have now, and what is said of each in a menu.
-"""
+"""The kinds of GPUs that a user may have now, and what is said of each in a menu."""
 
 from __future__ import annotations
 

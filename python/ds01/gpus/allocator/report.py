@@ -15,7 +15,7 @@ from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
 from ds01.core.units import utc_stamp
 from ds01.gpus.allocator.choice import Choices
-from ds01.gpus.allocator.desk import LOG, Desk, Work
+from ds01.gpus.allocator.desk import LOG, Desk
 from ds01.gpus.allocator.queue import find_turn
 from ds01.gpus.allocator.queue_words import ordered, refusal_json, turn_words
 from ds01.gpus.devices.types import Inventory
@@ -23,7 +23,7 @@ from ds01.gpus.ledger import document as ledger_document
 from ds01.gpus.ledger.device_states import DeviceState, device_states
 from ds01.gpus.ledger.document import Document, Grant, Ticket
 from ds01.gpus.ledger.engine_view import View
-from ds01.gpus.ledger.reconcile import World
+from ds01.gpus.ledger.reconcile import Work, World
 from ds01.gpus.rules.refusal import Refusal
 from ds01.gpus.rules.request import Request, format_request
 from ds01.policy.types import User

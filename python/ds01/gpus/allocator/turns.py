@@ -10,10 +10,10 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner
 from ds01.gpus.allocator import queue_words
 from ds01.gpus.allocator.choice import Choices
-from ds01.gpus.allocator.desk import Desk, Work
+from ds01.gpus.allocator.desk import Desk
 from ds01.gpus.allocator.queue import Chosen, NotYet, TicketGone, Turn, find_turn
 from ds01.gpus.ledger.document import Document, Ticket
-from ds01.gpus.ledger.reconcile import World
+from ds01.gpus.ledger.reconcile import Work, World
 from ds01.gpus.rules.refusal import Refusal
 from ds01.gpus.rules.request import Request, format_request
 from ds01.policy.types import User

@@ -172,9 +172,13 @@ class Document:
         return None
 
     def with_grant(self, grant: Grant) -> Document:
-        """Return the document with a grant added, in place of the container's own."""
+        """Return the document with a grant added, in place of the container's own.
+
+        Its container is not passed by any more.
+        """
         others = tuple(g for g in self.grants if g.container != grant.container)
-        return replace(self, grants=(*others, grant))
+        passed = {k: v for k, v in self.passed.items() if k != grant.container_id}
+        return replace(self, grants=(*others, grant), passed=passed)
 
     def without(self, *gone: Grant) -> Document:
         kept = tuple(g for g in self.grants if g not in gone)
