@@ -25,6 +25,7 @@ from ds01.gateway.types import (
     RefusalError,
     Rewrite,
     Site,
+    not_allowed,
 )
 from ds01.gpus.ledger.device_request import NO_GPUS, Create, Gpus
 
@@ -178,11 +179,7 @@ def check_exec(body: bytes) -> tuple[bytes, list[str]]:
     """Return an exec request as it goes to the engine. Raises RefusalError."""
     request, unknown = json_body.canonical(json_body.parse(body), json_body.EXEC)
     if request.pop("Privileged", False):
-        raise RefusalError(
-            "privileged",
-            "privileged processes are not allowed on this server",
-            "leave out --privileged",
-        )
+        raise not_allowed("privileged", "privileged processes are", "--privileged")
     return json_body.encode(request), unknown
 
 
