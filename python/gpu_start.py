@@ -21,7 +21,8 @@ from ds01.core.paths import find_paths
 from ds01.core.program import print_json, program_name, run
 from ds01.gpus.allocator import rehome
 from ds01.gpus.allocator.allocator import Allocator
-from ds01.gpus.allocator.start import PROGRAM, seconds, start, turn
+from ds01.gpus.allocator.start import PROGRAM, start, turn
+from ds01.gpus.rules.request import parse_wait
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -36,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     words = build_parser().parse_args(argv)
     if words.wait is not None:
-        seconds(words.wait)
+        parse_wait(words.wait)
     address = settings.engine_address()
     allocator = Allocator(find_paths(), address)
     with Engine(address) as engine:
