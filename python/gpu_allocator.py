@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_json(report.status_json(report.status(allocator.desk)))
         return Exit.OK
     if words.verb == "queue":
-        places = report.places(allocator.desk)
+        places = report.waiting(allocator.desk).places
         print_json({"queue": [report.place_json(place) for place in places]})
         return Exit.OK
     name = words.container
