@@ -110,11 +110,8 @@ Place = Callable[[Ticket, Sequence[Given], frozenset[str]], Outcome]
 
 def order(tickets: Iterable[Ticket], use_of: Callable[[int], float]) -> list[Ticket]:
     """Return tickets in the order of the queue; `use_of` tells a user's recent use."""
-    uses: dict[int, float] = {}
     waiting = list(tickets)
-    for ticket in waiting:
-        if ticket.uid not in uses:
-            uses[ticket.uid] = use_of(ticket.uid)
+    uses = {uid: use_of(uid) for uid in {ticket.uid for ticket in waiting}}
     return sorted(waiting, key=lambda t: (-t.priority, uses[t.uid], t.number))
 
 
