@@ -205,8 +205,6 @@ class _Search:
         self._heat = [
             (device.temperature or 0) if strategy == "spread" else 0 for device in some
         ]
-        self._most = max(map(max, self._link))
-        self._best: tuple[Cost, tuple[int, ...]] | None = None
 
     def score(self, chosen: Sequence[int]) -> Cost:
         """Return how good a set is: more is better."""
@@ -218,48 +216,7 @@ class _Search:
 
     def exact(self) -> tuple[int, ...]:
         """Return the best set; of equal ones the first in order."""
-        self._deepen((), _NO_LINK, 0)
-        assert self._best is not None  # noqa: S101 - there are more than count
-        return self._best[1]
-
-    def _deepen(self, chosen: tuple[int, ...], weakest: int, inside: int) -> None:
-        missing = self._count - len(chosen)
-        if missing == 0:
-            score = self.score(chosen)
-            if self._best is None or score > self._best[0]:
-                self._best = (score, chosen)
-            return
-        first = chosen[-1] + 1 if chosen else 0
-        for number in range(first, len(self._numbers) - missing + 1):
-            row = self._link[number]
-            own = [row[other] for other in chosen]
-            weaker = min([weakest, *own])
-            more = inside + sum(own)
-            longer = (*chosen, number)
-            if self._can_be_better(longer, weaker, more):
-                self._deepen(longer, weaker, more)
-
-    def _can_be_better(
-        self, chosen: tuple[int, ...], weakest: int, inside: int
-    ) -> bool:
-        """Could a set that begins so be better than the best one?"""
-        if self._best is None:
-            return True
-        missing = self._count - len(chosen)
-        rest = self._numbers[chosen[-1] + 1 :]
-        pairs = missing * len(chosen) + missing * (missing - 1) // 2
-        most = inside + pairs * self._most
-        least_all = sorted(self._all[number] for number in rest)[:missing]
-        least_heat = sorted(self._heat[number] for number in rest)[:missing]
-        every = sum(self._all[number] for number in chosen) + sum(least_all)
-        heat = sum(self._heat[number] for number in chosen) + sum(least_heat)
-        bound = (
-            min(weakest, self._most) if pairs else weakest,
-            most,
-            2 * most - every,
-            -heat,
-        )
-        return bound > self._best[0]
+        return max(combinations(self._numbers, self._count), key=self.score)
 
     def grown(self) -> tuple[int, ...]:
         """Return a good set of very many GPUs: to each one, the best next is added."""
