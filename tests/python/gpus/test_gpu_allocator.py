@@ -986,7 +986,7 @@ def test_a_ticket_is_its_users(single: World) -> None:
     with pytest.raises(HelperError) as caught:
         allocator.cancel(ticket.number, uid=9)
     assert caught.value.code == Exit.REFUSED
-    assert allocator.cancel(container="b", uid=8) == ticket
+    assert allocator.cancel(ticket.number, uid=8) == ticket
     with pytest.raises(HelperError) as gone:
         allocator.cancel(ticket.number)
     assert gone.value.code == Exit.NOT_FOUND

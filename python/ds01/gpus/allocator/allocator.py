@@ -280,18 +280,13 @@ class Allocator:
 
     def cancel(
         self,
-        number: int | None = None,
+        number: int,
         uid: int | None = None,
         reason: str = "cancelled",
-        *,
-        container: str = "",
     ) -> Ticket:
-        """Take a ticket out of the queue, by its number or its container; return it.
-
-        With `uid` only that user's.
-        """
+        """Take a ticket out of the queue; return it. With `uid` only that user's."""
         with self.desk.work() as work:
-            ticket = find_ticket(work.document, number, container)
+            ticket = find_ticket(work.document, number)
             if uid is not None and ticket.uid != uid:
                 raise HelperError(
                     Exit.REFUSED,

@@ -149,15 +149,14 @@ def _offer(work: Work, turn: Turn, world: World, mine: Ticket) -> Document:
     return replace(document, queue=tuple(queue), freed=freed)
 
 
-def find_ticket(document: Document, number: int | None, container: str) -> Ticket:
-    """Return a ticket by number or container; raises HelperError(NOT_FOUND)."""
+def find_ticket(document: Document, number: int) -> Ticket:
+    """Return a ticket by its number; raises HelperError(NOT_FOUND)."""
     for ticket in document.queue:
-        if ticket.number == number or (container and ticket.container == container):
+        if ticket.number == number:
             return ticket
-    what = f"container '{container}'" if container else f"number '{number}'"
     raise HelperError(
         Exit.NOT_FOUND,
-        f"{what} is not in the queue",
+        f"number '{number}' is not in the queue",
         "run 'gpu-queue' to see who waits",
     )
 
