@@ -175,57 +175,35 @@ def _choose_whole(
     links: Mapping[tuple[str, str], int],
     strategy: str,
 ) -> tuple[Device, ...]:
-    search = _Search(some, count, links, strategy)
-    chosen = search.exact() if len(some) <= _EXACT else search.grown()
-    return tuple(some[number] for number in chosen)
+    """Return the best-connected set of GPUs; `some` are in order."""
+    numbers = range(len(some))
+    link = [
+        [links.get((min(a.uuid, b.uuid), max(a.uuid, b.uuid)), 0) for b in some]
+        for a in some
+    ]
+    all_links = [sum(row) for row in link]
+    is_heat_told = strategy == "spread"
+    heats = [(device.temperature or 0) if is_heat_told else 0 for device in some]
 
-
-class _Search:
-    """The search for the best-connected set of `count` GPUs; `some` are in order."""
-
-    def __init__(
-        self,
-        some: Sequence[Device],
-        count: int,
-        links: Mapping[tuple[str, str], int],
-        strategy: str,
-    ) -> None:
-        self._count = count
-        self._numbers = range(len(some))
-        self._link = [
-            [
-                links.get((min(a.uuid, b.uuid), max(a.uuid, b.uuid)), 0)
-                if a is not b
-                else 0
-                for b in some
-            ]
-            for a in some
-        ]
-        self._all = [sum(row) for row in self._link]
-        self._heat = [
-            (device.temperature or 0) if strategy == "spread" else 0 for device in some
-        ]
-
-    def score(self, chosen: Sequence[int]) -> Cost:
+    def score(chosen: Sequence[int]) -> Cost:
         """Return how good a set is: more is better."""
-        pairs = [self._link[a][b] for a, b in combinations(chosen, 2)]
+        pairs = [link[a][b] for a, b in combinations(chosen, 2)]
         inside = sum(pairs)
-        cut = sum(self._all[number] for number in chosen) - 2 * inside
-        heat = sum(self._heat[number] for number in chosen)
+        cut = sum(all_links[number] for number in chosen) - 2 * inside
+        heat = sum(heats[number] for number in chosen)
         return (min(pairs, default=_NO_LINK), inside, -cut, -heat)
 
-    def exact(self) -> tuple[int, ...]:
-        """Return the best set; of equal ones the first in order."""
-        return max(combinations(self._numbers, self._count), key=self.score)
-
-    def grown(self) -> tuple[int, ...]:
-        """Return a good set of very many GPUs: to each one, the best next is added."""
-        found = [self._grow(number) for number in self._numbers]
-        return min(found, key=lambda s: ([-part for part in self.score(s)], s))
-
-    def _grow(self, first: int) -> tuple[int, ...]:
+    def grown(first: int) -> tuple[int, ...]:
+        """Return a good set with one GPU in it: the best next one is added."""
         chosen = [first]
-        while len(chosen) < self._count:
-            others = [n for n in self._numbers if n not in chosen]
-            chosen.append(max(others, key=lambda n: (self.score([*chosen, n]), -n)))
+        while len(chosen) < count:
+            others = [n for n in numbers if n not in chosen]
+            chosen.append(max(others, key=lambda n: (score([*chosen, n]), -n)))
         return tuple(sorted(chosen))
+
+    # Of equal sets the first in order.
+    if len(some) <= _EXACT:
+        best = max(combinations(numbers, count), key=score)
+    else:
+        best = max(sorted(map(grown, numbers)), key=score)
+    return tuple(some[number] for number in best)
