@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from ds01.core.errors import Exit, HelperError
@@ -53,15 +54,11 @@ def wait_for(  # noqa: PLR0917 - as its callers have it
     Raises Refusal as reserve() does where waiting is no help, and past the limit;
     HelperError(LEFT) when stopped.
     """
-    me = owner or owner_of(os.getpid())
-
-    def enqueue() -> Ticket:
-        return allocator.enqueue(user, request, container, me)
-
-    def ask(ticket: int | None) -> Grant:
-        return allocator.reserve(user, request, container, me, ticket)
-
-    return _wait(allocator, enqueue, ask, limit, say, stop)
+    about = (user, request, container, owner or owner_of(os.getpid()))
+    enqueue = partial(allocator.enqueue, *about)
+    return _wait(
+        allocator, enqueue, partial(allocator.reserve, *about), limit, say, stop
+    )
 
 
 def wait_to_start(
@@ -78,9 +75,7 @@ def wait_to_start(
         user, request = allocator.wish_of(container)
         return allocator.enqueue(user, request, container, me)
 
-    def ask(ticket: int | None) -> Started:
-        return allocator.reacquire(container, me, ticket)
-
+    ask = partial(allocator.reacquire, container, me)
     return _wait(allocator, enqueue, ask, limit, say)
 
 
