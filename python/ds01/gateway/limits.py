@@ -97,6 +97,7 @@ def _cpus(
         asked = config["CpuQuota"] / (period if period > 0 else _PERIOD)
     for name in ("NanoCpus", "CpuQuota", "CpuPeriod"):
         config.pop(name, None)
+    allowed = _lower(limits.max_cpus, host.cpus or None)
     cpus: float | None = _lower(
         asked, limits.max_cpus, host.cpus if asked or limits.max_cpus else None
     )
@@ -104,7 +105,8 @@ def _cpus(
         return None
     # The engine refuses less than this, and takes 0 for "no limit".
     cpus = max(cpus, _SMALLEST_CPUS)
-    _tell_lowered(notes, "cpus", "CPUs are", asked, cpus, units.format_number)
+    if allowed is not None and allowed < (asked or 0):
+        _tell_lowered(notes, "cpus", "CPUs are", asked, cpus, units.format_number)
     config["NanoCpus"] = round(cpus * _NANO)
     return cpus
 
