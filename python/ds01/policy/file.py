@@ -274,7 +274,7 @@ def _allocation(top: _Section, written: dict[str, Entry]) -> Allocation:
         where = top.source.place(at.keys["exclude"][1])
         text = f"[{', '.join(exclude)}]"
         written["gpu_allocation.exclude"] = Entry(text, text, where)
-    # The tables carry the types of these three; a test compares them.
+    # The keys of these three tables carry the types.
     return Allocation(exclude=exclude, **values)  # type: ignore[arg-type]
 
 

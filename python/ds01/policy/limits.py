@@ -141,7 +141,7 @@ def _exceeds(one: Value, other: Value) -> bool:
 def _limits_of(values: Mapping[str, Value]) -> Limits:
     flat = {name: value for name, value in values.items() if "." not in name}
     nested = {part.name: values[f"aggregate.{part.name}"] for part in fields(Aggregate)}
-    # The tables of schema.py carry the types; a test compares them with Limits.
+    # The keys of the tables carry the types.
     aggregate = Aggregate(**nested)  # type: ignore[arg-type]
     return Limits(aggregate=aggregate, **flat)  # type: ignore[arg-type]
 
