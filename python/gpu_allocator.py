@@ -25,11 +25,10 @@ from ds01.core.program import print_json, program_name, run, say
 from ds01.gpus.allocator import report
 from ds01.gpus.allocator.allocator import Allocator
 from ds01.gpus.allocator.queue_words import refusal_json
-from ds01.gpus.allocator.start import seconds
 from ds01.gpus.allocator.wait import wait_for
 from ds01.gpus.ledger.document import grant_json
 from ds01.gpus.rules.refusal import Refusal
-from ds01.gpus.rules.request import parse_request
+from ds01.gpus.rules.request import parse_request, parse_wait
 from ds01.policy.users import identify_user
 
 _PROGRAM = "gpu-allocator"
@@ -63,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_json(report.status_json(report.status(allocator.desk)))
         return Exit.OK
     if words.verb == "queue":
-        places = report.places(allocator.desk)
+        places = report.waiting(allocator.desk).places
         print_json({"queue": [report.place_json(place) for place in places]})
         return Exit.OK
     name = words.container
@@ -82,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if words.wait is None:
                 grant = allocator.reserve(user, request, name, owner)
             else:
-                limit = seconds(words.wait)
+                limit = parse_wait(words.wait)
                 tell = partial(say, "info", fallback=_PROGRAM)
                 grant = wait_for(allocator, user, request, name, limit, tell, owner)
     except Refusal as refusal:

@@ -7,8 +7,6 @@ from typing import Any
 
 from ds01.gpus.devices.types import FULL, Device, Inventory
 from ds01.gpus.rules.refusal import GrantedDevice, Holding
-from ds01.policy import limits as policy_limits
-from ds01.policy import types as policy_types
 from ds01.policy.types import Limits
 
 MIB = 1 << 20
@@ -61,10 +59,6 @@ def host(*parts: Device | list[Device], **fields: Any) -> Inventory:
 
 def limits(**changes: Any) -> Limits:
     """Return limits that allow everything but what is changed."""
-    values = {
-        name: policy_limits._built_in(key)
-        for name, key in policy_types.LIMIT_KEYS.items()
-    }
     free = {
         "max_gpus": None,
         "max_mig_instances": None,
@@ -72,7 +66,7 @@ def limits(**changes: Any) -> Limits:
         "allow_full_gpu": True,
         "max_containers_per_user": None,
     }
-    return replace(policy_limits._limits_of(values), **{**free, **changes})
+    return replace(Limits(), **{**free, **changes})
 
 
 def granted(device: Device) -> GrantedDevice:

@@ -16,7 +16,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ds01.core import units
 from ds01.core.errors import Exit, HelperError
@@ -24,6 +24,7 @@ from ds01.core.paths import find_paths
 from ds01.gateway.http import Gate
 from ds01.gateway.proxy import Exchange
 from ds01.gateway.types import HostFacts
+from ds01.policy.sections import Images
 
 _LOOK_SECONDS = 0.2
 _GUARD_SECONDS = 1.0
@@ -36,17 +37,6 @@ _SOLVE = (
 )
 
 Tell = Callable[[str, str], None]
-
-
-class Rules(Protocol):
-    """The part of policy_server.Images that the gateway needs; None is no bound."""
-
-    @property
-    def max_builds(self) -> int | None: ...
-    @property
-    def build_timeout(self) -> int | None: ...
-    @property
-    def min_free_disk(self) -> int | None: ...
 
 
 def free_space(root: str, process: int | None) -> int | None:
@@ -65,7 +55,7 @@ def free_space(root: str, process: int | None) -> int | None:
 
 
 def too_little(
-    free: int | None, rules: Rules, *, is_before: bool
+    free: int | None, rules: Images, *, is_before: bool
 ) -> HelperError | None:
     """Return the failure for too little space, None where it is enough or unknown."""
     least = rules.min_free_disk
@@ -93,7 +83,7 @@ class BuildDesk:
         self,
         exchange: Exchange,
         target: str,
-        rules: Rules,
+        rules: Images,
         host: HostFacts,
     ) -> HelperError | None:
         """Stream a build when there is a place for it; return why it was ended, if so.
@@ -115,7 +105,7 @@ class BuildDesk:
     async def run_grpc(
         self,
         exchange: Exchange,
-        prepare: Callable[[], Awaitable[tuple[Rules, HostFacts]]],
+        prepare: Callable[[], Awaitable[tuple[Images, HostFacts]]],
     ) -> HelperError | None:
         """Stream a connection to BuildKit; return why it was ended, if so.
 
@@ -145,7 +135,7 @@ class BuildDesk:
             await _stop(stream)
 
     async def _guarded(
-        self, stream: asyncio.Future[Any], rules: Rules, host: HostFacts
+        self, stream: asyncio.Future[Any], rules: Images, host: HostFacts
     ) -> HelperError | None:
         guard = asyncio.ensure_future(self._guard(rules, host))
         try:
@@ -158,7 +148,7 @@ class BuildDesk:
             return None
         return guard.result()
 
-    async def _take_place(self, rules: Rules, held: contextlib.ExitStack) -> None:
+    async def _take_place(self, rules: Images, held: contextlib.ExitStack) -> None:
         if rules.max_builds is None:
             return
         folder = find_paths().state / "builds"
@@ -190,7 +180,7 @@ class BuildDesk:
     def _free(self, host: HostFacts) -> int | None:
         return free_space(host.data_root, self._process)
 
-    async def _guard(self, rules: Rules, host: HostFacts) -> HelperError:
+    async def _guard(self, rules: Images, host: HostFacts) -> HelperError:
         """Return why the build must end; no sooner than it must."""
         begun = time.monotonic()
         while True:

@@ -12,7 +12,15 @@ import posixpath
 import re
 from typing import Any
 
-from ds01.gateway.types import Caller, HostFacts, Limits, Notes, RefusalError, Site
+from ds01.gateway.types import (
+    Caller,
+    HostFacts,
+    Limits,
+    Notes,
+    RefusalError,
+    Site,
+    not_allowed,
+)
 from ds01.gpus.ledger.device_request import Create, Gpus, put_gpus
 
 # Capabilities that Docker gives by default, and two that stay inside a container.
@@ -86,28 +94,19 @@ def _rights(config: dict[str, Any], host: HostFacts, notes: Notes) -> None:
             config[key] = [config[key]]
     for name in config.get("CapAdd", []):
         if name.upper().removeprefix("CAP_") not in _CAPABILITIES:
-            raise RefusalError(
-                "capability",
-                f"capability '{name}' is not allowed on this server",
-                f"leave out --cap-add {name}",
-            )
+            what = f"capability '{name}' is"
+            raise not_allowed("capability", what, f"--cap-add {name}")
     _security(config, host, notes)
     for key in ("MaskedPaths", "ReadonlyPaths"):
         if key in config:
-            raise RefusalError(
-                "system-paths", "unmasked system paths are not allowed on this server"
-            )
+            raise not_allowed("system-paths", "unmasked system paths are")
     for name in config.get("Sysctls", {}):
         if not _SYSCTL.fullmatch(name):
             raise RefusalError("sysctl", f"sysctl '{name}' is not allowed here")
     runtime = config.pop("Runtime", "")
     if runtime not in {"", "runc", "io.containerd.runc.v2", host.default_runtime}:
         if runtime != "nvidia":
-            raise RefusalError(
-                "runtime",
-                f"runtime '{runtime}' is not allowed on this server",
-                "leave out --runtime",
-            )
+            raise not_allowed("runtime", f"runtime '{runtime}' is", "--runtime")
         notes.tell("runtime", "runtime 'nvidia' is left out: GPUs come by --gpus")
     config.pop("Isolation", None)
 
@@ -131,11 +130,8 @@ def _security(config: dict[str, Any], host: HostFacts, notes: Notes) -> None:
         elif name == "no-new-privileges":
             continue
         else:
-            raise RefusalError(
-                "security",
-                f"security option '{option[:60]}' is not allowed on this server",
-                "leave out --security-opt",
-            )
+            what = f"security option '{option[:60]}' is"
+            raise not_allowed("security", what, "--security-opt")
     if kept:
         config["SecurityOpt"] = kept
 
@@ -151,11 +147,7 @@ def _devices(config: dict[str, Any], host: HostFacts, notes: Notes) -> None:
                 "ask for GPUs with --gpus",
             )
         if not _DEVICE.fullmatch(path) or posixpath.normpath(path) != path:
-            raise RefusalError(
-                "device",
-                f"device '{path}' is not allowed on this server",
-                f"leave out --device {path}",
-            )
+            raise not_allowed("device", f"device '{path}' is", f"--device {path}")
         if path not in host.devices:
             notes.by_contract(
                 "device", f"device '{path}' does not exist here: left out"
@@ -165,11 +157,7 @@ def _devices(config: dict[str, Any], host: HostFacts, notes: Notes) -> None:
     if kept:
         config["Devices"] = kept
     if config.pop("DeviceCgroupRules", []):
-        raise RefusalError(
-            "device",
-            "device rules are not allowed on this server",
-            "leave out --device-cgroup-rule",
-        )
+        raise not_allowed("device", "device rules are", "--device-cgroup-rule")
 
 
 def _namespaces(config: dict[str, Any], caller: Caller, notes: Notes) -> None:
@@ -180,15 +168,11 @@ def _namespaces(config: dict[str, Any], caller: Caller, notes: Notes) -> None:
         )
     is_shared = ipc in {"none", "shareable"} or _joins(ipc, caller)
     if ipc not in {"", "host", "private"} and not is_shared:
-        raise RefusalError("ipc", f"IPC mode '{ipc}' is not allowed on this server")
+        raise not_allowed("ipc", f"IPC mode '{ipc}' is")
     config["IpcMode"] = ipc if is_shared else "private"
     pid = config.get("PidMode", "")
     if pid and not _joins(pid, caller):
-        raise RefusalError(
-            "pid",
-            f"PID mode '{pid}' is not allowed on this server",
-            "leave out --pid",
-        )
+        raise not_allowed("pid", f"PID mode '{pid}' is", "--pid")
     if config.pop("UTSMode", ""):
         raise RefusalError("uts", "the host's UTS namespace is not allowed here")
     if config.pop("UsernsMode", ""):
@@ -351,9 +335,7 @@ def check_volume(
     if kind == "tmpfs" or not (kind or device):
         return
     if kind not in _LOCAL_MOUNTS or not device.startswith("/"):
-        raise RefusalError(
-            "volume", f"volumes of type '{kind}' are not allowed on this server"
-        )
+        raise not_allowed("volume", f"volumes of type '{kind}' are")
     flags = options.get("o", "").split(",")
     if kind != "bind" and not {"bind", "rbind"} & set(flags):
         # Without `bind` the device is a disk.

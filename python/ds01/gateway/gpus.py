@@ -126,9 +126,8 @@ class GpuDesk:
                 if self._latest.get(key) is left:
                     self._release(key, "left")
 
-        if not is_waiting:
-            return await self._in_own_thread(reserve, give_back, left)
-        self._waiting.add(left)
+        if is_waiting:
+            self._waiting.add(left)
         try:
             return await self._in_own_thread(reserve, give_back, left)
         finally:

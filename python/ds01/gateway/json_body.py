@@ -71,17 +71,22 @@ Shape = Union[Kind, ListOf, MapOf, "Struct"]
 
 
 class Struct:
-    """An object with known fields."""
+    """An object with known fields: by their shapes, or each with its own."""
 
-    def __init__(self, **fields: Shape) -> None:
-        self.fields = fields
-        self.by_fold = {fold(name): name for name in fields}
+    def __init__(self, *groups: Fields, **fields: Shape) -> None:
+        shapes = [pair for group in groups for pair in group.items()]
+        named = {name: shape for shape, names in shapes for name in names.split()}
+        self.fields = {**named, **fields}
+        self.by_fold = {fold(name): name for name in self.fields}
+
+
+# Names of fields, apart by blanks, by the shape that they have.
+Fields = Mapping[Shape, str]
 
 
 TEXT = Kind(str)
 FLAG = Kind(bool)
 WHOLE = Kind(int)
-NUMBER = Kind(int, float)
 TEXTS = ListOf(TEXT)
 TEXT_MAP = MapOf(TEXT)
 # Entrypoint and Cmd: a list, or one string.
@@ -195,181 +200,107 @@ def encode(value: Mapping[str, Json]) -> bytes:
 
 
 _ENDPOINT = Struct(
-    IPAMConfig=Struct(IPv4Address=TEXT, IPv6Address=TEXT, LinkLocalIPs=TEXTS),
-    Links=TEXTS,
-    Aliases=TEXTS,
-    DNSNames=TEXTS,
-    NetworkID=TEXT,
-    EndpointID=TEXT,
-    Gateway=TEXT,
-    IPAddress=TEXT,
-    IPPrefixLen=WHOLE,
-    IPv6Gateway=TEXT,
-    GlobalIPv6Address=TEXT,
-    GlobalIPv6PrefixLen=WHOLE,
-    MacAddress=TEXT,
-    DriverOpts=TEXT_MAP,
-    GwPriority=WHOLE,
+    {
+        TEXT: "NetworkID EndpointID Gateway IPAddress IPv6Gateway GlobalIPv6Address "
+        "MacAddress",
+        TEXTS: "Links Aliases DNSNames",
+        WHOLE: "IPPrefixLen GlobalIPv6PrefixLen GwPriority",
+        TEXT_MAP: "DriverOpts",
+    },
+    IPAMConfig=Struct({TEXT: "IPv4Address IPv6Address", TEXTS: "LinkLocalIPs"}),
 )
-_RATES = ListOf(Struct(Path=TEXT, Rate=WHOLE))
+_RATES = ListOf(Struct({TEXT: "Path", WHOLE: "Rate"}))
 
 MOUNT = Struct(
-    Type=TEXT,
-    Source=TEXT,
-    Target=TEXT,
-    ReadOnly=FLAG,
-    Consistency=TEXT,
+    {TEXT: "Type Source Target Consistency", FLAG: "ReadOnly"},
     BindOptions=Struct(
-        Propagation=TEXT,
-        NonRecursive=FLAG,
-        CreateMountpoint=FLAG,
-        ReadOnlyNonRecursive=FLAG,
-        ReadOnlyForceRecursive=FLAG,
+        {
+            TEXT: "Propagation",
+            FLAG: "NonRecursive CreateMountpoint ReadOnlyNonRecursive "
+            "ReadOnlyForceRecursive",
+        }
     ),
     VolumeOptions=Struct(
-        NoCopy=FLAG,
-        Labels=TEXT_MAP,
-        DriverConfig=Struct(Name=TEXT, Options=TEXT_MAP),
-        Subpath=TEXT,
+        {FLAG: "NoCopy", TEXT: "Subpath", TEXT_MAP: "Labels"},
+        DriverConfig=Struct({TEXT: "Name", TEXT_MAP: "Options"}),
     ),
-    ImageOptions=Struct(Subpath=TEXT),
-    TmpfsOptions=Struct(SizeBytes=WHOLE, Mode=WHOLE, Options=ListOf(TEXTS)),
+    ImageOptions=Struct({TEXT: "Subpath"}),
+    TmpfsOptions=Struct({WHOLE: "SizeBytes Mode", ListOf(TEXTS): "Options"}),
 )
 
-HOST_CONFIG = Struct(
-    # where files come from
-    Binds=TEXTS,
-    Mounts=ListOf(MOUNT),
-    Tmpfs=TEXT_MAP,
-    VolumeDriver=TEXT,
-    VolumesFrom=TEXTS,
-    ReadonlyRootfs=FLAG,
-    StorageOpt=TEXT_MAP,
-    ContainerIDFile=TEXT,
-    # resources
-    NanoCpus=WHOLE,
-    CpuShares=WHOLE,
-    CpuPeriod=WHOLE,
-    CpuQuota=WHOLE,
-    CpuRealtimePeriod=WHOLE,
-    CpuRealtimeRuntime=WHOLE,
-    CpusetCpus=TEXT,
-    CpusetMems=TEXT,
-    Memory=WHOLE,
-    MemoryReservation=WHOLE,
-    MemorySwap=WHOLE,
-    MemorySwappiness=WHOLE,
-    KernelMemory=WHOLE,
-    KernelMemoryTCP=WHOLE,
-    OomKillDisable=FLAG,
-    OomScoreAdj=WHOLE,
-    PidsLimit=WHOLE,
-    ShmSize=WHOLE,
-    Ulimits=ListOf(Struct(Name=TEXT, Soft=WHOLE, Hard=WHOLE)),
-    BlkioWeight=WHOLE,
-    BlkioWeightDevice=ListOf(Struct(Path=TEXT, Weight=WHOLE)),
-    BlkioDeviceReadBps=_RATES,
-    BlkioDeviceWriteBps=_RATES,
-    BlkioDeviceReadIOps=_RATES,
-    BlkioDeviceWriteIOps=_RATES,
-    Cgroup=TEXT,
-    CgroupParent=TEXT,
-    # devices and rights
-    Devices=ListOf(
-        Struct(PathOnHost=TEXT, PathInContainer=TEXT, CgroupPermissions=TEXT)
-    ),
-    DeviceCgroupRules=TEXTS,
-    DeviceRequests=ListOf(
-        Struct(
-            Driver=TEXT,
-            Count=WHOLE,
-            DeviceIDs=TEXTS,
-            Capabilities=ListOf(TEXTS),
-            Options=TEXT_MAP,
-        )
-    ),
-    Privileged=FLAG,
-    CapAdd=WORDS,
-    CapDrop=WORDS,
-    GroupAdd=TEXTS,
-    SecurityOpt=TEXTS,
-    MaskedPaths=TEXTS,
-    ReadonlyPaths=TEXTS,
-    Sysctls=TEXT_MAP,
-    Runtime=TEXT,
-    # namespaces and network
-    CgroupnsMode=TEXT,
-    IpcMode=TEXT,
-    PidMode=TEXT,
-    UTSMode=TEXT,
-    UsernsMode=TEXT,
-    NetworkMode=TEXT,
-    PortBindings=MapOf(ListOf(Struct(HostIp=TEXT, HostPort=TEXT))),
-    PublishAllPorts=FLAG,
-    Links=TEXTS,
-    Dns=TEXTS,
-    DnsOptions=TEXTS,
-    DnsSearch=TEXTS,
-    ExtraHosts=TEXTS,
-    # life
-    AutoRemove=FLAG,
-    Init=FLAG,
-    RestartPolicy=Struct(Name=TEXT, MaximumRetryCount=WHOLE),
-    LogConfig=Struct(Type=TEXT, Config=TEXT_MAP),
-    ConsoleSize=ListOf(WHOLE),
-    Isolation=TEXT,
+_FILES: Fields = {
+    TEXT: "VolumeDriver ContainerIDFile",
+    TEXTS: "Binds VolumesFrom",
+    TEXT_MAP: "Tmpfs StorageOpt",
+    FLAG: "ReadonlyRootfs",
+    ListOf(MOUNT): "Mounts",
+}
+_RESOURCES: Fields = {
+    WHOLE: "NanoCpus CpuShares CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime "
+    "Memory MemoryReservation MemorySwap MemorySwappiness KernelMemory KernelMemoryTCP "
+    "OomScoreAdj PidsLimit ShmSize BlkioWeight",
+    TEXT: "CpusetCpus CpusetMems Cgroup CgroupParent",
+    FLAG: "OomKillDisable",
+    ListOf(Struct({TEXT: "Name", WHOLE: "Soft Hard"})): "Ulimits",
+    ListOf(Struct({TEXT: "Path", WHOLE: "Weight"})): "BlkioWeightDevice",
+    _RATES: "BlkioDeviceReadBps BlkioDeviceWriteBps BlkioDeviceReadIOps "
+    "BlkioDeviceWriteIOps",
+}
+_DEVICE = Struct({TEXT: "PathOnHost PathInContainer CgroupPermissions"})
+_DEVICE_REQUEST = Struct(
+    {TEXT: "Driver", WHOLE: "Count", TEXTS: "DeviceIDs", TEXT_MAP: "Options"},
+    Capabilities=ListOf(TEXTS),
 )
+_RIGHTS: Fields = {
+    FLAG: "Privileged",
+    WORDS: "CapAdd CapDrop",
+    TEXT: "Runtime",
+    TEXTS: "DeviceCgroupRules GroupAdd SecurityOpt MaskedPaths ReadonlyPaths",
+    TEXT_MAP: "Sysctls",
+    ListOf(_DEVICE): "Devices",
+    ListOf(_DEVICE_REQUEST): "DeviceRequests",
+}
+_NETWORK: Fields = {
+    TEXT: "CgroupnsMode IpcMode PidMode UTSMode UsernsMode NetworkMode",
+    TEXTS: "Links Dns DnsOptions DnsSearch ExtraHosts",
+    FLAG: "PublishAllPorts",
+    MapOf(ListOf(Struct({TEXT: "HostIp HostPort"}))): "PortBindings",
+}
+_LIFE: Fields = {
+    FLAG: "AutoRemove Init",
+    TEXT: "Isolation",
+    ListOf(WHOLE): "ConsoleSize",
+    Struct({TEXT: "Name", WHOLE: "MaximumRetryCount"}): "RestartPolicy",
+    Struct({TEXT: "Type", TEXT_MAP: "Config"}): "LogConfig",
+}
+HOST_CONFIG = Struct(_FILES, _RESOURCES, _RIGHTS, _NETWORK, _LIFE)
 
 CREATE = Struct(
-    Hostname=TEXT,
-    Domainname=TEXT,
-    User=TEXT,
-    AttachStdin=FLAG,
-    AttachStdout=FLAG,
-    AttachStderr=FLAG,
-    ExposedPorts=MapOf(Struct()),
-    Tty=FLAG,
-    OpenStdin=FLAG,
-    StdinOnce=FLAG,
-    Env=TEXTS,
-    Cmd=WORDS,
+    {
+        TEXT: "Hostname Domainname User Image WorkingDir MacAddress StopSignal",
+        FLAG: "AttachStdin AttachStdout AttachStderr Tty OpenStdin StdinOnce "
+        "ArgsEscaped NetworkDisabled",
+        TEXTS: "Env OnBuild Shell",
+        WORDS: "Cmd Entrypoint",
+        WHOLE: "StopTimeout",
+        TEXT_MAP: "Labels",
+        MapOf(Struct()): "ExposedPorts Volumes",
+    },
     Healthcheck=Struct(
-        Test=TEXTS,
-        Interval=WHOLE,
-        Timeout=WHOLE,
-        StartPeriod=WHOLE,
-        StartInterval=WHOLE,
-        Retries=WHOLE,
+        {TEXTS: "Test", WHOLE: "Interval Timeout StartPeriod StartInterval Retries"}
     ),
-    ArgsEscaped=FLAG,
-    Image=TEXT,
-    Volumes=MapOf(Struct()),
-    WorkingDir=TEXT,
-    Entrypoint=WORDS,
-    NetworkDisabled=FLAG,
-    MacAddress=TEXT,
-    OnBuild=TEXTS,
-    Labels=TEXT_MAP,
-    StopSignal=TEXT,
-    StopTimeout=WHOLE,
-    Shell=TEXTS,
     HostConfig=HOST_CONFIG,
     NetworkingConfig=Struct(EndpointsConfig=MapOf(_ENDPOINT)),
 )
 
 EXEC = Struct(
-    User=TEXT,
-    Privileged=FLAG,
-    Tty=FLAG,
-    ConsoleSize=ListOf(WHOLE),
-    AttachStdin=FLAG,
-    AttachStdout=FLAG,
-    AttachStderr=FLAG,
-    Detach=FLAG,
-    DetachKeys=TEXT,
-    Env=TEXTS,
-    WorkingDir=TEXT,
-    Cmd=WORDS,
+    {
+        TEXT: "User DetachKeys WorkingDir",
+        FLAG: "Privileged Tty AttachStdin AttachStdout AttachStderr Detach",
+        TEXTS: "Env",
+        WORDS: "Cmd",
+        ListOf(WHOLE): "ConsoleSize",
+    }
 )
 
-VOLUME = Struct(Name=TEXT, Driver=TEXT, DriverOpts=TEXT_MAP, Labels=TEXT_MAP)
+VOLUME = Struct({TEXT: "Name Driver", TEXT_MAP: "DriverOpts Labels"})

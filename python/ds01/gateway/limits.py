@@ -8,7 +8,7 @@ policy's value. Nothing here raises: a wish beyond the limit is lowered, with a 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ds01.core import units
@@ -72,6 +72,20 @@ def _lower(*values: Any) -> Any:
     return min(known) if known else None
 
 
+def _tell_lowered(  # noqa: PLR0917 - what is told, and of what
+    notes: Notes,
+    code: str,
+    what: str,
+    asked: Any,
+    given: Any,
+    text: Callable[[Any], str],
+) -> None:
+    """Note where less is given than was asked for; None is no limit."""
+    if asked is not None and given is not None and asked > given:
+        words = f"limited to {text(given)}, not the {text(asked)} asked for"
+        notes.warn(code, f"{what} {words}")
+
+
 def _cpus(
     config: dict[str, Any], limits: Limits, host: HostFacts, notes: Notes
 ) -> float | None:
@@ -91,12 +105,8 @@ def _cpus(
         return None
     # The engine refuses less than this, and takes 0 for "no limit".
     cpus = max(cpus, _SMALLEST_CPUS)
-    if asked is not None and allowed is not None and asked > allowed:
-        notes.warn(
-            "cpus",
-            f"CPUs are limited to {units.format_number(cpus)}, "
-            f"not the {units.format_number(asked)} asked for",
-        )
+    if allowed is not None and allowed < (asked or 0):
+        _tell_lowered(notes, "cpus", "CPUs are", asked, cpus, units.format_number)
     config["NanoCpus"] = round(cpus * _NANO)
     return cpus
 
@@ -118,12 +128,7 @@ def _memory(
     memory: int | None = _lower(asked, allowed)
     if memory is not None:
         memory = _lower(memory, total)
-    if asked and memory is not None and asked > memory:
-        notes.warn(
-            "memory",
-            f"memory is limited to {units.format_size(memory)}, "
-            f"not the {units.format_size(asked)} asked for",
-        )
+    _tell_lowered(notes, "memory", "memory is", asked, memory, units.format_size)
     if memory is None:
         config.pop("MemoryReservation", None)
         return None, None
@@ -138,12 +143,8 @@ def _memory(
         wish = memory  # what Docker gives when only the memory is asked for
     extra = _lower(spare, wish)
     swap: int | None = None if extra is None else memory + extra
-    if asked_swap > 0 and swap is not None and asked_swap > swap:
-        notes.warn(
-            "memory-swap",
-            f"memory and swap together are limited to {units.format_size(swap)}, "
-            f"not the {units.format_size(asked_swap)} asked for",
-        )
+    what = "memory and swap together are"
+    _tell_lowered(notes, "memory-swap", what, asked_swap, swap, units.format_size)
     config["MemorySwap"] = -1 if swap is None else swap
     if config.get("MemoryReservation", 0) > memory:
         config["MemoryReservation"] = memory
@@ -153,12 +154,7 @@ def _memory(
 def _shm(config: dict[str, Any], limits: Limits, notes: Notes) -> int | None:
     asked = config.pop("ShmSize", 0)
     size: int | None = _lower(asked if asked > 0 else None, limits.shm_size)
-    if asked > 0 and size is not None and asked > size:
-        notes.warn(
-            "shm",
-            f"shared memory is limited to {units.format_size(size)}, "
-            f"not the {units.format_size(asked)} asked for",
-        )
+    _tell_lowered(notes, "shm", "shared memory is", asked, size, units.format_size)
     if size is None:
         # Unlimited by policy: bounded by the container's memory, which it counts to.
         size = config.get("Memory")
@@ -172,10 +168,7 @@ def _pids(config: dict[str, Any], limits: Limits, notes: Notes) -> int | None:
     pids: int | None = _lower(asked if asked > 0 else None, limits.pids_limit)
     if pids is None:
         return None
-    if asked > pids:
-        notes.warn(
-            "pids", f"processes are limited to {pids}, not the {asked} asked for"
-        )
+    _tell_lowered(notes, "pids", "processes are", asked, pids, str)
     config["PidsLimit"] = pids
     return pids
 

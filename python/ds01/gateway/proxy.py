@@ -71,12 +71,12 @@ class Exchange:
         """Ask the engine something on the gateway's own behalf."""
         return await http.ask(self.engine, method, target)
 
-    async def forward(self, body: bytes, target: str | None = None) -> http.Answer:
+    async def forward(self, body: bytes) -> http.Answer:
         """Send the request with another body to the engine; return its answer."""
         return await http.ask(
             self.engine,
             self.request.method,
-            target or self.route.target,
+            self.route.target,
             self.request.headers,
             body,
         )

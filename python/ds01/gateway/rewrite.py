@@ -14,17 +14,18 @@ import re
 from datetime import datetime, timezone
 from typing import Any
 
+from ds01.core.labels import ASIDE
 from ds01.gateway import confine, json_body
 from ds01.gateway import limits as gateway_limits
 from ds01.gateway.types import (
     Caller,
     HostFacts,
     Limits,
-    Note,
     Notes,
     RefusalError,
     Rewrite,
     Site,
+    not_allowed,
 )
 from ds01.gpus.ledger.device_request import NO_GPUS, Create, Gpus
 
@@ -35,8 +36,6 @@ _LONGEST_NAME = 190
 # Lists show these as the container's user.
 _MLC_USERS = ("aime.mlc", "aime.mlc.USER")
 _UID_IN_NAME = re.compile(r"\._\.(\d+)")
-# gpu_rehome.ASIDE: what a container is called while it is made anew on other GPUs.
-_ASIDE = "-moving"
 
 
 def read_create(body: bytes) -> tuple[Create, list[str]]:
@@ -98,12 +97,12 @@ def check_name(name: str, caller: Caller) -> None:
             f"container name '{name}' has another user's number in it",
             f"end it in '._.{caller.uid}', or leave out '._.{min(others)}'",
         )
-    if name.endswith(_ASIDE):
+    if name.endswith(ASIDE):
         raise RefusalError(
             "name",
-            f"container name '{name}' ends in '{_ASIDE}', which is kept for "
+            f"container name '{name}' ends in '{ASIDE}', which is kept for "
             "containers that move to other GPUs",
-            f"choose another name, such as '{name.removesuffix(_ASIDE) or 'job'}'",
+            f"choose another name, such as '{name.removesuffix(ASIDE) or 'job'}'",
         )
 
 
@@ -180,11 +179,7 @@ def check_exec(body: bytes) -> tuple[bytes, list[str]]:
     """Return an exec request as it goes to the engine. Raises RefusalError."""
     request, unknown = json_body.canonical(json_body.parse(body), json_body.EXEC)
     if request.pop("Privileged", False):
-        raise RefusalError(
-            "privileged",
-            "privileged processes are not allowed on this server",
-            "leave out --privileged",
-        )
+        raise not_allowed("privileged", "privileged processes are", "--privileged")
     return json_body.encode(request), unknown
 
 
@@ -208,23 +203,3 @@ def volume_sources(body: bytes) -> set[str]:
     request, _ = json_body.canonical(json_body.parse(body), json_body.VOLUME)
     device = request.get("DriverOpts", {}).get("device", "")
     return {device} if device.startswith("/") else set()
-
-
-__all__ = [
-    "Caller",
-    "Create",
-    "HostFacts",
-    "Limits",
-    "Note",
-    "RefusalError",
-    "Rewrite",
-    "Site",
-    "cgroup_parent",
-    "check_exec",
-    "check_name",
-    "check_volume",
-    "limit_build",
-    "read_create",
-    "rewrite_create",
-    "volume_sources",
-]

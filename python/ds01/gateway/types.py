@@ -100,6 +100,12 @@ class RefusalError(Exception):
         return f"{self.message} (hint: {self.hint})" if self.hint else self.message
 
 
+def not_allowed(code: str, what: str, leave_out: str = "") -> RefusalError:
+    """Return the refusal of what nobody may have here, and what to leave out for it."""
+    hint = f"leave out {leave_out}" if leave_out else None
+    return RefusalError(code, f"{what} not allowed on this server", hint)
+
+
 class Notes(list[Note]):
     """Collects notes. What mlc asks for by its contract is changed without a word."""
 

@@ -24,7 +24,13 @@ from ds01.core.mlc import CPU
 from ds01.core.paths import Paths, find_paths
 from ds01.core.text import nearest
 from ds01.gpus.allocator.allocator import Allocator
-from ds01.gpus.rules.request import DEFAULT, NONE, Request, format_request
+from ds01.gpus.rules.request import (
+    DEFAULT,
+    NONE,
+    Request,
+    format_request,
+    parse_wait,
+)
 from ds01.gpus.rules.request_words import docker_words, requested
 from ds01.images.shelf import catalog
 from ds01.images.shelf.image import Image, read_images, resolve, visible
@@ -65,7 +71,8 @@ def plan(words: argparse.Namespace) -> dict[str, Any]:
         request = requested(words.gpus, words.gpu_mem)
         if request is None and words.wait is not None:
             request = DEFAULT
-        _check_wait(words)
+        if words.wait is not None:
+            parse_wait(words.wait)
         folders = _folders(words, settled)
         if not words.file:
             chosen |= catalog.lay_out(engine, words, settled, every)
@@ -136,12 +143,6 @@ def _find_own(
     is_unasked = not words.image
     words.image = found.reference
     return None, word if is_unasked else None
-
-
-def _check_wait(words: argparse.Namespace) -> None:
-    """Raise HelperError(USAGE) for what is no time to wait."""
-    if words.wait:
-        docker_words(DEFAULT, words.wait)
 
 
 def _folders(words: argparse.Namespace, settled: settings.Settings) -> dict[str, str]:

@@ -36,9 +36,10 @@ def get_gpus(words: argparse.Namespace, engine: Engine, container: str) -> None:
     """Get a stopped container its GPUs, or others if need be."""
     from ds01.gpus.allocator import rehome, start  # noqa: PLC0415 - only with GPUs
     from ds01.gpus.allocator.allocator import Allocator  # noqa: PLC0415 - only with GPUs
+    from ds01.gpus.rules.request import parse_wait  # noqa: PLC0415 - only with GPUs
 
     if words.wait is not None:
-        start.seconds(words.wait)
+        parse_wait(words.wait)
     allocator = Allocator(find_paths(), engine.address)
     with start.turn(container):
         rehome.recover(engine, container)

@@ -5,7 +5,7 @@ policy.load_policy is the way in; this module only turns YAML nodes into its typ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -34,24 +34,84 @@ _AGGREGATE = tuple(
 )
 
 
+class _Section:
+    """A section of the file: its keys, and where it stands."""
+
+    def __init__(self, source: Source, keys: Keys, path: str = "") -> None:
+        self.source = source
+        self.keys = keys
+        self.path = path
+
+    def section(self, name: str, known: Iterable[str] | None = None) -> _Section:
+        """Return a section in this one, without keys where it is not written."""
+        path, keys = self.where(name), {}
+        if name in self.keys:
+            keys = self.source.mapping(self.keys[name][1], path, known)
+        return _Section(self.source, keys, path)
+
+    def items(
+        self, name: str, known: Iterable[str], required: Iterable[str]
+    ) -> Iterator[tuple[Node, _Section]]:
+        """Return the sections of a list; what is required and missing is noted."""
+        if name not in self.keys:
+            return
+        for number, node in enumerate(self.source.items(self.keys[name][1], name)):
+            path = f"{name}[{number}]"
+            at = _Section(self.source, self.source.mapping(node, path, known), path)
+            for key in required:
+                if key not in at.keys:
+                    self.source.problem(node, at.where(key), "missing")
+            yield node, at
+
+    def where(self, name: str) -> str:
+        return join(self.path, name)
+
+    def problem(self, name: str, what: str) -> None:
+        self.source.problem(self.keys[name][1], self.where(name), what)
+
+    def names(self, name: str) -> tuple[str, ...]:
+        if name not in self.keys:
+            return ()
+        return self.source.names(self.keys[name][1], self.where(name))
+
+    def text(self, name: str) -> str | None:
+        if name not in self.keys:
+            return None
+        return self.source.text(self.keys[name][1], self.where(name))
+
+    def time(self, name: str) -> datetime | None:
+        if name not in self.keys:
+            return None
+        where = self.where(name)
+        return self.source.scalar(self.keys[name][1], where, units.parse_time)
+
+    def value(self, key: Key, name: str = "") -> Entry | None:
+        """Return what is written for a key, by default of its own name; None if wrong
+        or not there."""
+        name = name or key.name
+        if name not in self.keys:
+            return None
+        return _value(self.source, self.keys[name][1], self.where(name), key)
+
+
 def read(path: Path) -> Policy:
     """Return the checked policy of a file; raises HelperError(CONFIG)."""
     source = Source(path)
-    top = source.top(schema.TOP_KEYS)
-    defaults = _defaults(source, top)
-    groups = _groups(source, top)
+    top = _Section(source, source.top(schema.TOP_KEYS))
+    defaults = _limits(top.section("defaults", _TOP_LIMITS))
+    groups = _groups(top)
     written: dict[str, Entry] = {}
     policy = Policy(
         path,
-        _default_group(source, top, groups),
+        _default_group(top, groups),
         defaults,
         groups,
-        _overrides(source, top),
-        _reservations(source, top, groups),
-        _exemptions(source, top),
-        _allocation(source, top, written),
-        _lifecycle(source, top, written),
-        _images(source, top, written),
+        _overrides(top),
+        _reservations(top, groups),
+        _exemptions(top),
+        _allocation(top, written),
+        _lifecycle(top, written),
+        _images(top, written),
         written,
         tuple(source.warnings),
     )
@@ -83,19 +143,19 @@ def _value(source: Source, node: Node, path: str, key: Key) -> Entry | None:
     return Entry(value, text, source.place(node))
 
 
-def _limits(source: Source, keys: Keys, path: str) -> dict[str, Entry]:
+def _limits(at: _Section) -> dict[str, Entry]:
     """Return the limits that a section writes itself."""
     found: dict[str, Entry] = {}
-    for name, (_, node) in keys.items():
+    for name in at.keys:
         if name == "aggregate":
-            where = join(path, name)
-            for part, (_, cap) in source.mapping(node, where, _AGGREGATE).items():
+            caps = at.section(name, _AGGREGATE)
+            for part in caps.keys:
                 full = f"aggregate.{part}"
-                entry = _value(source, cap, join(path, full), LIMIT_KEYS[full])
+                entry = caps.value(LIMIT_KEYS[full], part)
                 if entry is not None:
                     found[full] = entry
         elif name in LIMIT_KEYS:
-            entry = _value(source, node, join(path, name), LIMIT_KEYS[name])
+            entry = at.value(LIMIT_KEYS[name])
             if entry is not None:
                 found[name] = entry
     if "memory" in found and "memory_swap" in found:
@@ -103,174 +163,131 @@ def _limits(source: Source, keys: Keys, path: str) -> dict[str, Entry]:
         if swap.value is not None and (
             memory.value is None or float(memory.value) > float(swap.value)
         ):
-            source.problem(
-                keys["memory_swap"][1],
-                join(path, "memory_swap"),
-                f"'{swap.text}' is less than memory '{memory.text}', which it includes",
-            )
+            what = f"'{swap.text}' is less than memory '{memory.text}'"
+            at.problem("memory_swap", f"{what}, which it includes")
     return found
 
 
-def _defaults(source: Source, top: Keys) -> dict[str, Entry]:
-    if "defaults" not in top:
-        return {}
-    keys = source.mapping(top["defaults"][1], "defaults", _TOP_LIMITS)
-    return _limits(source, keys, "defaults")
+def _named(
+    top: _Section, name: str, known: Iterable[str], what: str
+) -> Iterator[tuple[str, _Section]]:
+    """Return the sections under names of people and groups, which must be printable."""
+    section = top.section(name)
+    for entry, (key, _) in section.keys.items():
+        if not entry or not entry.isprintable():
+            problem = f"{what} must be printable text"
+            top.source.problem(key, section.where(entry), problem)
+        yield entry, section.section(entry, [*known, *_TOP_LIMITS])
 
 
-def _groups(source: Source, top: Keys) -> dict[str, Group]:
+def _groups(top: _Section) -> dict[str, Group]:
     groups: dict[str, Group] = {}
-    if "groups" not in top:
-        return groups
     member_of: dict[str, str] = {}
-    for name, (key, node) in source.mapping(top["groups"][1], "groups").items():
-        path = join("groups", name)
-        if not name or not name.isprintable():
-            source.problem(key, path, "a group's name must be printable text")
-        keys = source.mapping(node, path, [*schema.GROUP_KEYS, *_TOP_LIMITS])
-        members = _names(source, keys, path, "members")
+    for name, at in _named(top, "groups", schema.GROUP_KEYS, "a group's name"):
+        members = at.names("members")
         for member in members:
             first = member_of.setdefault(member, name)
             if first != name:
-                source.warning(
-                    keys["members"][1],
-                    join(path, "members"),
-                    f"'{member}' is a member of group '{first}' above, which wins",
-                )
-        groups[name] = Group(
-            name,
-            members,
-            _names(source, keys, path, "unix_groups"),
-            _limits(source, keys, path),
-        )
+                what = f"'{member}' is a member of group '{first}' above, which wins"
+                top.source.warning(at.keys["members"][1], at.where("members"), what)
+        groups[name] = Group(name, members, at.names("unix_groups"), _limits(at))
     return groups
 
 
-def _default_group(
-    source: Source, top: Keys, groups: Mapping[str, Group]
-) -> str | None:
-    if "default_group" not in top:
+def _default_group(top: _Section, groups: Mapping[str, Group]) -> str | None:
+    name = "default_group"
+    if name not in top.keys or is_null(top.keys[name][1]):
         return None
-    node = top["default_group"][1]
-    if is_null(node):
-        return None
-    name = source.text(node, "default_group")
-    if name is not None:
-        _known_groups(source, node, "default_group", [name], groups)
-    return name
+    group = top.text(name)
+    if group is not None:
+        _known_groups(top, name, [group], groups)
+    return group
 
 
 def _known_groups(
-    source: Source,
-    node: Node,
-    path: str,
-    names: Iterable[str],
-    groups: Mapping[str, Group],
+    at: _Section, key: str, names: Iterable[str], groups: Mapping[str, Group]
 ) -> None:
     for name in names:
         if name not in groups:
-            what = f"group '{name}' does not exist{did_you_mean(name, groups)}"
-            source.problem(node, path, what)
+            close = did_you_mean(name, groups)
+            at.problem(key, f"group '{name}' does not exist{close}")
 
 
-def _overrides(source: Source, top: Keys) -> dict[str, Override]:
-    overrides: dict[str, Override] = {}
-    if "user_overrides" not in top:
-        return overrides
-    section = source.mapping(top["user_overrides"][1], "user_overrides")
-    for user, (key, node) in section.items():
-        path = join("user_overrides", user)
-        if not user or not user.isprintable():
-            source.problem(key, path, "a login name must be printable text")
-        keys = source.mapping(node, path, [*_TOP_LIMITS, *schema.OVERRIDE_KEYS])
-        overrides[user] = Override(
-            user,
-            _limits(source, keys, path),
-            _text(source, keys, path, "reason"),
-            _time(source, keys, path, "expires"),
-        )
-    return overrides
+def _overrides(top: _Section) -> dict[str, Override]:
+    known = schema.OVERRIDE_KEYS
+    return {
+        user: Override(user, _limits(at), at.text("reason"), at.time("expires"))
+        for user, at in _named(top, "user_overrides", known, "a login name")
+    }
 
 
 def _reservations(
-    source: Source, top: Keys, groups: Mapping[str, Group]
+    top: _Section, groups: Mapping[str, Group]
 ) -> tuple[Reservation, ...]:
     found: list[Reservation] = []
     names: set[str] = set()
-    if "reservations" not in top:
-        return ()
-    for number, node in enumerate(source.items(top["reservations"][1], "reservations")):
-        path = f"reservations[{number}]"
-        keys = source.mapping(node, path, schema.RESERVATION_KEYS)
-        _require(source, node, keys, path, ("name", "gpus", "start", "end"))
-        if "groups" not in keys and "users" not in keys:
-            source.problem(node, path, "names neither groups nor users")
-        name = _text(source, keys, path, "name")
+    required = ("name", "gpus", "start", "end")
+    for node, at in top.items("reservations", schema.RESERVATION_KEYS, required):
+        if "groups" not in at.keys and "users" not in at.keys:
+            top.source.problem(node, at.path, "names neither groups nor users")
+        name = at.text("name")
         if name is not None and name in names:
-            source.problem(keys["name"][1], f"{path}.name", f"'{name}' is there twice")
+            at.problem("name", f"'{name}' is there twice")
         names.add(name or "")
-        for_groups = _names(source, keys, path, "groups")
-        if for_groups:
-            where = f"{path}.groups"
-            _known_groups(source, keys["groups"][1], where, for_groups, groups)
-        gpus = _plain(source, keys, path, Key("gpus", "number", "1", "", False, 0.01))
-        start = _time(source, keys, path, "start")
-        end = _time(source, keys, path, "end")
+        for_groups = at.names("groups")
+        _known_groups(at, "groups", for_groups, groups)
+        entry = at.value(Key("gpus", "number", "1", "", False, 0.01))
+        gpus = 1.0 if entry is None else entry.value
+        start, end = at.time("start"), at.time("end")
         if start is not None and end is not None and end <= start:
-            source.problem(keys["end"][1], f"{path}.end", "is not after start")
+            at.problem("end", "is not after start")
         if name and isinstance(gpus, (int, float)) and start and end:
-            users = _names(source, keys, path, "users")
-            reason = _text(source, keys, path, "reason")
+            users, reason = at.names("users"), at.text("reason")
             found.append(
                 Reservation(name, for_groups, users, float(gpus), start, end, reason)
             )
     return tuple(found)
 
 
-def _exemptions(source: Source, top: Keys) -> tuple[Exemption, ...]:
+def _exemptions(top: _Section) -> tuple[Exemption, ...]:
     found: list[Exemption] = []
-    if "exemptions" not in top:
-        return ()
-    for number, node in enumerate(source.items(top["exemptions"][1], "exemptions")):
-        path = f"exemptions[{number}]"
-        keys = source.mapping(node, path, schema.EXEMPTION_KEYS)
-        _require(source, node, keys, path, ("user", "from"))
-        limits = _names(source, keys, path, "from")
+    for _, at in top.items("exemptions", schema.EXEMPTION_KEYS, ("user", "from")):
+        limits = at.names("from")
         for name in limits:
             if name not in schema.EXEMPTABLE:
                 close = did_you_mean(name, schema.EXEMPTABLE)
-                what = f"'{name}' cannot be lifted{close}"
-                source.problem(keys["from"][1], f"{path}.from", what)
-        user = _text(source, keys, path, "user")
+                at.problem("from", f"'{name}' cannot be lifted{close}")
+        user = at.text("user")
         until = None
-        if "until" in keys and not is_null(keys["until"][1]):
-            until = _time(source, keys, path, "until")
-        reason = _text(source, keys, path, "reason")
+        if "until" in at.keys and not is_null(at.keys["until"][1]):
+            until = at.time("until")
+        reason = at.text("reason")
         if user is not None:
             found.append(Exemption(user, limits, until, reason))
     return tuple(found)
 
 
-def _allocation(source: Source, top: Keys, written: dict[str, Entry]) -> Allocation:
-    keys, values = _section(source, top, "gpu_allocation", written)
-    exclude = _names(source, keys, "gpu_allocation", "exclude")
-    if "exclude" in keys:
-        where = source.place(keys["exclude"][1])
+def _allocation(top: _Section, written: dict[str, Entry]) -> Allocation:
+    at, values = _server(top, "gpu_allocation", written)
+    exclude = at.names("exclude")
+    if "exclude" in at.keys:
+        where = top.source.place(at.keys["exclude"][1])
         text = f"[{', '.join(exclude)}]"
         written["gpu_allocation.exclude"] = Entry(text, text, where)
-    # The tables carry the types of these three; a test compares them.
+    # The keys of these three tables carry the types.
     return Allocation(exclude=exclude, **values)  # type: ignore[arg-type]
 
 
-def _images(source: Source, top: Keys, written: dict[str, Entry]) -> Images:
-    return Images(**_section(source, top, "images", written)[1])  # type: ignore[arg-type]
+def _images(top: _Section, written: dict[str, Entry]) -> Images:
+    return Images(**_server(top, "images", written)[1])  # type: ignore[arg-type]
 
 
-def _lifecycle(source: Source, top: Keys, written: dict[str, Entry]) -> Lifecycle:
-    keys, found = _section(source, top, "lifecycle", written)
+def _lifecycle(top: _Section, written: dict[str, Entry]) -> Lifecycle:
+    source = top.source
+    at, found = _server(top, "lifecycle", written)
     values: dict[str, object] = {**found}
-    if "warn_at" in keys:
-        path, node = "lifecycle.warn_at", keys["warn_at"][1]
+    if "warn_at" in at.keys:
+        path, node = "lifecycle.warn_at", at.keys["warn_at"][1]
         percent = Key("warn_at", "whole", "80", "", False, 1, 99)
         entries = [
             _value(source, item, path, percent) for item in source.items(node, path)
@@ -285,56 +302,21 @@ def _lifecycle(source: Source, top: Keys, written: dict[str, Entry]) -> Lifecycl
     return Lifecycle(**values)  # type: ignore[arg-type]
 
 
-def _section(
-    source: Source, top: Keys, path: str, written: dict[str, Entry]
-) -> tuple[Keys, dict[str, Value]]:
-    """Return a section of the whole server: its keys and all values but the lists.
+def _server(
+    top: _Section, name: str, written: dict[str, Entry]
+) -> tuple[_Section, dict[str, Value]]:
+    """Return a section of the whole server, and all its values but the lists.
 
     What the file writes itself is put in `written`, by key path.
     """
-    table = sections.SECTIONS[path]
-    keys: Keys = {}
-    if path in top:
-        keys = source.mapping(top[path][1], path, [key.name for key in table])
+    table = sections.SECTIONS[name]
+    at = top.section(name, [key.name for key in table])
     values: dict[str, Value] = {}
     for key in table:
         if key.kind == "list":
             continue
         values[key.name] = schema.default_value(key)
-        if key.name in keys:
-            where = join(path, key.name)
-            entry = _value(source, keys[key.name][1], where, key)
-            if entry is not None:
-                values[key.name], written[where] = entry.value, entry
-    return keys, values
-
-
-def _plain(source: Source, keys: Keys, path: str, key: Key) -> Value:
-    """Return a key's value, its default where it is not written or wrong."""
-    if key.name in keys:
-        entry = _value(source, keys[key.name][1], join(path, key.name), key)
+        entry = at.value(key)
         if entry is not None:
-            return entry.value
-    return schema.default_value(key)
-
-
-def _require(
-    source: Source, node: Node, keys: Keys, path: str, names: Iterable[str]
-) -> None:
-    for name in names:
-        if name not in keys:
-            source.problem(node, join(path, name), "missing")
-
-
-def _names(source: Source, keys: Keys, path: str, name: str) -> tuple[str, ...]:
-    return source.names(keys[name][1], join(path, name)) if name in keys else ()
-
-
-def _text(source: Source, keys: Keys, path: str, name: str) -> str | None:
-    return source.text(keys[name][1], join(path, name)) if name in keys else None
-
-
-def _time(source: Source, keys: Keys, path: str, name: str) -> datetime | None:
-    if name not in keys:
-        return None
-    return source.scalar(keys[name][1], join(path, name), units.parse_time)
+            values[key.name], written[at.where(key.name)] = entry.value, entry
+    return at, values

@@ -94,7 +94,11 @@ def effective_limits(policy: Policy, user: User, now: datetime) -> Effective:
     places: dict[str, str] = {}
     depth: dict[str, int] = {}
     for name, key in LIMIT_KEYS.items():
-        values[name], origins[name], depth[name] = _built_in(key), "built-in", 0
+        values[name], origins[name], depth[name] = (
+            schema.default_value(key),
+            "built-in",
+            0,
+        )
         texts[name] = "unlimited" if key.default == "null" else key.default
         for level, (origin, entries) in enumerate(layers, start=1):
             if name in entries:
@@ -104,15 +108,9 @@ def effective_limits(policy: Policy, user: User, now: datetime) -> Effective:
                 depth[name] = level
 
     if _exceeds(values["memory"], values["memory_swap"]):
-        swap_leads = depth["memory_swap"] > depth["memory"]
-        lead, follow = (
-            ("memory_swap", "memory")
-            if swap_leads
-            else (
-                "memory",
-                "memory_swap",
-            )
-        )
+        lead, follow = "memory", "memory_swap"
+        if depth["memory_swap"] > depth["memory"]:
+            lead, follow = follow, lead
         values[follow], texts[follow] = values[lead], texts[lead]
         origins[follow] = f"follows {lead} ({origins[lead]})"
         places.pop(follow, None)
@@ -131,15 +129,6 @@ def effective_limits(policy: Policy, user: User, now: datetime) -> Effective:
     )
 
 
-_BUILT_IN: dict[str, Value] = {}
-
-
-def _built_in(key: schema.Key) -> Value:
-    if key.name not in _BUILT_IN:
-        _BUILT_IN[key.name] = schema.default_value(key)
-    return _BUILT_IN[key.name]
-
-
 def _exceeds(one: Value, other: Value) -> bool:
     """Is the first limit higher than the second? None is higher than any."""
     if other is None:
@@ -152,7 +141,7 @@ def _exceeds(one: Value, other: Value) -> bool:
 def _limits_of(values: Mapping[str, Value]) -> Limits:
     flat = {name: value for name, value in values.items() if "." not in name}
     nested = {part.name: values[f"aggregate.{part.name}"] for part in fields(Aggregate)}
-    # The tables of schema.py carry the types; a test compares them with Limits.
+    # The keys of the tables carry the types.
     aggregate = Aggregate(**nested)  # type: ignore[arg-type]
     return Limits(aggregate=aggregate, **flat)  # type: ignore[arg-type]
 

@@ -1,15 +1,18 @@
-"""The keys of resource-limits.yaml: one table each, with unit, default and meaning.
+"""What a key of resource-limits.yaml is: unit, default and meaning.
 
-The sections of the whole server are in sections.py.
+The tables are the classes that hold the values: the limits in types.py, the sections of
+the whole server in sections.py.
 
-limits.py checks files against these tables, docs/configuration.md is compared with
+file.py checks files against these tables, docs/configuration.md is compared with
 them by a test. Defaults are written as the file writes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from typing import Any
 
 from ds01.core import units
 
@@ -37,119 +40,6 @@ class Key:
 
 
 MIB = 1 << 20
-
-# Each may stand in `defaults`, in a group and in a user override.
-LIMITS: tuple[Key, ...] = (
-    Key(
-        "max_gpus",
-        "number",
-        "1",
-        "GPUs over all of a user's containers; a MIG slice counts its compute share",
-    ),
-    Key(
-        "max_mig_instances",
-        "whole",
-        "2",
-        "MIG devices over all of a user's containers",
-    ),
-    Key(
-        "max_gpus_per_container",
-        "whole",
-        "1",
-        "GPUs or MIG devices in one container",
-    ),
-    Key(
-        "allow_full_gpu",
-        "flag",
-        "false",
-        "May a user be given a whole GPU where MIG slices exist",
-        nullable=False,
-    ),
-    Key(
-        "max_containers_per_user",
-        "whole",
-        "3",
-        "Containers of one user, running or stopped",
-    ),
-    Key(
-        "priority",
-        "whole",
-        "10",
-        "Place in the queue for GPUs, 0 to 100; higher goes first",
-        nullable=False,
-        most=100,
-    ),
-    Key("max_cpus", "number", "16", "CPUs of one container", least=0.01),
-    Key("memory", "size", "32g", "Memory of one container", least=6 * MIB),
-    Key(
-        "memory_swap",
-        "size",
-        "32g",
-        "Memory and swap of one container together, as Docker counts it",
-        least=6 * MIB,
-    ),
-    Key(
-        "shm_size", "size", "16g", "Shared memory (/dev/shm) of one container", least=1
-    ),
-    Key(
-        "pids_limit", "whole", "4096", "Processes and threads in one container", least=1
-    ),
-    Key(
-        "idle_timeout",
-        "duration",
-        "48h",
-        "How long a container may idle before it is stopped",
-        least=10,
-    ),
-    Key(
-        "max_runtime",
-        "duration",
-        "168h",
-        "How long a container may run before it is stopped",
-        least=10,
-    ),
-    Key(
-        "gpu_hold_after_stop",
-        "duration",
-        "24h",
-        "How long a stopped container keeps its GPUs",
-    ),
-    Key(
-        "container_hold_after_stop",
-        "duration",
-        "null",
-        "How long a stopped container is kept before it is removed",
-    ),
-    Key(
-        "network",
-        "choice",
-        "host",
-        "Network of the containers: host (as AIME) or bridge",
-        nullable=False,
-        choices=("host", "bridge"),
-    ),
-    Key(
-        "aggregate.cpus",
-        "number",
-        "null",
-        "CPUs over all of a user's containers together",
-        least=0.01,
-    ),
-    Key(
-        "aggregate.memory",
-        "size",
-        "null",
-        "Memory over all of a user's containers together",
-        least=6 * MIB,
-    ),
-    Key(
-        "aggregate.pids",
-        "whole",
-        "null",
-        "Processes and threads over all of a user's containers together",
-        least=1,
-    ),
-)
 
 # The limits that an exemption can lift.
 EXEMPTABLE = (
@@ -253,6 +143,36 @@ def format_value(key: Key, value: Value) -> str:
     return units.format_number(value)
 
 
+@cache
 def default_value(key: Key) -> Value:
     """Return the typed built-in default of a key."""
     return None if key.default == "null" else parse_value(key, key.default)
+
+
+def key(kind: str, default: str, meaning: str, **more: Any) -> Any:
+    """Return a field of a table: a key that has the built-in default as its value.
+
+    `more` are further fields of Key. A list has its `value` said, since only file.py
+    reads lists.
+    """
+    built_in = more.pop("value", None)
+    made = Key("", kind, default, meaning, **more)
+    if kind != "list":
+        built_in = default_value(made)
+    return field(default=built_in, metadata={"key": made})
+
+
+def keys_of(table: Any, prefix: str = "") -> tuple[Key, ...]:
+    """Return the keys of a table in order; null may be written where None is a value.
+
+    `prefix` comes before their names.
+    """
+    return tuple(
+        replace(
+            item.metadata["key"],
+            name=prefix + item.name,
+            nullable="None" in str(item.type),
+        )
+        for item in fields(table)
+        if "key" in item.metadata
+    )

@@ -1,4 +1,4 @@
-"""Every GPU device as a row: its state, who has it, what runs on it."""
+"""The GPU devices as lines of a table, and what the table has no room for."""
 
 from __future__ import annotations
 

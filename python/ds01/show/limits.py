@@ -1,4 +1,4 @@
-"""The effective limits of a user: as JSON, as rows with origins, as docker's flags."""
+"""A user's limits as plain values, as flags for docker, and whether there is room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user uses of each limit, as bars for people or as plain values.
+"""What a user uses of each limit.
 
 Limits of one container are compared with the user's container that uses most; quotas
 with the sum over all of them, stopped ones that hold GPUs included.

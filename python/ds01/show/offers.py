@@ -1,4 +1,4 @@
-"""What a user could ask of GPUs now, in words for a menu."""
+"""The kinds of GPUs that a user may have now, and what is said of each in a menu."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GPU queue, and why a grant, a wait or a request is as it is, in words."""
+"""The queue for GPUs, and why a container has what it has, for people and programs."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def show_queue(words: argparse.Namespace, allocator: Allocator) -> int:
 def cancel(words: argparse.Namespace, allocator: Allocator) -> int:
     """Take the caller's request for a container out of the queue."""
     uid = os.getuid()
-    for place in report.places(allocator.desk):
+    for place in report.waiting(allocator.desk).places:
         if place.ticket.uid == uid and place.ticket.container == words.container:
             allocator.cancel(place.ticket.number, uid)
             return Exit.OK
@@ -221,7 +221,7 @@ def offer(_words: argparse.Namespace, allocator: Allocator) -> int:
     with Engine(settings.engine_address()) as engine:
         rows = choices(engine, lambda item: bool(item.devices))
     texts = {row["name"]: row["text"] for row in rows}
-    for place in report.places(allocator.desk):
+    for place in report.waiting(allocator.desk).places:
         if place.ticket.uid == uid:
             texts[name_of(place.ticket.container)] = f"waits: {place.words}"
     offered = [{"name": name, "text": text} for name, text in sorted(texts.items())]

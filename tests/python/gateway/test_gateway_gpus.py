@@ -30,7 +30,7 @@ def grant(*uuids: str, request: str = "1") -> Grant:
     devices = tuple(
         GrantedDevice(uuid, "GPU-1", "1g.5gb", 0, 1, 1 / 7, True) for uuid in uuids
     )
-    return Grant("c", 0, "root", devices, request, "reserved", NOW)
+    return Grant("c", 0, "root", request, "reserved", NOW, devices)
 
 
 class Recorder:

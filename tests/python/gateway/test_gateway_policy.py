@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ds01.core.labels import ASIDE
 from ds01.core.paths import Paths
 from ds01.gateway import confine, json_body
 from ds01.gateway import rewrite as gateway_rewrite
 from ds01.gateway.types import Caller, HostFacts, Note, RefusalError, Rewrite, Site
-from ds01.gpus.allocator import rehome
 from ds01.gpus.ledger.device_request import NO_GPUS, Gpus
 from ds01.records.containers import record_path
 
@@ -289,8 +289,7 @@ def test_root_gives_names_with_any_number() -> None:
 
 @pytest.mark.parametrize("caller", [CALLER, Caller(0, "root")])
 def test_the_name_of_a_container_on_the_move_is_kept(caller: Caller) -> None:
-    assert gateway_rewrite._ASIDE == rehome.ASIDE
-    for name in ("job-moving", f"job._.{caller.uid}{rehome.ASIDE}"):
+    for name in ("job-moving", f"job._.{caller.uid}{ASIDE}"):
         with pytest.raises(RefusalError) as caught:
             gateway_rewrite.check_name(name, caller)
         assert caught.value.code == "name"
@@ -301,7 +300,7 @@ def test_the_name_of_a_container_on_the_move_is_kept(caller: Caller) -> None:
 def test_a_name_that_no_record_could_have_is_refused() -> None:
     paths = Paths(Path("/etc"), Path("/state"), Path("/log"))
     gateway_rewrite.check_name("a" * 190, CALLER)
-    record_path(paths, "a" * 190 + rehome.ASIDE)
+    record_path(paths, "a" * 190 + ASIDE)
     with pytest.raises(RefusalError) as caught:
         gateway_rewrite.check_name("a" * 191, CALLER)
     assert caught.value.code == "name" and "191 characters" in caught.value.message

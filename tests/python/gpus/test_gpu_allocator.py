@@ -986,7 +986,7 @@ def test_a_ticket_is_its_users(single: World) -> None:
     with pytest.raises(HelperError) as caught:
         allocator.cancel(ticket.number, uid=9)
     assert caught.value.code == Exit.REFUSED
-    assert allocator.cancel(container="b", uid=8) == ticket
+    assert allocator.cancel(ticket.number, uid=8) == ticket
     with pytest.raises(HelperError) as gone:
         allocator.cancel(ticket.number)
     assert gone.value.code == Exit.NOT_FOUND
@@ -1051,7 +1051,7 @@ def test_places_do_not_name_people(single: World) -> None:
     allocator = single.allocator()
     allocator.enqueue(user(8), ONE, "b", me())
     allocator.enqueue(user(1), ONE, "c", me())
-    places = report.places(allocator.desk)
+    places = report.waiting(allocator.desk).places
     assert [p.ticket.container for p in places] == ["c", "b"]
     assert "after '1' of priority 50" in places[1].words
     assert not any("user" in p.words for p in places)
@@ -1065,7 +1065,7 @@ def test_places_name_people_where_the_policy_shows_names(single: World) -> None:
     allocator = single.allocator()
     allocator.enqueue(user(1), ONE, "first._.1", me())
     ticket = allocator.enqueue(user(8), ONE, "b", me())
-    words = report.places(allocator.desk)[1].words
+    words = report.waiting(allocator.desk).places[1].words
     assert f"after '1' of priority 50 ({user(1).name}: 'first')" in words
     with pytest.raises(NotYet) as caught:
         allocator.reserve(user(8), ONE, "b", me(), ticket.number)

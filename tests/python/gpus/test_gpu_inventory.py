@@ -5,7 +5,6 @@ test_gpu_inventory_driver.py has the same on the real pynvml and a simulated dri
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ds01.gpus.devices import inventory as devices_inventory
-from ds01.gpus.devices.inventory import as_json, read_inventory
+from ds01.gpus.devices.inventory import read_inventory
 from ds01.gpus.devices.types import Inventory
 from nvml_stand_in import (
     Driver,
@@ -143,16 +142,13 @@ def test_the_kernel_may_have_forgotten_the_uuid(inventory: Take, host: Path) -> 
     assert uuids(inventory(Driver([NvmlError(15)]))) == ["unreadable-0"]
 
 
-def test_the_inventory_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_read_of_two_linked_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = linked(Driver([gpu(1), gpu(0)]), {(0, 1): 10})
     monkeypatch.setitem(sys.modules, "pynvml", driver)
-    shown = json.loads(json.dumps(as_json(read_inventory())))
-    assert shown["error"] is None
-    assert [d["uuid"] for d in shown["devices"]] == ["GPU-1", "GPU-0"]
-    assert shown["links"] == [{"a": "GPU-0", "b": "GPU-1", "rank": 5}]
+    shown = read_inventory()
+    assert shown.error is None
+    assert [device.uuid for device in shown.devices] == ["GPU-1", "GPU-0"]
+    assert shown.links == {("GPU-0", "GPU-1"): 5}
     driver.init = NvmlError(9)
-    assert as_json(read_inventory(detail=True)) == {
-        "error": "the NVIDIA driver is not loaded",
-        "devices": [],
-        "links": [],
-    }
+    down = Inventory(error="the NVIDIA driver is not loaded")
+    assert read_inventory(detail=True) == down

@@ -29,10 +29,13 @@ from fake_gpus import (
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 # Prints the inventory as another process sees it; with --detail the readings too.
 READ = f"""
-import json, sys
+import dataclasses, json, sys
 sys.path.insert(0, {str(PROJECT_ROOT / "python")!r})
-from ds01.gpus.devices.inventory import as_json, read_inventory
-print(json.dumps(as_json(read_inventory(detail="--detail" in sys.argv))))
+from ds01.gpus.devices.inventory import read_inventory
+found = read_inventory(detail="--detail" in sys.argv)
+shown = dict(error=found.error, devices=[*map(dataclasses.asdict, found.devices)])
+shown["links"] = [dict(a=a, b=b, rank=n) for (a, b), n in sorted(found.links.items())]
+print(json.dumps(shown))
 """
 LOST = "the GPU is lost: it has fallen off the bus"
 

@@ -191,7 +191,7 @@ def test_use_in_two_parts_is_as_much_as_in_one(
 def test_use_is_made_anew_from_the_log(tmp_path: Path) -> None:
     end = START + timedelta(days=1)
     device = GrantedDevice("GPU-1", "GPU-1", "full", None, None, 0.5, False)
-    grant = Grant("a", 7, "a", (device,), "1", "allocated", START)
+    grant = Grant("a", 7, "a", "1", "allocated", START, (device,))
     line = {
         "time": "2026-11-03T08:00:00.000Z",
         "type": "release",
@@ -220,7 +220,7 @@ def test_use_is_made_anew_from_the_log(tmp_path: Path) -> None:
 
 def test_what_is_in_use_now_counts() -> None:
     device = GrantedDevice("GPU-1", "GPU-1", "full", None, None, 1.0, False)
-    grant = Grant("a", 7, "a", (device,), "1", "allocated", START)
+    grant = Grant("a", 7, "a", "1", "allocated", START, (device,))
     now = START + timedelta(seconds=100)
     assert 99 < ledger_use.of_user(7, {}, [grant], now) <= 100
     assert ledger_use.of_user(8, {}, [grant], now) == 0

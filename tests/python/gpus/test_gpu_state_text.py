@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_gpu_state import DOCUMENT, GRANT
+from test_gpu_state import DOCUMENT, GRANT, to_json
 
 from ds01.core.errors import HelperError
 from ds01.gpus.ledger import document as ledger_document
@@ -19,7 +19,8 @@ from ds01.gpus.ledger.document import Document
 from ds01.records import documents
 from gpu_world import make_paths
 
-PARTS, LISTS = ("bare", "containers"), ("grants", "queue")
+PARTS, LISTS = (("bare", "containers"),), ("grants", "queue")
+PART = '{"bare":"","containers":{}}'
 OTHER = replace(GRANT, container="b._.1", container_id="", devices=(), lost=())
 
 
@@ -78,9 +79,29 @@ def test_a_changed_value_is_written_anew(tmp_path: Path) -> None:
     assert text_of(tmp_path, found) == text
 
 
+OLD = """\
+{"version":1,"born":"x","changes":0,"freed":0,"tickets":0,"passed":{},
+"bare":"a b",
+"containers":{"c":["MIG-1"]},
+"use":{"1":[12.5,"2026-11-02T08:00:00.000Z"]},
+"grants":[
+],
+"dirty":[
+],
+"queue":[
+]}
+"""
+
+
+def test_the_layout_of_the_first_version_is_read() -> None:
+    found = ledger_document.read(OLD)
+    assert found == slowly(OLD)
+    assert found.containers == {"a": (), "b": (), "c": ("MIG-1",)}
+
+
 @pytest.mark.parametrize("indent", [None, 1])
 def test_any_other_layout_is_read_too(indent: int | None) -> None:
-    text = json.dumps(ledger_document.to_json(DOCUMENT), indent=indent)
+    text = json.dumps(to_json(DOCUMENT), indent=indent)
     assert ledger_document.read(text) == DOCUMENT
 
 
@@ -123,12 +144,10 @@ def test_what_is_nearly_the_layout(change: object) -> None:
 
 def test_join_and_split() -> None:
     for lines in ([], ["{}"], ['{"a":1}', '{"b":[]}', "{}"]):
-        text = document_text.join(
-            {"v": 1}, {"bare": '""', "containers": "{}"}, {"grants": lines, "queue": []}
-        )
+        text = document_text.join({"v": 1}, [PART], {"grants": lines, "queue": []})
         json.loads(text)
         head, parts, lists = document_text.split(text, PARTS, LISTS)
-        assert (head, parts, lists) == ({"v": 1}, ['""', "{}"], [lines, []])
+        assert (head, parts, lists) == ({"v": 1}, [PART], [lines, []])
 
 
 def _text() -> str:
@@ -142,7 +161,7 @@ def _text() -> str:
     }
     return document_text.join(
         {"version": 1, "born": "x"},
-        {"bare": f'"{"e" * 64}"', "containers": "{}", "use": "null"},
+        [f'{{"bare":"{"e" * 64}","containers":{{}}}}', '{"use":null}'],
         lists,
     )
 

@@ -17,13 +17,6 @@ def test_a_slice_is_its_part_of_the_compute_slices() -> None:
     assert slice_.share == 3 / 7
 
 
-def test_identity_outlives_the_uuid() -> None:
-    before = Device("MIG-1", "GPU-1", "1g.5gb", 5 << 30, 1, 7, 6, 1)
-    after = Device("MIG-2", "GPU-1", "1g.5gb", 5 << 30, 1, 7, 6, 1)
-    assert before.identity == after.identity
-    assert before != after
-
-
 def test_an_inventory_is_empty_or_unknown_never_both() -> None:
     assert Inventory().error is None
     assert Inventory(error="driver/library version mismatch").devices == ()

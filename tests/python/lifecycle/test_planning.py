@@ -125,10 +125,3 @@ def test_folders_are_absolute_and_exist(
     # Somebody else's home is not one's own.
     with pytest.raises(HelperError, match="'~nobody'"):
         planning._folders(words(models="~nobody"), none)
-
-
-@pytest.mark.parametrize("wait", ["soon", "5"])
-def test_what_is_no_time_to_wait_is_refused(wait: str) -> None:
-    with pytest.raises(HelperError) as caught:
-        planning._check_wait(words(wait=wait))
-    assert caught.value.code == Exit.USAGE

@@ -26,10 +26,10 @@ GRANT = Grant(
     "c._.7",
     7,
     "alice",
-    (device("GPU-1", 1.0), device("MIG-1", 1 / 7)),
     "1",
     "allocated",
     NOW - timedelta(hours=1),
+    (device("GPU-1", 1.0), device("MIG-1", 1 / 7)),
     container_id="id",
 )
 

@@ -115,7 +115,7 @@ def test_what_was_not_sampled_is_unknown_and_not_zero(paths: Paths) -> None:
 def test_present_grants_count_and_a_past_window_ends_before_them(paths: Paths) -> None:
     device = GrantedDevice("GPU-1", "GPU-1", "full", None, None, 1.0, False)
     grant = Grant(
-        "now._.1", 1, "daemon", (device,), "1", "allocated", NOW - timedelta(hours=3)
+        "now._.1", 1, "daemon", "1", "allocated", NOW - timedelta(hours=3), (device,)
     )
     ticket = Ticket(1, "x._.1", 1, "daemon", "1", 10, NOW)
     document = Document(born="x", grants=(grant,), queue=(ticket,))

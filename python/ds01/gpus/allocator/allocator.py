@@ -1,8 +1,7 @@
-"""Gives GPU devices to containers: reserve, commit, release, and who waits.
+"""The deeds of the allocator: reserve, commit, release, take again, queue.
 
-Reads the policy, the engine's containers (unfiltered) and NVML, and keeps its memory in
-gpu-state.json. Every decision is made and written under the lock of the state folder,
-on data that was read under it; each leaves a line in gpu-allocations.log.
+Every decision is made and written under the lock of the state folder, on data that was
+read under it; each leaves a line in gpu-allocations.log.
 """
 
 from __future__ import annotations
@@ -15,7 +14,8 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner, owner_of
 from ds01.core.paths import Paths
 from ds01.gpus.allocator.choice import Choices
-from ds01.gpus.allocator.desk import Desk, Work
+from ds01.gpus.allocator.desk import Desk
+from ds01.gpus.allocator.queue import Chosen
 from ds01.gpus.allocator.turns import (
     about_ticket,
     choose,
@@ -25,7 +25,7 @@ from ds01.gpus.allocator.turns import (
 )
 from ds01.gpus.ledger.document import Grant, Ticket, granted
 from ds01.gpus.ledger.engine_view import Container
-from ds01.gpus.ledger.reconcile import World, clean, describe, own_devices, release
+from ds01.gpus.ledger.reconcile import Work, World, clean, describe, own_devices
 from ds01.gpus.rules.refusal import Refusal
 from ds01.gpus.rules.request import Request, format_request, parse_request
 from ds01.policy.types import User
@@ -80,18 +80,7 @@ class Allocator:
             chosen = choose(
                 self.desk, work, world, user, request, container, wait_ticket
             )
-            grant = Grant(
-                container=container,
-                uid=user.uid,
-                user=user.name,
-                devices=tuple(granted(device) for device in chosen.devices),
-                request=format_request(request),
-                state="reserved",
-                since=world.now,
-                owner=owner,
-                ends=chosen.ends,
-                note=chosen.note,
-            )
+            grant = _grant(chosen, user, request, container, world, owner)
             work.document = served(work.document.with_grant(grant), wait_ticket)
             work.tell("grant", **describe(grant), **(chosen.why or {}))
         return grant
@@ -145,10 +134,7 @@ class Allocator:
                 state="allocated",
                 owner=None,
             )
-            passed = dict(work.document.passed)
-            passed.pop(container_id, None)
-            document = work.document.without(grant).with_grant(made)
-            work.document = replace(document, passed=passed)
+            work.document = work.document.without(grant).with_grant(made)
             work.tell("commit", **describe(made))
         return made
 
@@ -195,9 +181,7 @@ class Allocator:
                 return None
             if owner is not None and grant.owner != owner:
                 return None
-            now = self.desk.now()
-            work.document, event = release(work.document, grant, reason, now)
-            work.events.append(event)
+            work.release(grant, reason, self.desk.now())
         return grant
 
     def reacquire(
@@ -249,9 +233,8 @@ class Allocator:
         if there are none."""
         before = work.document
         if has is not None:
-            work.document, event = release(before, has, "device-lost", world.now)
+            event = work.release(has, "device-lost", world.now)
             work.document, _ = clean(work.document, world.inventory)
-            work.events.append(event)
         user, request = self.desk.user(it.uid), asked_for(it)
         try:
             self._clear_name(work, world, it.name, owner)
@@ -267,25 +250,15 @@ class Allocator:
             raise
         uuids = {device.uuid for device in chosen.devices}
         moved = uuids != set(own_devices(it, world.inventory))
-        passed = {k: v for k, v in work.document.passed.items() if k != it.id}
+        grant = _grant(chosen, user, request, it.name, world, owner)
         if moved:
-            passed[it.id] = "moved"
-        grant = Grant(
-            container=it.name,
-            uid=user.uid,
-            user=user.name,
-            devices=tuple(granted(device) for device in chosen.devices),
-            request=format_request(request),
-            state="reserved" if moved else "allocated",
-            since=world.now,
-            container_id="" if moved else it.id,
-            owner=owner,
-            renewed=None if moved else world.now,
-            ends=chosen.ends,
-            note=chosen.note,
-        )
-        document = replace(work.document.with_grant(grant), passed=passed)
-        work.document = served(document, wait_ticket)
+            passed = {**work.document.passed, it.id: "moved"}
+            work.document = replace(work.document, passed=passed)
+        else:
+            grant = replace(
+                grant, state="allocated", container_id=it.id, renewed=world.now
+            )
+        work.document = served(work.document.with_grant(grant), wait_ticket)
         work.tell("grant", **describe(grant), **(chosen.why or {}), moved=moved)
         return Started(grant, moved)
 
@@ -329,18 +302,13 @@ class Allocator:
 
     def cancel(
         self,
-        number: int | None = None,
+        number: int,
         uid: int | None = None,
         reason: str = "cancelled",
-        *,
-        container: str = "",
     ) -> Ticket:
-        """Take a ticket out of the queue, by its number or its container; return it.
-
-        With `uid` only that user's.
-        """
+        """Take a ticket out of the queue; return it. With `uid` only that user's."""
         with self.desk.work() as work:
-            ticket = find_ticket(work.document, number, container)
+            ticket = find_ticket(work.document, number)
             if uid is not None and ticket.uid != uid:
                 raise HelperError(
                     Exit.REFUSED,
@@ -371,8 +339,30 @@ class Allocator:
                 f"container '{old.container}' {what}",
                 hint="choose another name, or run 'gpu-status' to see who has what",
             )
-        work.document, event = release(work.document, old, "again", world.now)
-        work.events.append(event)
+        work.release(old, "again", world.now)
+
+
+def _grant(  # noqa: PLR0917 - what a grant is made of
+    chosen: Chosen,
+    user: User,
+    request: Request,
+    container: str,
+    world: World,
+    owner: Owner | None,
+) -> Grant:
+    """Return the reservation of what was chosen."""
+    return Grant(
+        container=container,
+        uid=user.uid,
+        user=user.name,
+        devices=tuple(granted(device) for device in chosen.devices),
+        request=format_request(request),
+        state="reserved",
+        since=world.now,
+        owner=owner,
+        ends=chosen.ends,
+        note=chosen.note,
+    )
 
 
 def _find_container(world: World, container: str) -> Container:

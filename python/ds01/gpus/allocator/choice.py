@@ -19,6 +19,7 @@ from ds01.gpus.ledger.document import Document, Grant, Ticket, granted
 from ds01.gpus.ledger.engine_view import Container
 from ds01.gpus.ledger.reconcile import World, own_devices
 from ds01.gpus.rules import placement, rules
+from ds01.gpus.rules.allowed import none_free
 from ds01.gpus.rules.refusal import Holding, Refusal
 from ds01.gpus.rules.request import Request, parse_request
 from ds01.gpus.rules.reservations import (
@@ -41,7 +42,6 @@ class Choices:
         self._by_uuid = {state.device.uuid: state for state in self.states}
         self.free = frozenset(s.device.uuid for s in self.states if s.state == "free")
         self._views: dict[int, ReservationView] = {}
-        self._limits: dict[int, Effective] = {}
 
     def choose(
         self,
@@ -56,7 +56,7 @@ class Choices:
         `given` is what others of the queue are thought to have, `barred` what the
         request must not have. Raises Refusal.
         """
-        effective = self._effective(user)
+        effective = self._desk.effective(user)
         allocation = self._desk.policy().allocation
         holdings = self.holdings(user.uid, container, given)
         free = self.free - barred
@@ -78,7 +78,7 @@ class Choices:
             allowed, free, self._world.inventory, allocation.strategy
         )
         if devices is None:
-            raise rules.none_free(request, allowed, free)
+            raise none_free(request, allowed, free)
         why = {
             "strategy": allocation.strategy,
             "candidates": sorted(allowed.useful),
@@ -92,11 +92,6 @@ class Choices:
     def show_names(self) -> bool:
         """May everybody see who waits?"""
         return self._desk.policy().allocation.show_names
-
-    def _effective(self, user: User) -> Effective:
-        if user.uid not in self._limits:
-            self._limits[user.uid] = self._desk.effective(user)
-        return self._limits[user.uid]
 
     def holdings(
         self, uid: int, container: str = "", given: Sequence[Given] = ()
@@ -154,7 +149,7 @@ class Choices:
         """Return who has a grant, and when at the latest it comes back."""
         ends = [time for time in (grant.ends, grant.until) if time is not None]
         try:
-            effective = self._effective(self._desk.user(grant.uid))
+            effective = self._desk.effective(self._desk.user(grant.uid))
         except HelperError:  # an account that is gone, or that no group takes
             return Holder(grant.user, "", min(ends, default=None))
         runtime = effective.limits.max_runtime

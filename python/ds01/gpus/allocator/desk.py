@@ -10,10 +10,9 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from ds01.core import owner
 from ds01.core.errors import HelperError
@@ -26,7 +25,7 @@ from ds01.gpus.ledger import document as ledger_document
 from ds01.gpus.ledger import use as ledger_use
 from ds01.gpus.ledger.document import Document
 from ds01.gpus.ledger.engine_view import View, read_view
-from ds01.gpus.ledger.reconcile import Event, World, reconcile
+from ds01.gpus.ledger.reconcile import Work, World, reconcile
 from ds01.gpus.rules.refusal import Refusal
 from ds01.policy.limits import effective_limits, load_policy
 from ds01.policy.types import Effective, Policy, User
@@ -39,17 +38,6 @@ _USER_SECONDS = 60.0
 
 Cache = Mapping[str, tuple[str, ...]]
 ViewReader = Callable[[Cache], tuple[View, Mapping[str, tuple[str, ...]]]]
-
-
-@dataclass
-class Work:
-    """One call under the lock: what was read, what it will be, what will be logged."""
-
-    document: Document
-    events: list[Event] = field(default_factory=list)
-
-    def tell(self, kind: str, **fields: Any) -> None:
-        self.events.append((kind, fields))
 
 
 def _utc_now() -> datetime:
@@ -214,6 +202,4 @@ class Desk:
     def _ask_engine(self, cache: Cache) -> tuple[View, Mapping[str, tuple[str, ...]]]:
         from ds01.core.engine import Engine  # noqa: PLC0415 - not where a view is given
 
-        engine = Engine(self._address)
-        view, kept = read_view(engine, cache)
-        return view, kept
+        return read_view(Engine(self._address), cache)

@@ -86,17 +86,8 @@ class NotYet(Refusal):
     """Nothing yet for one who waits; `words` say the place and what must come free."""
 
     def __init__(self, reason: Refusal, turn: Turn, words: str) -> None:
-        super().__init__(
-            reason.machine,
-            reason.message,
-            code=reason.code,
-            rule=reason.rule,
-            have=reason.have,
-            asked=reason.asked,
-            limit=reason.limit,
-            hint=reason.hint,
-            useful=reason.useful,
-        )
+        super().__init__(reason.machine, reason.message)
+        vars(self).update(vars(reason))
         self.turn = turn
         self.words = words
 
@@ -119,11 +110,8 @@ Place = Callable[[Ticket, Sequence[Given], frozenset[str]], Outcome]
 
 def order(tickets: Iterable[Ticket], use_of: Callable[[int], float]) -> list[Ticket]:
     """Return tickets in the order of the queue; `use_of` tells a user's recent use."""
-    uses: dict[int, float] = {}
     waiting = list(tickets)
-    for ticket in waiting:
-        if ticket.uid not in uses:
-            uses[ticket.uid] = use_of(ticket.uid)
+    uses = {uid: use_of(uid) for uid in {ticket.uid for ticket in waiting}}
     return sorted(waiting, key=lambda t: (-t.priority, uses[t.uid], t.number))
 
 

@@ -13,15 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ds01.core import labels as core_labels
 from ds01.core.engine import Engine, reason
 from ds01.core.errors import Exit, HelperError
+from ds01.core.labels import ASIDE, MOVED_FROM
 from ds01.core.program import program_name, say
 from ds01.gpus.ledger.device_request import Gpus, put_gpus
 
-# The labels are written by DS01 only: the gateway takes ds01.* out of requests.
-ASIDE = core_labels.ASIDE
-MOVED_FROM = core_labels.MOVED_FROM
 _PROGRAM = "gpu_rehome"
 
 

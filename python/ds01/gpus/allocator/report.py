@@ -15,21 +15,28 @@ from ds01.core.errors import HelperError
 from ds01.core.paths import Paths
 from ds01.core.units import utc_stamp
 from ds01.gpus.allocator.choice import Choices
-from ds01.gpus.allocator.desk import LOG, Desk, Work
+from ds01.gpus.allocator.desk import LOG, Desk
 from ds01.gpus.allocator.queue import find_turn
 from ds01.gpus.allocator.queue_words import ordered, refusal_json, turn_words
+from ds01.gpus.allocator.turns import make_ticket
 from ds01.gpus.devices.types import Inventory
 from ds01.gpus.ledger import document as ledger_document
 from ds01.gpus.ledger.device_states import DeviceState, device_states
 from ds01.gpus.ledger.document import Document, Grant, Ticket
 from ds01.gpus.ledger.engine_view import View
-from ds01.gpus.ledger.reconcile import World
+from ds01.gpus.ledger.reconcile import Work, World
 from ds01.gpus.rules.refusal import Refusal
 from ds01.gpus.rules.request import Request, format_request
 from ds01.policy.types import User
 
 _LARGEST_LOG = 16 << 20
 _LINES = 20
+# What is told of a device, and of a process on it.
+_DEVICE = (
+    *("uuid", "index", "name", "parent", "profile"),
+    *("memory", "memory_used", "utilisation", "temperature"),
+)
+_PROCESS = ("pid", "name", "uid", "container", "memory")
 
 
 @dataclass(frozen=True)
@@ -77,11 +84,8 @@ def look(desk: Desk) -> tuple[Document, World, HelperError | None]:
         world = desk.observe(work)
     except HelperError as error:
         inventory = desk.read_inventory()
-        return (
-            work.document,
-            World(View(), inventory, desk.now(), desk.is_alive, desk.hold_of),
-            error,
-        )
+        world = World(View(), inventory, desk.now(), desk.is_alive, desk.hold_of)
+        return work.document, world, error
     return work.document, world, None
 
 
@@ -104,11 +108,6 @@ def status_of(
         nvml=world.inventory.error,
         engine=problem.message if problem else None,
     )
-
-
-def places(desk: Desk) -> list[Place]:
-    """Return the queue in its order, with what each waits for."""
-    return list(waiting(desk).places)
 
 
 def waiting(desk: Desk) -> Queue:
@@ -153,15 +152,7 @@ def answer_request(
         "queue": len(document.queue),
     }
     choices = Choices(document, world, desk)
-    mine = Ticket(
-        number=document.tickets + 1,
-        container="",
-        uid=user.uid,
-        user=user.name,
-        request=format_request(request),
-        priority=desk.effective(user).limits.priority,
-        since=world.now,
-    )
+    mine = make_ticket(desk, document, user, request, "")
     try:
         chosen = choices.choose(user, request, "")
         queue = ordered(document, world, [*document.queue, mine])
@@ -249,28 +240,14 @@ def state_json(state: DeviceState) -> dict[str, Any]:
     """Return a device and its state as plain values."""
     device, grant = state.device, state.grant
     return {
-        "uuid": device.uuid,
-        "index": device.index,
-        "name": device.name,
-        "parent": device.parent,
-        "profile": device.profile,
-        "memory": device.memory,
-        "memory_used": device.memory_used,
-        "utilisation": device.utilisation,
-        "temperature": device.temperature,
+        **{name: getattr(device, name) for name in _DEVICE},
         "state": state.state,
         "why": state.why,
         "grant": ledger_document.grant_json(grant) if grant else None,
         "processes": None
         if device.processes is None
         else [
-            {
-                "pid": process.pid,
-                "name": process.name,
-                "uid": process.uid,
-                "container": process.container,
-                "memory": process.memory,
-            }
+            {name: getattr(process, name) for name in _PROCESS}
             for process in device.processes
         ],
     }

@@ -1,7 +1,6 @@
-"""Give a stopped container its GPUs back before it is started.
+"""A stopped container's way back to its GPUs: the same ones, or others.
 
-The same devices if it still has them or they are free; otherwise others that its
-request allows, for which it is made anew (rehome.py).
+With others it is made anew, by rehome.py.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from ds01.core.program import say
 from ds01.gpus.allocator import rehome
 from ds01.gpus.allocator.allocator import Allocator, Started
 from ds01.gpus.allocator.wait import wait_for, wait_to_start
-from ds01.gpus.ledger.device_request import WAIT_OPTION, Gpus, labels_of, waits
+from ds01.gpus.ledger.device_request import Gpus, labels_of
 from ds01.gpus.ledger.document import CHANGED, Grant
-from ds01.gpus.rules.request import Request, parse_request
+from ds01.gpus.rules.request import Request, parse_request, parse_wait
 from ds01.records.event_log import append_event
 
 PROGRAM = "gpu_start"
@@ -39,11 +38,6 @@ def check_caller(labels: Mapping[str, str], caller: int) -> None:
         )
 
 
-def seconds(wait: str) -> float | None:
-    """Return a time to wait in seconds, None for ever; raises HelperError(USAGE)."""
-    return waits([{"Options": {WAIT_OPTION: wait}}])[1]
-
-
 def tell(text: str) -> None:
     say("info", text, PROGRAM)
 
@@ -54,7 +48,7 @@ def get(
     """Return what the container has now; waits in the queue if that was asked for."""
     if wait is None:
         return allocator.reacquire(name, owner)
-    return wait_to_start(allocator, name, seconds(wait), tell, owner)
+    return wait_to_start(allocator, name, parse_wait(wait), tell, owner)
 
 
 def change(
@@ -76,7 +70,7 @@ def change(
     try:
         if wait is None:
             return allocator.reserve(user, request, name, owner)
-        return wait_for(allocator, user, request, name, seconds(wait), tell, owner)
+        return wait_for(allocator, user, request, name, parse_wait(wait), tell, owner)
     except BaseException:
         with contextlib.suppress(HelperError):
             allocator.reacquire(name, owner)

@@ -10,10 +10,10 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.owner import Owner
 from ds01.gpus.allocator import queue_words
 from ds01.gpus.allocator.choice import Choices
-from ds01.gpus.allocator.desk import Desk, Work
+from ds01.gpus.allocator.desk import Desk
 from ds01.gpus.allocator.queue import Chosen, NotYet, TicketGone, Turn, find_turn
 from ds01.gpus.ledger.document import Document, Ticket
-from ds01.gpus.ledger.reconcile import World
+from ds01.gpus.ledger.reconcile import Work, World
 from ds01.gpus.rules.refusal import Refusal
 from ds01.gpus.rules.request import Request, format_request
 from ds01.policy.types import User
@@ -149,15 +149,14 @@ def _offer(work: Work, turn: Turn, world: World, mine: Ticket) -> Document:
     return replace(document, queue=tuple(queue), freed=freed)
 
 
-def find_ticket(document: Document, number: int | None, container: str) -> Ticket:
-    """Return a ticket by number or container; raises HelperError(NOT_FOUND)."""
+def find_ticket(document: Document, number: int) -> Ticket:
+    """Return a ticket by its number; raises HelperError(NOT_FOUND)."""
     for ticket in document.queue:
-        if ticket.number == number or (container and ticket.container == container):
+        if ticket.number == number:
             return ticket
-    what = f"container '{container}'" if container else f"number '{number}'"
     raise HelperError(
         Exit.NOT_FOUND,
-        f"{what} is not in the queue",
+        f"number '{number}' is not in the queue",
         "run 'gpu-queue' to see who waits",
     )
 

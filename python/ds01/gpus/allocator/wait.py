@@ -13,6 +13,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from ds01.core.errors import Exit, HelperError
@@ -20,7 +22,7 @@ from ds01.core.owner import Owner, owner_of
 from ds01.gpus.allocator.allocator import Allocator, Started
 from ds01.gpus.allocator.queue import NotYet, TicketGone
 from ds01.gpus.ledger import document as ledger_document
-from ds01.gpus.ledger.document import Grant, Ticket
+from ds01.gpus.ledger.document import Document, Grant, Ticket
 from ds01.gpus.rules.refusal import Refusal
 from ds01.gpus.rules.request import Request
 from ds01.policy.types import User
@@ -52,15 +54,11 @@ def wait_for(  # noqa: PLR0917 - as its callers have it
     Raises Refusal as reserve() does where waiting is no help, and past the limit;
     HelperError(LEFT) when stopped.
     """
-    me = owner or owner_of(os.getpid())
-
-    def enqueue() -> Ticket:
-        return allocator.enqueue(user, request, container, me)
-
-    def ask(ticket: int | None) -> Grant:
-        return allocator.reserve(user, request, container, me, ticket)
-
-    return _wait(allocator, enqueue, ask, limit, say, stop)
+    about = (user, request, container, owner or owner_of(os.getpid()))
+    enqueue = partial(allocator.enqueue, *about)
+    return _wait(
+        allocator, enqueue, partial(allocator.reserve, *about), limit, say, stop
+    )
 
 
 def wait_to_start(
@@ -77,9 +75,7 @@ def wait_to_start(
         user, request = allocator.wish_of(container)
         return allocator.enqueue(user, request, container, me)
 
-    def ask(ticket: int | None) -> Started:
-        return allocator.reacquire(container, me, ticket)
-
+    ask = partial(allocator.reacquire, container, me)
     return _wait(allocator, enqueue, ask, limit, say)
 
 
@@ -101,7 +97,7 @@ def _wait(  # noqa: PLR0917 - as its callers have it
         if not refusal.waits:
             raise
     end = None if limit is None else time.monotonic() + limit
-    waiter = _Waiter(allocator, enqueue, end, say, ask, stop or threading.Event())
+    waiter = _Waiter(allocator, enqueue, ask, end, say, stop or threading.Event())
     try:
         return waiter.wait()
     except BaseException as error:
@@ -111,85 +107,75 @@ def _wait(  # noqa: PLR0917 - as its callers have it
         raise
 
 
+@dataclass
 class _Waiter(Generic[Answer]):
     """One who waits: in the queue from the start to the answer."""
 
-    def __init__(  # noqa: PLR0917 - as _wait() has it
-        self,
-        allocator: Allocator,
-        enqueue: Callable[[], Ticket],
-        end: float | None,
-        say: Callable[[str], None],
-        ask: Callable[[int | None], Answer],
-        stop: threading.Event,
-    ) -> None:
-        self._allocator = allocator
-        self._paths = allocator.desk.paths
-        self._enqueue = enqueue
-        self._end = end
-        self._say = say
-        self._ask = ask
-        self._stop = stop
-        self._number: int | None = None
-        self._told = ""
+    allocator: Allocator
+    enqueue: Callable[[], Ticket]
+    ask: Callable[[int | None], Answer]
+    end: float | None
+    say: Callable[[str], None]
+    stop: threading.Event
+    number: int | None = None
+    told: str = ""
+
+    def _peek(self) -> Document | None:
+        return ledger_document.peek(self.allocator.desk.paths)
 
     def wait(self) -> Answer:
         born = None
         while True:
-            if self._stop.is_set():
+            if self.stop.is_set():
                 raise HelperError(Exit.LEFT, LEFT_QUEUE)
-            seen = ledger_document.peek(self._paths)
+            seen = self._peek()
             # Lost with the state file, the place is taken anew; taken away, it is not.
-            if self._number is None or (seen and seen.born != born):
-                self._number = self._enqueue().number
-                seen = ledger_document.peek(self._paths)
+            if self.number is None or (seen and seen.born != born):
+                self.number = self.enqueue().number
+                seen = self._peek()
                 born = seen.born if seen else None
             try:
-                answer = self._ask(self._number)
+                answer = self.ask(self.number)
             except TicketGone:
-                now = ledger_document.peek(self._paths)
+                now = self._peek()
                 if now is None or now.born == born:
                     raise
                 continue
             except NotYet as refusal:
-                self._tell(refusal)
+                if refusal.words != self.told:
+                    self.say(refusal.words)
+                    self.told = refusal.words
                 self._sleep(seen.freed if seen else -1, refusal.turn.position == 1)
-                if self._end is not None and time.monotonic() >= self._end:
+                if self.end is not None and time.monotonic() >= self.end:
                     raise
             else:
-                self._number = None
+                self.number = None
                 return answer
 
     def leave(self) -> None:
         """Leave the queue, without a word about it if that fails: it is found out."""
-        if self._number is not None:
+        if self.number is not None:
             with contextlib.suppress(HelperError):
-                self._allocator.cancel(self._number, reason="left")
-
-    def _tell(self, refusal: NotYet) -> None:
-        text = refusal.words
-        if text != self._told:
-            self._say(text)
-            self._told = text
+                self.allocator.cancel(self.number, reason="left")
 
     def _sleep(self, freed: int, is_first: bool) -> None:
         """Sleep until something came free, or it is time to look in any case."""
         end = time.monotonic() + (FIRST_SECONDS if is_first else OTHERS_SECONDS)
-        if self._end is not None:
-            end = min(end, self._end)
+        if self.end is not None:
+            end = min(end, self.end)
         last: object = None
-        while time.monotonic() < end and not self._stop.is_set():
+        while time.monotonic() < end and not self.stop.is_set():
             mark = self._mark()
             if mark != last:
                 last = mark
-                document = ledger_document.peek(self._paths)
+                document = self._peek()
                 if document is None or document.freed != freed:
                     return
-            self._stop.wait(max(0.0, min(LOOK_SECONDS, end - time.monotonic())))
+            self.stop.wait(max(0.0, min(LOOK_SECONDS, end - time.monotonic())))
 
     def _mark(self) -> object:
         try:
-            stat = ledger_document.path_of(self._paths).stat()
+            stat = ledger_document.path_of(self.allocator.desk.paths).stat()
         except OSError:
             return None
         return stat.st_mtime_ns, stat.st_ino

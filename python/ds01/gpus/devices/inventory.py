@@ -13,9 +13,8 @@ import ctypes
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ds01.core import processes
 from ds01.core.processes import Process
@@ -150,15 +149,3 @@ def _kernel_uuids(proc: Path) -> list[tuple[str, str]]:
         if match:
             found.append((normalise_pci(file.parent.name), match[1]))
     return found
-
-
-def as_json(inventory: Inventory) -> dict[str, Any]:
-    """Return the inventory as the program prints it."""
-    return {
-        "error": inventory.error,
-        "devices": [asdict(device) for device in inventory.devices],
-        "links": [
-            {"a": a, "b": b, "rank": rank}
-            for (a, b), rank in sorted(inventory.links.items())
-        ],
-    }

@@ -71,11 +71,6 @@ class Device:
         """GPU-equivalents: 1 for a whole GPU, 1/7 for a 1g of an A100."""
         return self.slices / self.total_slices
 
-    @property
-    def identity(self) -> tuple[str, str, int | None, int | None]:
-        """What stays when a MIG layout is remade alike and UUIDs change."""
-        return self.parent, self.profile, self.start, self.size
-
 
 @dataclass(frozen=True)
 class Inventory:

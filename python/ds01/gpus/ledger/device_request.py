@@ -7,9 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ds01.core import units
-from ds01.core.errors import Exit, HelperError
-
 if TYPE_CHECKING:
     from ds01.gpus.ledger.document import Grant
 _GPU_ENVIRONMENT = re.compile(
@@ -57,28 +54,17 @@ def put_gpus(create: Create, gpus: Gpus) -> None:
     create["Env"] = environment
 
 
-WAIT_OPTION = "ds01.wait"
-
-
 def waits(requests: Sequence[Mapping[str, Any]]) -> tuple[bool, float | None]:
     """Return whether a request waits in the queue, and for how many seconds at most.
 
     Raises HelperError(USAGE) for what is no duration.
     """
+    from ds01.gpus.rules.request import WAIT_OPTION, parse_wait  # noqa: PLC0415 - needed by a create only
+
     for request in requests:
         for key, value in (request.get("Options") or {}).items():
-            if key.lower() != WAIT_OPTION:
-                continue
-            if not value:
-                return True, None
-            try:
-                return True, float(units.parse_duration(value))
-            except ValueError as error:
-                raise HelperError(
-                    Exit.USAGE,
-                    f"'{value}' is not a time to wait: {error}",
-                    "write '--wait' alone, or '--wait=2h'",
-                ) from error
+            if key.lower() == WAIT_OPTION:
+                return True, parse_wait(value)
     return False, None
 
 

@@ -9,12 +9,12 @@ know are kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar
 
 from ds01.core import files
 from ds01.core.errors import Exit, HelperError
@@ -23,7 +23,7 @@ from ds01.core.paths import Paths
 from ds01.core.units import read_stamp, utc_stamp
 from ds01.gpus.devices.types import Device
 from ds01.gpus.ledger import document_text
-from ds01.gpus.ledger.document_text import Lines, Parts
+from ds01.gpus.ledger.document_text import Lines
 from ds01.gpus.rules.refusal import GrantedDevice
 from ds01.records import documents
 
@@ -54,6 +54,7 @@ FILE = "gpu-state.json"
 _LARGEST = 16 << 20
 
 Json = dict[str, Any]
+Item = TypeVar("Item")
 GrantState = Literal["reserved", "allocated", "held"]
 
 
@@ -73,10 +74,10 @@ class Grant:
     container: str
     uid: int
     user: str
-    devices: tuple[GrantedDevice, ...]
     request: str
     state: GrantState
     since: datetime
+    devices: tuple[GrantedDevice, ...]
     until: datetime | None = None
     container_id: str = ""
     owner: Owner | None = None
@@ -171,9 +172,13 @@ class Document:
         return None
 
     def with_grant(self, grant: Grant) -> Document:
-        """Return the document with a grant added, in place of the container's own."""
+        """Return the document with a grant added, in place of the container's own.
+
+        Its container is not passed by any more.
+        """
         others = tuple(g for g in self.grants if g.container != grant.container)
-        return replace(self, grants=(*others, grant))
+        passed = {k: v for k, v in self.passed.items() if k != grant.container_id}
+        return replace(self, grants=(*others, grant), passed=passed)
 
     def without(self, *gone: Grant) -> Document:
         kept = tuple(g for g in self.grants if g not in gone)
@@ -208,32 +213,42 @@ def peek(paths: Paths) -> Document | None:
 
 def save(paths: Paths, document: Document) -> None:
     """Write the document, on the disk when this returns; call it locked."""
+    documents.write_text(
+        path_of(paths), text_of(document), files.PRIVATE_MODE, _LARGEST
+    )
+
+
+def text_of(document: Document) -> str:
+    """Return what is written of a document."""
+    head = {
+        "version": VERSION,
+        "born": document.born,
+        "changes": document.changes,
+        "freed": document.freed,
+        "tickets": document.tickets,
+        "passed": dict(document.passed),
+        **document.extra,
+    }
+    parts = _containers.lines([document.containers]) + _uses.lines([document.use])
     lists = {
         "grants": _grants.lines(document.grants),
         "dirty": _dirties.lines(document.dirty),
         "queue": _tickets.lines(document.queue),
     }
-    bare, containers = _containers.texts(document.containers)
-    (use,) = _uses.texts(document.use)
-    parts = {"bare": bare, "containers": containers, "use": use}
-    text = document_text.join(_head(document), parts, lists)
-    documents.write_text(path_of(paths), text, files.PRIVATE_MODE, _LARGEST)
+    return document_text.join(head, parts, lists)
 
 
 def read(text: str) -> Document:
     """Return the document of a text; raises as parse() does."""
     try:
         head, parts, lists = document_text.split(text, _PARTS, _LISTS)
-        bare, containers, use = parts
         return _document(
             head,
-            (
-                _grants.values(lists[0]),
-                _dirties.values(lists[1]),
-                _tickets.values(lists[2]),
-            ),
-            _containers.value((bare, containers)),
-            _uses.value((use,)),
+            containers=_containers.values(parts[:1])[0],
+            use=_uses.values(parts[1:])[0],
+            grants=_grants.values(lists[0]),
+            dirty=_dirties.values(lists[1]),
+            queue=_tickets.values(lists[2]),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
         raw = json.loads(text)
@@ -248,22 +263,12 @@ def parse(raw: Mapping[str, Any]) -> Document:
     Raises HelperError(CONFIG) for one that a newer DS01 wrote.
     """
     rest = dict(raw)
-    grants = tuple(_grant(item) for item in _list(rest.pop("grants", [])))
-    dirty = tuple(_dirty(item) for item in _list(rest.pop("dirty", [])))
-    queue = tuple(_ticket(item) for item in _list(rest.pop("queue", [])))
-    containers = _read_containers([rest.pop("bare", ""), rest.pop("containers", {})])
-    use = _read_use([rest.pop("use", None)])
-    return _document(rest, (grants, dirty, queue), containers, use)
+    apart = {"bare": rest.pop("bare", ""), "containers": rest.pop("containers", {})}
+    return _document(rest, containers=_read_containers(apart))
 
 
-def _document(
-    rest: Json,
-    lists: tuple[tuple[Grant, ...], tuple[Dirty, ...], tuple[Ticket, ...]],
-    containers: Containers,
-    use: Uses,
-) -> Document:
-    """Return the document of its parts and the rest, which loses what is known."""
-    grants, dirty, queue = lists
+def _document(rest: Json, **known: Any) -> Document:
+    """Return the document of what is known and what the rest says."""
     version = rest.pop("version", None)
     if type(version) is not int or version < 1:
         raise ValueError(f"version {version!r}")
@@ -273,53 +278,13 @@ def _document(
             f"'{FILE}' has version {version}, this DS01 knows {VERSION}",
             "install the newer DS01 again, or remove the file: it is made anew",
         )
-    document = Document(
-        born=_text(rest.pop("born", "")),
-        changes=_whole(rest.pop("changes", 0)),
-        freed=_whole(rest.pop("freed", 0)),
-        tickets=_whole(rest.pop("tickets", 0)),
-        grants=grants,
-        dirty=dirty,
-        queue=queue,
-        passed={str(k): str(v) for k, v in rest.pop("passed", {}).items()},
-        containers=containers,
-        use=use,
-        extra=rest,
-    )
-    if len({grant.container for grant in grants}) != len(grants):
+    document = _read(Document, rest, **known)
+    if len({grant.container for grant in document.grants}) != len(document.grants):
         raise ValueError("a container is there twice")
-    uuids = [device.uuid for grant in grants for device in grant.devices]
+    uuids = [uuid for grant in document.grants for uuid in grant.uuids]
     if len(set(uuids)) != len(uuids):
         raise ValueError("a device is granted twice")
     return document
-
-
-def to_json(document: Document) -> Json:
-    """Return the document as plain values."""
-    bare, containers = _show_containers(document.containers)
-    (use,) = _show_use(document.use)
-    return {
-        **_head(document),
-        "bare": bare,
-        "containers": containers,
-        **({} if use is None else {"use": use}),
-        "grants": [grant_json(grant) for grant in document.grants],
-        "dirty": [_dirty_json(item) for item in document.dirty],
-        "queue": [ticket_json(ticket) for ticket in document.queue],
-    }
-
-
-def _head(document: Document) -> Json:
-    """Return all of a document but its large parts as plain values."""
-    return {
-        "version": VERSION,
-        "born": document.born,
-        "changes": document.changes,
-        "freed": document.freed,
-        "tickets": document.tickets,
-        "passed": dict(document.passed),
-        **document.extra,
-    }
 
 
 def _list(value: object) -> list[Any]:
@@ -340,144 +305,85 @@ def _text(value: object) -> str:
     return value
 
 
-def parse_time(text: object) -> datetime:
-    """Return the moment of a stamp that utc_stamp wrote; raises ValueError."""
-    return read_stamp(text)
+def _share(value: object) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"share {value!r}")
+    return float(value)
 
 
-def _moment(value: object) -> datetime | None:
-    return None if value is None else parse_time(value)
+def _state(value: object) -> object:
+    if value not in {"reserved", "allocated", "held"}:
+        raise ValueError(f"state {value!r}")
+    return value
 
 
-def device_json(device: GrantedDevice) -> Json:
-    """Return a granted device as plain values."""
-    return {
-        "uuid": device.uuid,
-        "parent": device.parent,
-        "profile": device.profile,
-        "start": device.start,
-        "size": device.size,
-        "share": device.share,
-        "is_mig": device.is_mig,
-    }
+parse_time = read_stamp
+
+
+def _read(kind: Callable[..., Item], raw: Json, **known: Any) -> Item:
+    """Return the value that JSON says; keys that are not known become its `extra`."""
+    rest = dict(raw)
+    for name, field_kind, _ in _fields(kind):
+        if name in rest and name not in known:
+            value = rest.pop(name)
+            is_none = value is None and field_kind.endswith("| None")
+            known[name] = None if is_none else _KINDS[field_kind][0](value)
+    return kind(**known, extra=rest)
+
+
+def _show(item: Any) -> Json:
+    """Return a value as plain values; what may be left out is, where it is empty."""
+    shown: Json = {}
+    for name, field_kind, default in _fields(item.__class__):
+        value = getattr(item, name)
+        if value != default:
+            shown[name] = _KINDS[field_kind][1](value)
+    return {**shown, **item.extra}
+
+
+@lru_cache(maxsize=8)
+def _fields(kind: Any) -> list[tuple[str, str, object]]:
+    """Return name, type and default of all fields but `extra`."""
+    return [
+        (item.name, str(item.type), item.default)
+        for item in fields(kind)
+        if item.name != "extra"
+    ]
 
 
 def _device(raw: Json) -> GrantedDevice:
-    start, size, share = raw.get("start"), raw.get("size"), raw["share"]
-    if not isinstance(share, (int, float)) or isinstance(share, bool) or share < 0:
-        raise TypeError(f"share {share!r}")
+    start, size = raw.get("start"), raw.get("size")
     return GrantedDevice(
         uuid=_text(raw["uuid"]),
         parent=_text(raw["parent"]),
         profile=_text(raw["profile"]),
         start=None if start is None else _whole(start),
         size=None if size is None else _whole(size),
-        share=float(share),
+        share=_share(raw["share"]),
         is_mig=bool(raw["is_mig"]),
     )
 
 
 def _grant(raw: Json) -> Grant:
-    rest = dict(raw)
-    kind = rest.pop("state")
-    if kind not in {"reserved", "allocated", "held"}:
-        raise ValueError(f"state {kind!r}")
-    return Grant(
-        container=_text(rest.pop("container")),
-        uid=_whole(rest.pop("uid")),
-        user=_text(rest.pop("user")),
-        devices=tuple(_device(item) for item in _list(rest.pop("devices"))),
-        request=_text(rest.pop("request", "")),
-        state=cast("GrantState", kind),
-        since=parse_time(rest.pop("since")),
-        until=_moment(rest.pop("until", None)),
-        container_id=_text(rest.pop("container_id", "")),
-        owner=owner_from(rest.pop("owner", None)),
-        stopped=_moment(rest.pop("stopped", None)),
-        renewed=_moment(rest.pop("renewed", None)),
-        lost=tuple(_text(item) for item in _list(rest.pop("lost", []))),
-        ends=_moment(rest.pop("ends", None)),
-        note=_text(rest.pop("note", "")),
-        extra=rest,
-    )
+    return _read(Grant, {"request": "", **raw})
 
 
 def grant_json(grant: Grant) -> Json:
     """Return a grant as plain values; what is empty is left out."""
-    optional: Json = {
-        "until": utc_stamp(grant.until) if grant.until else None,
-        "container_id": grant.container_id or None,
-        "owner": owner_dict(grant.owner) if grant.owner else None,
-        "stopped": utc_stamp(grant.stopped) if grant.stopped else None,
-        "renewed": utc_stamp(grant.renewed) if grant.renewed else None,
-        "lost": list(grant.lost) or None,
-        "ends": utc_stamp(grant.ends) if grant.ends else None,
-        "note": grant.note or None,
-    }
-    return {
-        "container": grant.container,
-        "uid": grant.uid,
-        "user": grant.user,
-        "request": grant.request,
-        "state": grant.state,
-        "since": utc_stamp(grant.since),
-        "devices": [device_json(device) for device in grant.devices],
-        **{key: value for key, value in optional.items() if value is not None},
-        **grant.extra,
-    }
+    return _show(grant)
 
 
 def _dirty(raw: Json) -> Dirty:
-    rest = dict(raw)
-    return Dirty(
-        uuid=_text(rest.pop("uuid")),
-        since=parse_time(rest.pop("since")),
-        container=_text(rest.pop("container", "")),
-        uid=_whole(rest.pop("uid", -1)),
-        extra=rest,
-    )
-
-
-def _dirty_json(item: Dirty) -> Json:
-    return {
-        "uuid": item.uuid,
-        "since": utc_stamp(item.since),
-        "container": item.container,
-        "uid": item.uid,
-        **item.extra,
-    }
+    return _read(Dirty, {"container": "", "uid": -1, **raw})
 
 
 def _ticket(raw: Json) -> Ticket:
-    rest = dict(raw)
-    return Ticket(
-        number=_whole(rest.pop("number")),
-        container=_text(rest.pop("container")),
-        uid=_whole(rest.pop("uid")),
-        user=_text(rest.pop("user")),
-        request=_text(rest.pop("request")),
-        priority=_whole(rest.pop("priority")),
-        since=parse_time(rest.pop("since")),
-        owner=owner_from(rest.pop("owner", None)),
-        offered=_moment(rest.pop("offered", None)),
-        extra=rest,
-    )
+    return _read(Ticket, raw)
 
 
 def ticket_json(ticket: Ticket) -> Json:
     """Return a ticket as plain values."""
-    return {
-        "number": ticket.number,
-        "container": ticket.container,
-        "uid": ticket.uid,
-        "user": ticket.user,
-        "request": ticket.request,
-        "priority": ticket.priority,
-        "since": utc_stamp(ticket.since),
-        **({"owner": owner_dict(ticket.owner)} if ticket.owner else {}),
-        **({"offered": utc_stamp(ticket.offered)} if ticket.offered else {}),
-        **ticket.extra,
-    }
+    return _show(ticket)
 
 
 def _use(raw: object) -> Use:
@@ -498,37 +404,60 @@ def _use_json(use: Use) -> tuple[float, str]:
     return round(use.seconds, 3), utc_stamp(use.at)
 
 
-def _read_use(parts: list[Any]) -> Uses:
-    (raw,) = parts
-    return None if raw is None else {int(k): _use(v) for k, v in raw.items()}
+def _read_uses(raw: Any) -> Uses:
+    return None if raw is None else {int(uid): _use(use) for uid, use in raw.items()}
 
 
-def _show_use(use: Uses) -> Sequence[Any]:
-    if use is None:
-        return (None,)
-    return ({str(uid): list(_use_json(use[uid])) for uid in use},)
+def _show_uses(uses: Uses) -> Json | None:
+    return None if uses is None else {str(uid): _use_json(uses[uid]) for uid in uses}
 
 
-def _read_containers(parts: list[Any]) -> Containers:
-    bare, holding = parts
+def _read_containers(raw: Json) -> Containers:
+    holding = {name: tuple(words) for name, words in raw["containers"].items()}
+    return {**dict.fromkeys(_text(raw["bare"]).split(), ()), **holding}
+
+
+def _show_containers(containers: Containers) -> Json:
+    # One text for the many without GPUs.
     return {
-        **dict.fromkeys(_text(bare).split(), ()),
-        **{k: tuple(v) for k, v in holding.items()},
+        "bare": " ".join(name for name, words in containers.items() if not words),
+        "containers": {name: words for name, words in containers.items() if words},
     }
 
 
-def _show_containers(containers: Containers) -> Sequence[Any]:
-    # One text for the many without GPUs.
-    return (
-        " ".join(k for k, v in containers.items() if not v),
-        {k: v for k, v in containers.items() if v},
-    )
+def _each(read: Callable[[Any], Any]) -> Callable[[object], tuple[Any, ...]]:
+    return lambda value: tuple(map(read, _list(value)))
 
 
-_PARTS = ("bare", "containers", "use")
+# How a field is read from JSON and shown as JSON, by its type as the class writes it.
+_KINDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "str": (_text, str),
+    "int": (_whole, int),
+    "GrantState": (_state, str),
+    "datetime": (read_stamp, utc_stamp),
+    "datetime | None": (read_stamp, utc_stamp),
+    "Owner | None": (owner_from, owner_dict),
+    "tuple[str, ...]": (_each(_text), list),
+    "tuple[GrantedDevice, ...]": (
+        _each(_device),
+        lambda devices: [dict(vars(device)) for device in devices],
+    ),
+    "Mapping[str, str]": (
+        lambda value: {str(key): str(text) for key, text in value.items()},
+        dict,
+    ),
+    "tuple[Grant, ...]": (_each(_grant), list),
+    "tuple[Dirty, ...]": (_each(_dirty), list),
+    "tuple[Ticket, ...]": (_each(_ticket), list),
+    "Uses": (_read_uses, _show_uses),
+}
+
+_PARTS = (("bare", "containers"), ("use",))
 _LISTS = ("grants", "dirty", "queue")
-_containers = Parts(_read_containers, _show_containers)
-_uses = Parts(_read_use, _show_use)
+_containers = Lines(_read_containers, _show_containers)
+_uses = Lines(
+    lambda raw: _read_uses(raw["use"]), lambda uses: {"use": _show_uses(uses)}
+)
 _grants = Lines(_grant, grant_json)
-_dirties = Lines(_dirty, _dirty_json)
+_dirties = Lines(_dirty, _show)
 _tickets = Lines(_ticket, ticket_json)

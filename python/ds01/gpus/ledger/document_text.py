@@ -56,45 +56,14 @@ class Lines(Generic[Item]):
         self._lines = {id(item): (item, line) for line, item in values.items()}
 
 
-class Parts(Generic[Item]):
-    """A value that is written as several lines, as it was read or written last."""
-
-    def __init__(
-        self, read: Callable[[list[Any]], Item], show: Callable[[Item], Sequence[Any]]
-    ) -> None:
-        self._read = read
-        self._show = show
-        self._known: tuple[Item, tuple[str, ...]] | None = None
-
-    def value(self, texts: tuple[str, ...]) -> Item:
-        """Return the value of its texts; raises ValueError and what `read` does."""
-        known = self._known
-        if known is None or known[1] != texts:
-            known = (self._read([json.loads(text) for text in texts]), texts)
-            self._known = known
-        return known[0]
-
-    def texts(self, value: Item) -> tuple[str, ...]:
-        """Return the texts of a value."""
-        known = self._known
-        if known is None or known[0] is not value:
-            known = (value, tuple(encode(part) for part in self._show(value)))
-            self._known = known
-        return known[1]
-
-
 def encode(value: object) -> str:
     """Return a value as JSON in one line."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def join(
-    head: Json, parts: Mapping[str, str], lists: Mapping[str, Sequence[str]]
-) -> str:
+def join(head: Json, parts: Iterable[str], lists: Mapping[str, Sequence[str]]) -> str:
     """Return the text of a document: the rest, then its parts, then its lists."""
-    text = encode(head)[:-1]
-    for name, part in parts.items():
-        text += f',\n"{name}":{part}'
+    text = ",\n".join([encode(head)[:-1], *(part[1:-1] for part in parts)])
     end = ""
     for name, lines in lists.items():
         text += f'{end},\n"{name}":[\n' + ",\n".join(lines)
@@ -103,25 +72,31 @@ def join(
 
 
 def split(
-    text: str, parts: Sequence[str], lists: Sequence[str]
+    text: str, parts: Sequence[Sequence[str]], lists: Sequence[str]
 ) -> tuple[Json, list[str], list[list[str]]]:
     """Return what join() made a text of; raises ValueError for any other text.
 
-    No string of JSON has a line's end in it, so what is looked for is in none.
+    `parts` are the keys of each part. No string of JSON has a line's end in it, so what
+    is looked for is in none.
     """
-    starts = [f',\n"{name}":' for name in parts]
-    starts += [f'{"]" * (at > 0)},\n"{name}":[\n' for at, name in enumerate(lists)]
+    starts = [f'{"]" * (at > 0)},\n"{name}":[\n' for at, name in enumerate(lists)]
     found: list[str] = []
     for start in [*starts, "]}\n"]:
         before, mark, text = text.partition(start)
         if not mark:
             raise ValueError("another layout")
         found.append(before)
-    head = json.loads(found[0] + "}")
-    if text or not head.keys().isdisjoint({*parts, *lists}):
+    first, *members = found[0].split(",\n")
+    head, blocks = json.loads(first + "}"), found[1:]
+    known = {name for names in parts for name in names}
+    if (
+        text
+        or len(members) != len(parts)
+        or not head.keys().isdisjoint({*known, *lists})
+    ):
         raise ValueError("another layout")
-    texts, blocks = found[1 : len(parts) + 1], found[len(parts) + 1 :]
     if not all(block.endswith("\n") for block in blocks if block):
         raise ValueError("another layout")
+    texts = ["{" + member + "}" for member in members]
     # What is between two lines is never part of a value: if it is, that is no JSON.
     return head, texts, [block[:-1].split(",\n") if block else [] for block in blocks]

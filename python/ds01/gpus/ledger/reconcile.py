@@ -56,15 +56,47 @@ class World:
 
 
 @dataclass
-class _Pass:
-    """One pass in the making."""
+class Work:
+    """A document in the making, and what will be logged of it."""
 
     document: Document
-    world: World
     events: list[Event] = field(default_factory=list)
 
     def tell(self, kind: str, **fields: Any) -> None:
         self.events.append((kind, fields))
+
+    def release(self, grant: Grant, reason: str, now: datetime) -> Event:
+        """Take a grant out; its devices have yet to be found clean. Return the line."""
+        document = self.document
+        dirty = [Dirty(uuid, now, grant.container, grant.uid) for uuid in grant.uuids]
+        passed = dict(document.passed)
+        if reason in _KEPT_FROM:
+            passed[grant.container_id] = reason
+        self.document = replace(
+            document.without(grant),
+            dirty=(*document.dirty, *dirty),
+            use=use.add(document.use, grant, now),
+            passed=passed,
+            freed=document.changes + 1,
+        )
+        seconds = max(0.0, (now - grant.since).total_seconds()) * grant.share
+        self.tell(
+            "release",
+            **describe(grant),
+            reason=reason,
+            was=grant.state,
+            begin=utc_stamp(grant.since),
+            end=utc_stamp(now),
+            gpu_seconds=round(seconds, 3),
+        )
+        return self.events[-1]
+
+
+@dataclass
+class _Pass(Work):
+    """One pass in the making."""
+
+    world: World = field(kw_only=True)
 
 
 def reconcile(document: Document, world: World) -> tuple[Document, list[Event]]:
@@ -73,7 +105,8 @@ def reconcile(document: Document, world: World) -> tuple[Document, list[Event]]:
     The document is the same object if nothing changed.
     """
     # A user is asked for once, however many stopped containers are theirs.
-    run = _Pass(document, replace(world, hold_of=functools.cache(world.hold_of)))
+    world = replace(world, hold_of=functools.cache(world.hold_of))
+    run = _Pass(document, world=world)
     _check_grants(run)
     _adopt(run)
     _forget(run)
@@ -97,33 +130,6 @@ def describe(grant: Grant) -> dict[str, Any]:
         "parents": [device.parent for device in grant.devices],
         "share": grant.share,
     }
-
-
-def release(
-    document: Document, grant: Grant, reason: str, now: datetime
-) -> tuple[Document, Event]:
-    """Return the document without a grant, whose devices have yet to be found clean."""
-    dirty = [Dirty(uuid, now, grant.container, grant.uid) for uuid in grant.uuids]
-    passed = dict(document.passed)
-    if reason in _KEPT_FROM:
-        passed[grant.container_id] = reason
-    changed = replace(
-        document.without(grant),
-        dirty=(*document.dirty, *dirty),
-        use=use.add(document.use, grant, now),
-        passed=passed,
-        freed=document.changes + 1,
-    )
-    seconds = max(0.0, (now - grant.since).total_seconds()) * grant.share
-    line = {
-        **describe(grant),
-        "reason": reason,
-        "was": grant.state,
-        "begin": utc_stamp(grant.since),
-        "end": utc_stamp(now),
-        "gpu_seconds": round(seconds, 3),
-    }
-    return changed, ("release", line)
 
 
 def clean(document: Document, inventory: Inventory) -> tuple[Document, list[Event]]:
@@ -169,16 +175,11 @@ def _check_grants(run: _Pass) -> None:
         if found is not None:
             _follow(run, grant, found)
         elif run.world.inventory.error is None:
-            _release(run, grant, reason)
+            run.release(grant, reason, run.world.now)
 
 
 def _carries(container: Container, grant: Grant, inventory: Inventory) -> bool:
     return set(own_devices(container, inventory)) == set(grant.uuids)
-
-
-def _release(run: _Pass, grant: Grant, reason: str) -> None:
-    run.document, event = release(run.document, grant, reason, run.world.now)
-    run.events.append(event)
 
 
 def _set(run: _Pass, grant: Grant, **fields: Any) -> Grant:
@@ -211,7 +212,7 @@ def _follow(run: _Pass, grant: Grant, container: Container) -> None:
     stopped, until = _hold_of_grant(run.world, grant, container)
     if until is not None and until <= now:
         if run.world.inventory.error is None:
-            _release(run, grant, HOLD_EXPIRED)
+            run.release(grant, HOLD_EXPIRED, now)
         return
     fields = {"state": "held", "stopped": stopped, "until": until, "owner": None}
     held = _set(run, grant, **fields)
@@ -374,12 +375,8 @@ def _take_in(run: _Pass, container: Container, uuids: Sequence[str]) -> None:
         container_id=container.id,
         stopped=stopped,
     )
-    passed = {k: v for k, v in run.document.passed.items() if k != container.id}
-    run.document = replace(run.document.with_grant(grant), passed=passed)
-    run.document = replace(
-        run.document,
-        dirty=tuple(d for d in run.document.dirty if d.uuid not in uuids),
-    )
+    dirty = tuple(d for d in run.document.dirty if d.uuid not in uuids)
+    run.document = replace(run.document.with_grant(grant), dirty=dirty)
     run.tell("adopt", **describe(grant), state=grant.state)
 
 

@@ -21,12 +21,12 @@ HALF_LIFE = 7 * 86400.0
 _FORGET = 10
 
 
-def faded(use: Use | None, now: datetime, half_life: float = HALF_LIFE) -> float:
+def faded(use: Use | None, now: datetime) -> float:
     """Return what a use is worth now; a clock that was set back does not raise it."""
     if use is None:
         return 0.0
     age = max(0.0, (now - use.at).total_seconds())
-    return use.seconds * math.pow(0.5, age / half_life)
+    return use.seconds * math.pow(0.5, age / HALF_LIFE)
 
 
 def worth(
@@ -34,12 +34,11 @@ def worth(
     begin: datetime,
     end: datetime,
     now: datetime,
-    half_life: float = HALF_LIFE,
 ) -> float:
     """Return what a use of `share` GPUs from begin to end is worth now."""
     length = max(0.0, (end - begin).total_seconds())
-    whole = share * half_life / math.log(2) * (1 - math.pow(0.5, length / half_life))
-    return faded(Use(whole, end), now, half_life)
+    whole = share * HALF_LIFE / math.log(2) * (1 - math.pow(0.5, length / HALF_LIFE))
+    return faded(Use(whole, end), now)
 
 
 def add(
@@ -60,13 +59,12 @@ def of_user(
     use: Mapping[int, Use] | None,
     grants: Iterable[Grant],
     now: datetime,
-    half_life: float = HALF_LIFE,
 ) -> float:
     """Return a user's use, with what is in use now."""
-    total = faded((use or {}).get(uid), now, half_life)
+    total = faded((use or {}).get(uid), now)
     for grant in grants:
         if grant.uid == uid and grant.devices:
-            total += worth(grant.share, grant.since, now, now, half_life)
+            total += worth(grant.share, grant.since, now, now)
     return total
 
 

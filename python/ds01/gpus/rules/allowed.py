@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ds01.core.errors import Exit
 from ds01.gpus.devices.types import Device
-from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.refusal import Broken, Refusal
 from ds01.gpus.rules.request import Request, format_request
 
 
@@ -60,13 +60,9 @@ def none_free(request: Request, allowed: Allowed, free: Collection[str]) -> Refu
             f"{len(useful)} that would do are free, and {allowed.count} needed"
         )
     return Refusal(
-        code,
+        Broken(code, "devices-of-the-server", have, allowed.count, len(useful)),
         message,
         code=Exit.NO_GPU,
-        rule="devices-of-the-server",
-        have=have,
-        asked=allowed.count,
-        limit=len(useful),
         hint=common,
         useful=useful,
     )

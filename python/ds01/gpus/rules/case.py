@@ -11,8 +11,8 @@ from ds01.gpus.devices.kinds import Host
 from ds01.gpus.devices.types import FULL, Device
 from ds01.gpus.rules import hints
 from ds01.gpus.rules.allowed import Allowed
-from ds01.gpus.rules.quota import Quota, Used, broken_rule
-from ds01.gpus.rules.refusal import Refusal
+from ds01.gpus.rules.quota import Used, broken_rule
+from ds01.gpus.rules.refusal import Broken, Refusal
 from ds01.gpus.rules.request import Request
 from ds01.gpus.rules.reservations import ReservationView
 from ds01.policy.types import Limits
@@ -33,7 +33,7 @@ class Case:
     reserved: ReservationView
     free: Collection[str] | None
 
-    def broken(self, kind: str, count: int) -> Quota | None:
+    def broken(self, kind: str, count: int) -> Broken | None:
         device = self.host.kinds[kind][0]
         return broken_rule([device] * count, self.limits, self.used, self.host.has_mig)
 
@@ -72,13 +72,9 @@ def within_reservations(case: Case, devices: Sequence[Device], count: int) -> Al
         name = view.names.get(blocked[0], "")
         others = case.alternatives()[::-1]
         raise Refusal(
-            "reservation",
+            Broken("reservation", "reservations", len(left), count, len(devices)),
             f"what would do is reserved until {format_time(end)} "
             f"(reservation '{name}')",
-            rule="reservations",
-            have=len(left),
-            asked=count,
-            limit=len(devices),
             hint=hints.another(others, f"ask again at {format_time(end)}"),
         )
     mine = [d for d in left if d.uuid in view.mine]
@@ -95,7 +91,7 @@ def within_reservations(case: Case, devices: Sequence[Device], count: int) -> Al
     return Allowed(count, tuple(groups), until, notes=notes)
 
 
-def refuse(case: Case, quota: Quota, kind: str = FULL) -> Refusal:
+def refuse(case: Case, quota: Broken, kind: str = FULL) -> Refusal:
     message = hints.for_quota(quota, kind)
     most = case.most_of(kind)
     if case.request.kind == "count" and kind != FULL:
@@ -113,28 +109,16 @@ def refuse(case: Case, quota: Quota, kind: str = FULL) -> Refusal:
         hint = hints.use("none")
     else:
         hint = hints.make_room(case.used)
-    return Refusal(
-        quota.machine,
-        message,
-        rule=quota.rule,
-        have=quota.have,
-        asked=quota.asked,
-        limit=quota.limit,
-        hint=hint,
-    )
+    return Refusal(quota, message, hint=hint)
 
 
 def none_usable(case: Case, devices: Sequence[Device], what: str) -> Refusal:
     """Return the refusal where all devices of a kind are out of order."""
     reasons = dict.fromkeys(_reasons(case.host, devices))
     return Refusal(
-        "no-free-device",
+        Broken("no-free-device", HAS, 0, case.request.count, 0),
         f"no {what} of this server can be given: {'; '.join(reasons)}",
         code=Exit.NO_GPU,
-        rule=HAS,
-        have=0,
-        asked=case.request.count,
-        limit=0,
         hint=hints.another(case.alternatives(), "run 'gpu-status' to see the GPUs"),
     )
 

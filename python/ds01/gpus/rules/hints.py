@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from ds01.core.units import counted
 from ds01.gpus.devices.kinds import name_of
 from ds01.gpus.devices.types import FULL, Device
-from ds01.gpus.rules.quota import Quota, Used
-from ds01.gpus.rules.refusal import show
+from ds01.gpus.rules.quota import Used
+from ds01.gpus.rules.refusal import Broken, show
 from ds01.gpus.rules.request import Request, format_memory
 
 _STATUS = "run 'gpu-status' to see the GPUs of this server"
@@ -73,7 +73,7 @@ def make_room(used: Used) -> str:
     return f"run 'container-remove {name}' to make room"
 
 
-def for_quota(quota: Quota, kind: str) -> str:
+def for_quota(quota: Broken, kind: str) -> str:
     """Return the message for a quota that is broken by a request for a kind."""
     have, asked, limit = show(quota.have), show(quota.asked), show(quota.limit)
     are = "is" if limit == "1" else "are"

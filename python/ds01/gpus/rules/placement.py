@@ -175,100 +175,35 @@ def _choose_whole(
     links: Mapping[tuple[str, str], int],
     strategy: str,
 ) -> tuple[Device, ...]:
-    search = _Search(some, count, links, strategy)
-    chosen = search.exact() if len(some) <= _EXACT else search.grown()
-    return tuple(some[number] for number in chosen)
+    """Return the best-connected set of GPUs; `some` are in order."""
+    numbers = range(len(some))
+    link = [
+        [links.get((min(a.uuid, b.uuid), max(a.uuid, b.uuid)), 0) for b in some]
+        for a in some
+    ]
+    all_links = [sum(row) for row in link]
+    is_heat_told = strategy == "spread"
+    heats = [(device.temperature or 0) if is_heat_told else 0 for device in some]
 
-
-class _Search:
-    """The search for the best-connected set of `count` GPUs; `some` are in order."""
-
-    def __init__(
-        self,
-        some: Sequence[Device],
-        count: int,
-        links: Mapping[tuple[str, str], int],
-        strategy: str,
-    ) -> None:
-        self._count = count
-        self._numbers = range(len(some))
-        self._link = [
-            [
-                links.get((min(a.uuid, b.uuid), max(a.uuid, b.uuid)), 0)
-                if a is not b
-                else 0
-                for b in some
-            ]
-            for a in some
-        ]
-        self._all = [sum(row) for row in self._link]
-        self._heat = [
-            (device.temperature or 0) if strategy == "spread" else 0 for device in some
-        ]
-        self._most = max(map(max, self._link))
-        self._best: tuple[Cost, tuple[int, ...]] | None = None
-
-    def score(self, chosen: Sequence[int]) -> Cost:
+    def score(chosen: Sequence[int]) -> Cost:
         """Return how good a set is: more is better."""
-        pairs = [self._link[a][b] for a, b in combinations(chosen, 2)]
+        pairs = [link[a][b] for a, b in combinations(chosen, 2)]
         inside = sum(pairs)
-        cut = sum(self._all[number] for number in chosen) - 2 * inside
-        heat = sum(self._heat[number] for number in chosen)
+        cut = sum(all_links[number] for number in chosen) - 2 * inside
+        heat = sum(heats[number] for number in chosen)
         return (min(pairs, default=_NO_LINK), inside, -cut, -heat)
 
-    def exact(self) -> tuple[int, ...]:
-        """Return the best set; of equal ones the first in order."""
-        self._deepen((), _NO_LINK, 0)
-        assert self._best is not None  # noqa: S101 - there are more than count
-        return self._best[1]
-
-    def _deepen(self, chosen: tuple[int, ...], weakest: int, inside: int) -> None:
-        missing = self._count - len(chosen)
-        if missing == 0:
-            score = self.score(chosen)
-            if self._best is None or score > self._best[0]:
-                self._best = (score, chosen)
-            return
-        first = chosen[-1] + 1 if chosen else 0
-        for number in range(first, len(self._numbers) - missing + 1):
-            row = self._link[number]
-            own = [row[other] for other in chosen]
-            weaker = min([weakest, *own])
-            more = inside + sum(own)
-            longer = (*chosen, number)
-            if self._can_be_better(longer, weaker, more):
-                self._deepen(longer, weaker, more)
-
-    def _can_be_better(
-        self, chosen: tuple[int, ...], weakest: int, inside: int
-    ) -> bool:
-        """Could a set that begins so be better than the best one?"""
-        if self._best is None:
-            return True
-        missing = self._count - len(chosen)
-        rest = self._numbers[chosen[-1] + 1 :]
-        pairs = missing * len(chosen) + missing * (missing - 1) // 2
-        most = inside + pairs * self._most
-        least_all = sorted(self._all[number] for number in rest)[:missing]
-        least_heat = sorted(self._heat[number] for number in rest)[:missing]
-        every = sum(self._all[number] for number in chosen) + sum(least_all)
-        heat = sum(self._heat[number] for number in chosen) + sum(least_heat)
-        bound = (
-            min(weakest, self._most) if pairs else weakest,
-            most,
-            2 * most - every,
-            -heat,
-        )
-        return bound > self._best[0]
-
-    def grown(self) -> tuple[int, ...]:
-        """Return a good set of very many GPUs: to each one, the best next is added."""
-        found = [self._grow(number) for number in self._numbers]
-        return min(found, key=lambda s: ([-part for part in self.score(s)], s))
-
-    def _grow(self, first: int) -> tuple[int, ...]:
+    def grown(first: int) -> tuple[int, ...]:
+        """Return a good set with one GPU in it: the best next one is added."""
         chosen = [first]
-        while len(chosen) < self._count:
-            others = [n for n in self._numbers if n not in chosen]
-            chosen.append(max(others, key=lambda n: (self.score([*chosen, n]), -n)))
+        while len(chosen) < count:
+            others = [n for n in numbers if n not in chosen]
+            chosen.append(max(others, key=lambda n: (score([*chosen, n]), -n)))
         return tuple(sorted(chosen))
+
+    # Of equal sets the first in order.
+    if len(some) <= _EXACT:
+        best = max(combinations(numbers, count), key=score)
+    else:
+        best = max(sorted(map(grown, numbers)), key=score)
+    return tuple(some[number] for number in best)

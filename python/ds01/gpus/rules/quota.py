@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ds01.gpus.devices.types import Device
-from ds01.gpus.rules.refusal import Holding, exact
+from ds01.gpus.rules.refusal import Broken, Holding, exact
 from ds01.policy.types import Limits
 
 
@@ -30,31 +30,20 @@ class Used:
         )
 
 
-@dataclass(frozen=True)
-class Quota:
-    """A rule that a request breaks: `have` and `asked` are more than `limit`."""
-
-    machine: str
-    rule: str
-    have: float
-    asked: float
-    limit: float
-
-
 def broken_rule(
     devices: Sequence[Device], limits: Limits, used: Used, has_mig: bool
-) -> Quota | None:
+) -> Broken | None:
     """Return the first rule that these devices in one more container would break."""
     count = len(devices)
     most = limits.max_gpus_per_container
     if most is not None and count > most:
-        return Quota("quota-per-container", "max_gpus_per_container", 0, count, most)
+        return Broken("quota-per-container", "max_gpus_per_container", 0, count, most)
     instances = sum(device.is_mig for device in devices)
     if has_mig and not limits.allow_full_gpu and instances < count:
-        return Quota("full-gpu-not-allowed", "allow_full_gpu", 0, count, 0)
+        return Broken("full-gpu-not-allowed", "allow_full_gpu", 0, count, 0)
     most = limits.max_mig_instances
     if most is not None and instances and used.mig_instances + instances > most:
-        return Quota(
+        return Broken(
             "quota-mig-instances",
             "max_mig_instances",
             used.mig_instances,
@@ -63,7 +52,7 @@ def broken_rule(
         )
     asked = sum((exact(device.share) for device in devices), Fraction(0))
     if limits.max_gpus is not None and used.gpus + asked > exact(limits.max_gpus):
-        return Quota(
+        return Broken(
             "quota-gpus", "max_gpus", float(used.gpus), float(asked), limits.max_gpus
         )
     return None

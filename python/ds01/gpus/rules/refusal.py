@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ds01.core.errors import Exit, HelperError
 
@@ -34,35 +34,47 @@ class Holding:
     state: Literal["reserved", "allocated", "held"]
 
 
+class Broken(NamedTuple):
+    """A rule that a request breaks, with its numbers.
+
+    `have` is what there is already, `asked` what the request adds to it, and `limit`
+    what both together must not exceed; for the want of a free device, `have` are free,
+    `asked` are needed, and there are `limit` that would do.
+    """
+
+    machine: str
+    rule: str
+    have: float
+    asked: float
+    limit: float
+
+
 class Refusal(HelperError):  # noqa: N818 - what it is to the user
     """A request that gets nothing, and why.
 
-    `machine` is a code that does not change, `rule` the key of the policy. Where it is
-    about numbers, `have` is what there is already, `asked` what the request adds to it,
-    and `limit` what both together must not exceed; for the want of a free device,
-    `have` are free, `asked` are needed, and there are `limit` that would do. `useful`
-    are then all devices that would do, free or not.
+    `machine` is a code that does not change, `rule` the key of the policy; where it is
+    about numbers, Broken tells both with them. For the want of a free device, `useful`
+    are all devices that would do, free or not.
     """
 
     def __init__(
         self,
-        machine: str,
+        machine: str | Broken,
         message: str,
         *,
         code: Exit = Exit.REFUSED,
         rule: str = "",
-        have: float | None = None,
-        asked: float | None = None,
-        limit: float | None = None,
         hint: str | None = None,
         useful: Iterable[str] = (),
     ) -> None:
         super().__init__(code, message, hint)
-        self.machine = machine
-        self.rule = rule
-        self.have = have
-        self.asked = asked
-        self.limit = limit
+        self.have: float | None = None
+        self.asked: float | None = None
+        self.limit: float | None = None
+        if isinstance(machine, Broken):
+            self.machine, self.rule, self.have, self.asked, self.limit = machine
+        else:
+            self.machine, self.rule = machine, rule
         self.useful = frozenset(useful)
 
     @property

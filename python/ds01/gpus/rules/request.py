@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
+from ds01.core import units
 from ds01.core.errors import Exit, HelperError
 from ds01.core.text import nearest
 
@@ -39,9 +40,9 @@ _CAPABILITIES = frozenset(
 )
 _CDI = "nvidia.com/gpu="
 _HINT = "use '--gpus 1', '--gpus full', '--gpus 1g.10gb' or '--gpus none'"
-_KNOWN_OPTIONS = ("ds01.profile", "ds01.mem", "ds01.request")
 # How long to wait for it: no part of what is asked for.
-_WAIT = "ds01.wait"
+WAIT_OPTION = "ds01.wait"
+_KNOWN_OPTIONS = ("ds01.profile", "ds01.mem", "ds01.request")
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,20 @@ def parse_memory(text: str) -> int:
     return size
 
 
+def parse_wait(text: str) -> float | None:
+    """Return a time to wait in seconds, None for ever (nothing is written).
+
+    Raises HelperError(USAGE).
+    """
+    if not text:
+        return None
+    try:
+        return float(units.parse_duration(text))
+    except ValueError as error:
+        what = f"'{text}' is not a time to wait: {error}"
+        raise _usage(what, "write '--wait' alone, or '--wait=2h'") from error
+
+
 def format_memory(size: int) -> str:
     """Return the shortest text that parse_memory reads back as exactly `size` bytes."""
     for unit, factor in {**_DECIMAL, **_BINARY}.items():
@@ -212,7 +227,7 @@ def _one(request: object) -> Request:
     ours = {
         key.lower(): value
         for key, value in options.items()
-        if key.lower().startswith("ds01.") and key.lower() != _WAIT
+        if key.lower().startswith("ds01.") and key.lower() != WAIT_OPTION
     }
     if names:
         return _named(names, count, ours)

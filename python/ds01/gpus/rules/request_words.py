@@ -1,15 +1,16 @@
-"""Turn the GPU options of a command into words of `docker --gpus`, for mlc to hand on.
-
-Reads --gpus, --gpu-mem and --wait as a command got them; prints one JSON object:
-`docker` (empty: nothing was asked) and `request`, the same in short. Exit status 2 for
-what is no request.
-"""
+"""What GPU options of a command ask for, in words of `docker --gpus`."""
 
 from __future__ import annotations
 
-from ds01.core import units
 from ds01.core.errors import Exit, HelperError
-from ds01.gpus.rules.request import Request, parse_memory, parse_request, to_docker
+from ds01.gpus.rules.request import (
+    WAIT_OPTION,
+    Request,
+    parse_memory,
+    parse_request,
+    parse_wait,
+    to_docker,
+)
 
 
 def requested(gpus: str | None, memory: str | None) -> Request | None:
@@ -37,16 +38,8 @@ def docker_words(request: Request, wait: str | None) -> str:
     words = to_docker(request)
     if wait is None or request.kind == "none":
         return words
-    if wait:
-        try:
-            units.parse_duration(wait)
-        except ValueError as error:
-            raise HelperError(
-                Exit.USAGE,
-                f"'{wait}' is not a time to wait: {error}",
-                "write '--wait' alone, or '--wait=2h'",
-            ) from error
-    option = f"ds01.wait={wait}"
+    parse_wait(wait)
+    option = f"{WAIT_OPTION}={wait}"
     if ",options=" in words:
         head, _, options = words.partition(",options=")
         return f'{head},"options={options},{option}"'

@@ -21,7 +21,7 @@ from ds01.core.units import counted
 from ds01.gpus.devices.kinds import memory_of, name_of, survey
 from ds01.gpus.devices.types import FULL, Device, Inventory
 from ds01.gpus.rules import hints
-from ds01.gpus.rules.allowed import Allowed, none_free
+from ds01.gpus.rules.allowed import Allowed
 from ds01.gpus.rules.case import (
     HAS,
     ONE_KIND,
@@ -30,21 +30,11 @@ from ds01.gpus.rules.case import (
     refuse,
     within_reservations,
 )
-from ds01.gpus.rules.quota import Quota, Used, broken_rule
-from ds01.gpus.rules.refusal import GrantedDevice, Holding, Refusal
+from ds01.gpus.rules.quota import Used, broken_rule
+from ds01.gpus.rules.refusal import Broken, Holding, Refusal
 from ds01.gpus.rules.request import Request, format_memory
 from ds01.gpus.rules.reservations import NO_RESERVATIONS, ReservationView
 from ds01.policy.types import Limits
-
-__all__ = [
-    "Allowed",
-    "GrantedDevice",
-    "Holding",
-    "Refusal",
-    "check",
-    "check_room",
-    "none_free",
-]
 
 
 def check(
@@ -103,13 +93,9 @@ def check_room(limits: Limits, containers: int) -> None:
     most = limits.max_containers_per_user
     if most is not None and containers >= most:
         raise Refusal(
-            "quota-containers",
+            Broken("quota-containers", "max_containers_per_user", containers, 1, most),
             f"you have {counted(containers, 'container')}, "
             f"and {most} {'is' if most == 1 else 'are'} allowed",
-            rule="max_containers_per_user",
-            have=containers,
-            asked=1,
-            limit=most,
             hint="run 'container-list', and remove one that you do not need any more",
         )
 
@@ -130,7 +116,7 @@ def _judge_default(case: Case) -> Allowed:
 
 def _judge_full(case: Case) -> Allowed:
     if case.host.has_mig and not case.limits.allow_full_gpu:
-        raise refuse(case, Quota("full-gpu-not-allowed", "allow_full_gpu", 0, 1, 0))
+        raise refuse(case, Broken("full-gpu-not-allowed", "allow_full_gpu", 0, 1, 0))
     return _judge_kind(case, FULL)
 
 
@@ -150,12 +136,8 @@ def _judge_kind(case: Case, kind: str) -> Allowed:
     if withheld:
         raise none_usable(case, withheld, name_of(kind))
     raise Refusal(
-        "unknown-profile",
+        Broken("unknown-profile", HAS, 0, case.request.count, 0),
         f"this server has no {'undivided GPU' if kind == FULL else f'GPU {kind!r}'}",
-        rule=HAS,
-        have=0,
-        asked=case.request.count,
-        limit=0,
         hint=hints.nearest(kind, case.alternatives(), case.host.kinds, case.free),
     )
 
@@ -172,12 +154,8 @@ def _judge_memory(case: Case) -> Allowed:
     if not fitting:
         largest = max(map(memory_of, case.host.by_uuid.values()))
         raise Refusal(
-            "too-much-memory",
+            Broken("too-much-memory", HAS, 0, need, largest),
             f"no GPU of this server has {format_memory(need)} of memory",
-            rule=HAS,
-            have=0,
-            asked=need,
-            limit=largest,
             hint=f"use '--gpu-mem {largest // 10**9}g' or less",
         )
     kinds = [kind for kind in fitting if case.may_ever_have(kind)] or fitting[:1]
@@ -213,12 +191,8 @@ def _judge_devices(case: Case) -> Allowed:
             if broken_rule([device], case.limits, case.used, case.host.has_mig) is None
         ]
         raise Refusal(
-            "mig-mixed",
+            Broken("mig-mixed", ONE_KIND, len(kinds), len(devices), 1),
             f"one container gets devices of one kind, not {' and '.join(kinds)}",
-            rule=ONE_KIND,
-            have=len(kinds),
-            asked=len(devices),
-            limit=1,
             hint=hints.another(single or case.alternatives(), hints.use("none")),
         )
     quota = broken_rule(devices, case.limits, case.used, case.host.has_mig)
@@ -233,24 +207,16 @@ def _find(case: Case, uuid: str) -> Device:
     others = case.alternatives()
     if device is None:
         raise Refusal(
-            "device-not-found",
+            Broken("device-not-found", HAS, 0, 1, 0),
             f"this server has no GPU '{uuid}'",
-            rule=HAS,
-            have=0,
-            asked=1,
-            limit=0,
             hint="run 'gpu-status' to see the GPUs and their UUIDs",
         )
     why = case.host.withheld.get(device.uuid)
     if why == "sick":
         raise Refusal(
-            "device-sick",
+            Broken("device-sick", HAS, 0, 1, 1),
             f"GPU '{device.uuid}' is sick: {device.sick}",
             code=Exit.NO_GPU,
-            rule=HAS,
-            have=0,
-            asked=1,
-            limit=1,
             hint=hints.another(others),
         )
     if why is not None:
@@ -260,12 +226,8 @@ def _find(case: Case, uuid: str) -> Device:
             "mig-empty": "is in MIG mode and has no instances",
         }
         raise Refusal(
-            why,
+            Broken(why, "gpu_allocation.exclude" if why == "exclude" else HAS, 0, 1, 0),
             f"GPU '{device.uuid}' {words[why]}",
-            rule="gpu_allocation.exclude" if why == "exclude" else HAS,
-            have=0,
-            asked=1,
-            limit=0,
             hint=hints.another(others),
         )
     return device
@@ -303,25 +265,17 @@ def _allow(
     if kind != FULL and count > 1 and not is_named:
         others = case.alternatives(count)
         raise Refusal(
-            "mig-unnamed",
+            Broken("mig-unnamed", ONE_KIND, 0, count, 1),
             f"{count} MIG instances in one container are given only by their profile, "
             "since a process uses one of them",
-            rule=ONE_KIND,
-            have=0,
-            asked=count,
-            limit=1,
             hint=hints.several(kind, count, others),
         )
     if quota is not None:
         raise refuse(case, quota, kind)
     if len(devices) < count:
         raise Refusal(
-            "too-few-devices",
+            Broken("too-few-devices", HAS, 0, count, len(devices)),
             f"{count} × {name_of(kind)} asked for, and this server has {len(devices)}",
-            rule=HAS,
-            have=0,
-            asked=count,
-            limit=len(devices),
             hint=hints.fewer(case.request, kind, len(devices)),
         )
     return within_reservations(case, devices, count)
