@@ -117,6 +117,7 @@ steps::_lint() {
     mapfile -t python_files < <(find "${python_files[@]}" -name '*.py' | sort)
     steps::check 'mypy --strict' mypy --strict "${python_files[@]}"
     steps::check 'mypy --strict tests/engine/users' mypy --strict --scripts-are-modules tests/engine/users
+    steps::check lint-imports env PYTHONPATH=python lint-imports --no-cache --no-logo
     printf '%s %s\n' "${lint_passed}" "${lint_failed}" > "${bench_dir}/checkers.count"
 }
 
