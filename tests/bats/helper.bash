@@ -77,9 +77,9 @@ inspect() { # <container> <go-template>
     docker inspect --format "$2" "$1"
 }
 
-# Wait until a command succeeds; fails after the given seconds, three times as many on a machine full of other work.
+# Wait until a command succeeds. The seconds are what it takes where nothing else runs; it fails long after them only.
 wait_for() { # <seconds> <word>...
-    local end=$((SECONDS + 3 * $1))
+    local end=$((SECONDS + 90 + 3 * $1))
     shift
     until "$@"; do
         if ((SECONDS >= end)); then
@@ -122,7 +122,7 @@ terminal_shows() { # <text>
 
 # Is the screen the one that is kept in tests/screens?
 terminal_matches() { # <name>
-    local end=$((SECONDS + 30)) screen
+    local end=$((SECONDS + 90)) screen
     terminal_is_still
     # On a machine with much to do it stands still in the middle, too.
     until screen="$(terminal_screen | normalised)" && is_kept "$1" "${screen}" > /dev/null; do
@@ -159,7 +159,7 @@ normalised() {
 
 # The status of the command that ran in the terminal, once it has ended.
 terminal_status() {
-    wait_for 60 test -s "${BATS_TEST_TMPDIR}/terminal-status" || return 1
+    wait_for 120 test -s "${BATS_TEST_TMPDIR}/terminal-status" || return 1
     cat -- "${BATS_TEST_TMPDIR}/terminal-status"
 }
 

@@ -32,6 +32,8 @@ from gpu_world import (
     user,
 )
 
+pytestmark = pytest.mark.alone
+
 PROCESSES = 64
 # `tests/run --fast` has a minute for everything.
 ROUNDS = 20 if os.environ.get("BENCH_FAST") else 200

@@ -270,7 +270,8 @@ def test_a_time_that_has_not_come_is_refused(paths: Paths) -> None:
         report_show.main(["--since", "2999-01-01"])
 
 
-def test_figures_of_two_hundred_thousand_lines_in_five_seconds(
+@pytest.mark.alone
+def test_figures_of_two_hundred_thousand_lines(
     paths: Paths, record_property: Callable[[str, object], None]
 ) -> None:
     begin, end = NOW - timedelta(days=29), NOW - timedelta(days=4)
