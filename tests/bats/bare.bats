@@ -31,9 +31,9 @@ refuses() { # <command> <what>
     local name
     while IFS= read -r name; do
         [[ "${NEED_NO_WORDS}" != *" ${name}"[[:space:]]* ]] || continue
-        run --separate-stderr timeout 20 "${BIN}/${name}" < /dev/null
+        run --separate-stderr timeout 120 "${BIN}/${name}" < /dev/null
         refuses "${name}" 'with nothing on stdin'
-        run --separate-stderr timeout 20 "${BIN}/${name}" <&-
+        run --separate-stderr timeout 120 "${BIN}/${name}" <&-
         refuses "${name}" 'with stdin closed'
     done < <(launchers)
 }
@@ -42,7 +42,7 @@ refuses() { # <command> <what>
     local name
     while IFS= read -r name; do
         [[ "${NEED_NO_WORDS}" != *" ${name}"[[:space:]]* ]] || continue
-        run --separate-stderr timeout 20 script -qec "${BIN@Q}/${name} 2> ${BATS_TEST_TMPDIR@Q}/stderr" /dev/null < /dev/null
+        run --separate-stderr timeout 120 script -qec "${BIN@Q}/${name} 2> ${BATS_TEST_TMPDIR@Q}/stderr" /dev/null < /dev/null
         ((status == 2))
         [[ "$(head -n 1 "${BATS_TEST_TMPDIR}/stderr")" == "${name}: error: missing "* ]]
     done < <(launchers)
@@ -54,7 +54,7 @@ refuses() { # <command> <what>
         # It would build an image, which other tests do.
         [[ "${name}" != image-base && "${name}" != ds01-lifecycle ]] || continue
         [[ -x "${BIN}/${name}" ]] || { printf 'no command %s\n' "${name}" && return 1; }
-        run --separate-stderr timeout 20 "${BIN}/${name}" <&-
+        run --separate-stderr timeout 120 "${BIN}/${name}" <&-
         ((status != 124 && status != 2)) || { printf '%s: status %s\n%s\n' "${name}" "${status}" "${stderr}" && return 1; }
         [[ "${stderr}" != *unbound* && "${stderr}" != *Traceback* ]]
     done

@@ -30,8 +30,7 @@ types() { # <line> <seconds> <text>
 }
 
 # bats test_tags=engine
-@test "first day: user-setup, a project, an image with a package, a container, a Python prompt: in five minutes" {
-    local began="${SECONDS}"
+@test "first day: user-setup, a project, an image with a package, a container, a Python prompt" {
     terminal_start runuser -u "$(bench_user alice name)" -- env -i "HOME=${home}" "USER=$(bench_user alice name)" \
         "DS01_ROOT=${DS01_ROOT}" "DOCKER_HOST=${DOCKER_HOST}" "PATH=${BIN}:${PATH}" TERM=xterm-256color LC_ALL=C.UTF-8 \
         GIT_CONFIG_SYSTEM=/dev/null 'PS1=new> ' bash --norc -i
@@ -67,5 +66,4 @@ types() { # <line> <seconds> <text>
     types 'exit()' 10 '/workspace/first'
     types 'exit' 30 'new>'
     types 'container-list' 20 exited
-    ((SECONDS - began < 300))
 }

@@ -77,9 +77,9 @@ inspect() { # <container> <go-template>
     docker inspect --format "$2" "$1"
 }
 
-# Wait until a command succeeds; fails after the given seconds, three times as many on a machine full of other work.
+# Wait until a command succeeds. The seconds are what it takes where nothing else runs; it fails long after them only.
 wait_for() { # <seconds> <word>...
-    local end=$((SECONDS + 3 * $1))
+    local end=$((SECONDS + 90 + 3 * $1))
     shift
     until "$@"; do
         if ((SECONDS >= end)); then
@@ -87,7 +87,10 @@ wait_for() { # <seconds> <word>...
             [[ "$1" != terminal_shows ]] || terminal_screen
             return 1
         fi
-        sleep 0.1
+        case "$1" in
+            terminal_* | is_asked_anew) terminal_says 0.5 || true ;;
+            *) sleep 0.1 ;;
+        esac
     done
 }
 
@@ -98,8 +101,19 @@ terminal_start() { # <word>...
     TERMINALS=$((${TERMINALS:-0} + 1))
     TERMINAL="ds01-${BATS_SUITE_TEST_NUMBER}-$$-${TERMINALS}"
     printf -v words '%q ' "$@"
+    [[ -z "${TERMINAL_OUTPUT:-}" ]] || exec {TERMINAL_OUTPUT}>&-
+    mkfifo -- "${BATS_TEST_TMPDIR}/${TERMINAL}"
+    exec {TERMINAL_OUTPUT}<> "${BATS_TEST_TMPDIR}/${TERMINAL}"
     env -u TMUX tmux -L "${TERMINAL}" -f /dev/null new-session -d -x 80 -y 24 -s t \
-        "env TERM=xterm-256color ${words}; echo \$? > '${BATS_TEST_TMPDIR}/terminal-status'"
+        "env TERM=xterm-256color ${words}; echo \$? > '${BATS_TEST_TMPDIR}/terminal-status'" \; \
+        pipe-pane -O -t t "exec cat > '${BATS_TEST_TMPDIR}/${TERMINAL}'" {TERMINAL_OUTPUT}>&-
+}
+
+# Wait until something is written on the terminal, and for the end of it; fails when nothing is for so long.
+terminal_says() { # <seconds>
+    local rest
+    IFS= read -r -t "$1" -N 1 -u "${TERMINAL_OUTPUT}" rest || return
+    while IFS= read -r -t 0.02 -N 1024 -u "${TERMINAL_OUTPUT}" rest; do :; done
 }
 
 # The same, but the screen stays for a look when the command has ended.
@@ -122,22 +136,18 @@ terminal_shows() { # <text>
 
 # Is the screen the one that is kept in tests/screens?
 terminal_matches() { # <name>
-    local end=$((SECONDS + 30)) screen
+    local end=$((SECONDS + 90)) screen
     terminal_is_still
     # On a machine with much to do it stands still in the middle, too.
     until screen="$(terminal_screen | normalised)" && is_kept "$1" "${screen}" > /dev/null; do
         ((SECONDS < end)) || { is_kept "$1" "${screen}" && return || return; }
-        sleep 0.2
+        terminal_says 0.5 || true
     done
 }
 
 # Whiptail draws in steps: wait until the screen stands still.
 terminal_is_still() {
-    local screen
-    screen="$(terminal_screen)"
-    until sleep 0.2 && [[ "$(terminal_screen)" == "${screen}" ]]; do
-        screen="$(terminal_screen)"
-    done
+    while terminal_says 0.2; do :; done
 }
 
 # Is the text the one that is kept? DS01_KEEP_SCREENS=1 keeps it anew, for a look at the difference.
@@ -159,7 +169,7 @@ normalised() {
 
 # The status of the command that ran in the terminal, once it has ended.
 terminal_status() {
-    wait_for 60 test -s "${BATS_TEST_TMPDIR}/terminal-status" || return 1
+    wait_for 120 test -s "${BATS_TEST_TMPDIR}/terminal-status" || return 1
     cat -- "${BATS_TEST_TMPDIR}/terminal-status"
 }
 

@@ -8,12 +8,8 @@ readonly BENCH_FAST_PROGRAMS=(whiptail jq tmux git dash bats pgrep gcc promtool)
 
 bench_dir=
 bench_engine=
-# shellcheck disable=SC2034 # for steps.bash
-bench_other=()
-# shellcheck disable=SC2034 # for steps.bash
-bench_dialogues=()
-# shellcheck disable=SC2034 # for steps.bash
-bench_helpers=()
+# What they are run with is in NAME.environment. More than cores, because their tests wait much of the time.
+bench_engines=(one two three)
 bench_before=
 bench_left=0
 
@@ -196,17 +192,16 @@ bench::sweep() {
 
 # Start the engine and users, and build the base image in it; start the other engines beside that, and copy the image
 # there.
-# shellcheck disable=SC2034 # the arrays are for steps.bash
-bench::start_engine() {
-    local name others=() id ids=()
+bench::start_engines() {
+    local name id ids=()
     "${root}/tests/engine/users" make "${bench_dir}/homes" > "${bench_dir}/users.json"
     export BENCH_USERS="${bench_dir}/users.json"
     bench_engine="${bench_dir}/engine"
     # A few tests share one engine, and run one after the other.
-    [[ -n "${filter}" ]] || others=(other dialogues helpers)
+    [[ -z "${filter}" ]] || bench_engines=(one)
     # With job control, because an engine that is begun in the background without it would ignore signals.
     set -m
-    for name in "${others[@]}"; do
+    for name in "${bench_engines[@]:1}"; do
         bench::start_another "${name}" &
         ids+=($!)
     done
@@ -216,16 +211,14 @@ bench::start_engine() {
         || bench::die 7 'cannot start the engine'
     export DOCKER_HOST
     bench::say "engine of this run: ${DOCKER_HOST}"
+    printf '%s\n' "DOCKER_HOST=${DOCKER_HOST}" > "${bench_dir}/${bench_engines[0]}.environment"
     bench::build_base || bench::die 7 'cannot build the base image'
-    ((${#others[@]} > 0)) || return 0
+    ((${#ids[@]} > 0)) || return 0
     for id in "${ids[@]}"; do
         wait "${id}" || bench::die 7 'cannot start another engine'
     done
-    mapfile -t bench_other < "${bench_dir}/other.environment"
-    mapfile -t bench_dialogues < "${bench_dir}/dialogues.environment"
-    mapfile -t bench_helpers < "${bench_dir}/helpers.environment"
     ids=()
-    for name in "${others[@]}"; do
+    for name in "${bench_engines[@]:1}"; do
         docker save ds01/debian:bookworm \
             | docker --host "unix://${bench_dir}/engine-${name}/docker.sock" load --quiet > /dev/null &
         ids+=($!)

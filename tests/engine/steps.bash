@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The steps of tests/run: each checker and each suite, counted.
-: "${root:?set by tests/run}" "${fast=}" "${filter=}" "${bench_left=0}" "${bench_dir=}"
+: "${root:?set by tests/run}" "${fast=}" "${filter=}" "${bench_left=0}" "${bench_dir=}" "${bench_engines[@]?}"
 
 steps_passed=0
 steps_failed=0
@@ -85,24 +85,7 @@ steps::dash() { # <file>...
     done
 }
 
-# Begin the lint of everything, in the background. Sets: steps_lint.
-steps::begin_lint() {
-    # With job control, as for the suites.
-    set -m
-    steps::_lint > "${bench_dir}/checkers.out" 2>&1 &
-    steps_lint=$!
-    set +m
-}
-
-# Wait for it, show what it said, and count; a run that broke off counts as failed.
-steps::end_lint() {
-    local passed=0 failed=1
-    wait "${steps_lint}" || true
-    cat -- "${bench_dir}/checkers.out"
-    [[ ! -s "${bench_dir}/checkers.count" ]] || read -r passed failed < "${bench_dir}/checkers.count"
-    steps::count checkers "${passed}" "${failed}"
-}
-
+# Look over everything. Writes: what was found, and the figures for steps::end_helpers.
 steps::_lint() {
     local lint_passed=0 lint_failed=0 shell_files posix_files python_files
     printf '\n== checkers ==\n'
@@ -117,94 +100,83 @@ steps::_lint() {
     mapfile -t python_files < <(find "${python_files[@]}" -name '*.py' | sort)
     steps::check 'mypy --strict' mypy --strict "${python_files[@]}"
     steps::check 'mypy --strict tests/engine/users' mypy --strict --scripts-are-modules tests/engine/users
+    steps::check lint-imports env PYTHONPATH=python lint-imports --no-cache --no-logo
     printf '%s %s\n' "${lint_passed}" "${lint_failed}" > "${bench_dir}/checkers.count"
 }
 
-# The tests of the commands, by files, largest first, in two halves that run at once; beside them the dialogues, which
-# mostly wait for a terminal; and those that run lifecycle passes, which have terminals of their own. Sets: bats_one, bats_two, bats_dialogues, bats_passes.
+# The bats files by what they need. Sets: bats_files; bats_dialogues, whose screens show all that the engine has;
+# bats_passes, which run lifecycle passes and have terminals of their own.
 steps::find_bats() {
-    local size file one=0 two=0
-    bats_one=()
-    bats_two=()
+    local file
+    bats_files=()
     bats_dialogues=()
     bats_passes=()
-    while read -r size file; do
+    while read -r _ file; do
         if grep -q 'BIN}/ds01-lifecycle' "${file}"; then
             bats_passes+=("${file}")
         elif [[ "${file##*/}" == dialogues-* ]]; then
             bats_dialogues+=("${file}")
-        elif ((one <= two)); then
-            bats_one+=("${file}")
-            one=$((one + size))
         else
-            bats_two+=("${file}")
-            two=$((two + size))
+            bats_files+=("${file}")
         fi
     done < <(find tests/bats -name '*.bats' -printf '%s %p\n' | sort -rn)
 }
 
-# Run tests of the commands. Writes: the log and the status that steps::count_bats reads.
-steps::run_bats() { # <name> <file>...
-    local name="$1" words status=0
-    words=(--formatter tap --timing --print-output-on-failure --tempdir "${bench_dir}/$1/run")
-    shift
-    printf '\n== %s ==\n' "${name}"
-    mkdir -p -- "${bench_dir}/${name}"
+# Run tests of the commands. Writes: the log and the status that steps::count_suite reads.
+steps::run_bats() { # <suite> <job> <file>...
+    local folder="${bench_dir}/$2" suite="$1" words status=0
+    words=(--formatter tap --timing --print-output-on-failure --tempdir "${folder}/run")
+    shift 2
+    mkdir -p -- "${folder}"
     [[ -z "${fast}" ]] || words+=(--filter-tags '!engine')
     [[ -z "${filter}" ]] || words+=(--filter "${filter}")
-    "${steps_before[@]}" bats "${words[@]}" "$@" < /dev/null 2>&1 | tee "${bench_dir}/${name}.log" || status=$?
-    printf '%s\n' "${status}" > "${bench_dir}/${name}.status"
+    "${steps_before[@]}" bats "${words[@]}" "$@" < /dev/null 2>&1 | tee "${folder}/${suite}.tap" || status=$?
+    printf '%s\n' "${status}" > "${folder}/${suite}.status"
 }
 
-# Count what they gave; a run that broke off counts as failed.
-steps::count_bats() { # <name>
-    local log="${bench_dir}/$1.log" status passed failed skipped
-    status="$(cat "${bench_dir}/$1.status" 2> /dev/null || printf 1)"
-    skipped="$(grep -c '^ok [0-9].*# skip' "${log}" || true)"
-    passed="$(grep -c '^ok [0-9]' "${log}" || true)"
-    failed="$(grep -c '^not ok [0-9]' "${log}" || true)"
-    passed=$((passed - skipped))
-    ((status == 0 || failed > 0)) || failed=1
-    ((passed + failed > 0)) || [[ -n "${filter}" ]] || failed=1
-    steps::count "$1" "${passed}" "${failed}" "${skipped} skipped"
-}
-
-# Run tests of the helpers. Writes: the report and the status that steps::count_pytest reads.
-steps::run_pytest() { # <name> <marks>
-    local status=0 words report="${bench_dir}/$1"
-    words=(--basetemp "${report}" -o "cache_dir=${report}-cache" --junitxml "${report}.xml" --durations 5 -m "$2")
-    # Without an engine nothing is shared; the load tests are spread over both cores.
-    [[ -z "${fast}" ]] || words+=(--numprocesses 2 --dist loadfile)
+# Run tests of the helpers. Writes: the report and the status that steps::count_suite reads.
+steps::run_pytest() { # <suite> <job> <marks> [<file>...]
+    local folder="${bench_dir}/$2" suite="$1" status=0 words
+    words=(--basetemp "${folder}/temp" -o "cache_dir=${folder}/cache" --junitxml "${folder}/${suite}.xml"
+        --durations 5 -m "$3")
+    shift 3
+    mkdir -p -- "${folder}"
+    # Where nothing else runs, both cores are free.
+    [[ -z "${fast}" && "${suite}" != alone ]] || words+=(--numprocesses 2 --dist worksteal)
     # bats takes a regular expression, pytest words: what only bats understands selects none of its tests.
     [[ -z "${filter}" ]] || words+=(-k "${filter//[^[:alnum:]_]/_}")
-    printf '\n== %s ==\n' "$1"
-    "${steps_before[@]}" python3 -m pytest "${words[@]}" < /dev/null || status=$?
-    printf '%s\n' "${status}" > "${report}.status"
+    "${steps_before[@]}" python3 -m pytest "${words[@]}" "$@" < /dev/null || status=$?
+    # pytest ends with 5 where it found no test, which may be where there is a filter.
+    [[ -z "${filter}" || "${status}" != 5 ]] || status=0
+    printf '%s\n' "${status}" > "${folder}/${suite}.status"
 }
 
-# Count what they gave; a run that broke off counts as failed.
-steps::count_pytest() { # <name>
-    local line name figures=() status report="${bench_dir}/$1"
-    status="$(cat "${report}.status" 2> /dev/null || printf 1)"
-    line="$(grep -o '<testsuite [^>]*>' "${report}.xml" 2> /dev/null | head -n 1 || true)"
-    for name in tests skipped errors failures; do
-        figures+=("$(sed -n "s/.* ${name}=\"\([0-9]*\)\".*/\1/p" <<< "${line}" | grep . || printf 0)")
+# Count what the jobs of a suite gave; one that broke off, or whose tests are none, counts as failed.
+steps::count_suite() { # <suite>
+    local file status passed=0 failed=0 skipped=0 figures name line bad
+    for file in "${bench_dir}"/*/"$1.status"; do
+        status="$(cat -- "${file}" 2> /dev/null || printf 1)"
+        figures=(0 0 0 0)
+        if [[ -e "${file%.status}.xml" ]]; then
+            line="$(grep -o '<testsuite [^>]*>' "${file%.status}.xml" | head -n 1 || true)"
+            figures=()
+            for name in tests skipped errors failures; do
+                figures+=("$(sed -n "s/.* ${name}=\"\([0-9]*\)\".*/\1/p" <<< "${line}" | grep . || printf 0)")
+            done
+        elif [[ -e "${file%.status}.tap" ]]; then
+            figures[1]="$(grep -c '^ok [0-9].*# skip' "${file%.status}.tap" || true)"
+            figures[3]="$(grep -c '^not ok [0-9]' "${file%.status}.tap" || true)"
+            figures[0]="$(grep -cE '^(not )?ok [0-9]' "${file%.status}.tap" || true)"
+        fi
+        bad=$((figures[2] + figures[3]))
+        ((status == 0 || bad > 0)) || bad=1
+        skipped=$((skipped + figures[1]))
+        failed=$((failed + bad))
+        passed=$((passed + figures[0] - figures[1] - figures[2] - figures[3]))
     done
-    local skipped="${figures[1]}" bad=$((figures[2] + figures[3]))
-    local passed=$((figures[0] - skipped - bad))
-    # pytest ends with 5 where it found no test.
-    if ((status != 0 && bad == 0)) && [[ -z "${filter}" || "${status}" != 5 ]]; then
-        bad=1
-    fi
-    steps::count "$1" "${passed}" "${bad}" "${skipped} skipped"
-}
-
-# The tests of the helpers, those without an engine first.
-steps::all_pytest() {
-    steps::run_pytest pytest 'not engine and not passes'
-    [[ -z "${fast}" ]] || return 0
-    steps::run_pytest pytest-engine 'engine and not passes'
-    steps::on_own_terminals steps::run_pytest pytest-passes 'passes and not quiet'
+    ((passed + failed > 0)) || [[ -n "${filter}" ]] || failed=1
+    ((passed >= 0)) || passed=0
+    steps::count "$1" "${passed}" "${failed}" "${skipped} skipped"
 }
 
 # Run a suite where there are no terminals but its own: lifecycle passes write to all that a person has, and other tests
@@ -218,61 +190,153 @@ steps::on_own_terminals() { # <function> <word>...
     "$@"
 }
 
-# Run a function with more in the environment.
-steps::with() { # <array-name> <function> <word>...
-    local -n steps_environment="$1"
-    ((${#steps_environment[@]} == 0)) || export "${steps_environment[@]}"
-    "${@:2}"
-}
-
-# All suites, those beside each other with an engine each; they share nothing else. The output comes one after the other.
-steps::suites() {
-    local ids=() bats_one bats_two bats_dialogues bats_passes
-    steps::find_bats
+# Begin what needs no engine, in the background: the engines wait for packages to come and be unpacked meanwhile, and
+# later for their containers. Sets: steps_helpers.
+steps::begin_helpers() {
     # With job control, because a background job without it would ignore Ctrl-C, and so would what the tests start.
     set -m
-    if [[ -z "${filter}" ]]; then
-        steps::with bench_helpers steps::all_pytest > "${bench_dir}/pytest.out" 2>&1 &
-        ids+=($!)
-        steps::with bench_other steps::run_bats bats-two "${bats_two[@]}" > "${bench_dir}/bats-two.out" 2>&1 &
-        ids+=($!)
-    fi
-    if [[ -z "${filter}${fast}" ]]; then
-        # All of them need an engine.
-        steps::with bench_dialogues steps::run_bats bats-dialogues "${bats_dialogues[@]}" \
-            > "${bench_dir}/bats-dialogues.out" 2>&1 &
-        ids+=($!)
-    fi
+    steps::_helpers &
+    steps_helpers=$!
     set +m
-    steps::run_bats bats-one "${bats_one[@]}"
-    [[ -n "${fast}" ]] || steps::on_own_terminals steps::run_bats bats-passes "${bats_passes[@]}"
-    if [[ -n "${filter}" ]]; then
-        steps::run_bats bats-two "${bats_two[@]}"
-        steps::run_bats bats-dialogues "${bats_dialogues[@]}"
-        steps::all_pytest
-    else
-        wait "${ids[@]}" || true
-        cat -- "${bench_dir}/bats-two.out"
-        [[ -n "${fast}" ]] || cat -- "${bench_dir}/bats-dialogues.out"
-        cat -- "${bench_dir}/pytest.out"
-    fi
+}
+
+steps::_helpers() {
+    steps::_lint > "${bench_dir}/checkers.out" 2>&1
+    steps::run_pytest pytest pytest 'not engine and not passes and not alone' > "${bench_dir}/pytest.out" 2>&1
+}
+
+# Wait for it, show what it said, and count; a run that broke off counts as failed.
+steps::end_helpers() {
+    local passed=0 failed=1
+    wait "${steps_helpers}" || true
+    cat -- "${bench_dir}/checkers.out"
+    [[ ! -s "${bench_dir}/checkers.count" ]] || read -r passed failed < "${bench_dir}/checkers.count"
+    steps::count checkers "${passed}" "${failed}"
+    printf '\n== pytest ==\n'
+    cat -- "${bench_dir}/pytest.out"
+}
+
+# What needs an engine, in jobs that the engines take in turn, the longest first. Writes: one in a line, as
+# `<job> <suite> <word>...`.
+steps::plan() {
+    local file name
+    for file in "${bats_dialogues[@]}"; do
+        printf '%s bats-dialogues %s\n' "$(basename -- "${file}" .bats)" "${file}"
+    done
+    # By folder, because each start costs seconds.
+    printf '%s\n' 'pytest-images pytest-engine tests/python/images' \
+        "pytest-mlc pytest-engine $(printf '%s ' tests/python/test_mlc*.py)" 'pytest-gateway pytest-engine tests/python/gateway' \
+        'bats-install bats tests/bats/install.bats' 'pytest-cron pytest-passes tests/python/lifecycle/test_lifecycle_cron.py' \
+        'pytest-gpus pytest-engine tests/python/gpus' \
+        "pytest-passes pytest-passes $(find tests/python/lifecycle -name 'test_*.py' ! -name test_lifecycle_cron.py | sort | tr '\n' ' ')" \
+        "pytest-others pytest-engine $(find tests/python -mindepth 1 -maxdepth 1 ! -name __pycache__ \
+            \( -type d ! -name images ! -name gateway ! -name gpus -o -name 'test_*.py' ! -name 'test_mlc*' \) | sort | tr '\n' ' ')"
+    # They share one image of their own, built once in a run of bats.
+    printf 'bats-images bats %s\n' "$(grep -lw demo_image "${bats_files[@]}" | tr '\n' ' ')"
+    for file in "${bats_files[@]}"; do
+        name="$(basename -- "${file}" .bats)"
+        [[ "${name}" == install ]] || grep -qw demo_image "${file}" || printf 'bats-%s bats %s\n' "${name}" "${file}"
+    done
+    printf 'bats-passes bats-passes %s\n' "${bats_passes[*]}"
+}
+
+# Run one job on the engine at DOCKER_HOST. Writes: what it said.
+steps::run_job() { # <job> <suite> <word>...
+    local job="$1" suite="$2"
+    shift 2
+    case "${suite}" in
+        bats) steps::run_bats bats "${job}" "$@" ;;
+        bats-dialogues)
+            steps::clean_engine
+            steps::run_bats bats-dialogues "${job}" "$@"
+            ;;
+        bats-passes) steps::on_own_terminals steps::run_bats bats-passes "${job}" "$@" ;;
+        pytest-engine) steps::run_pytest pytest-engine "${job}" 'engine and not passes' "$@" ;;
+        pytest-passes) steps::on_own_terminals steps::run_pytest pytest-passes "${job}" passes "$@" ;;
+        *) bench::die 1 "no suite '${suite}'" ;;
+    esac
+    [[ "${suite}" == bats ]] || steps::clean_engine
+}
+
+# Remove all images but the base, so that the next job does not see what another built.
+steps::clean_engine() {
+    local found
+    mapfile -t found < <(docker ps --all --quiet)
+    ((${#found[@]} == 0)) || docker rm --force --volumes "${found[@]}" > /dev/null 2>&1 || true
+    mapfile -t found < <(docker images --format '{{.Repository}}:{{.Tag}}' | grep -vxF -e ds01/debian:bookworm -e '<none>:<none>' || true)
+    ((${#found[@]} == 0)) || docker rmi --force "${found[@]}" > /dev/null 2>&1 || true
+    docker system prune --force --volumes > /dev/null 2>&1 || true
+}
+
+# Take jobs until there are none. Writes: for each a file of what it said.
+steps::work() { # <engine>
+    local job words begun
+    while job="$(steps::take)" && [[ -n "${job}" ]]; do
+        read -ra words <<< "${job}"
+        begun="${SECONDS}"
+        {
+            printf '\n== %s ==\n' "${words[0]}"
+            steps::run_job "${words[@]}"
+            printf '%s: %d s on engine %s\n' "${words[0]}" "$((SECONDS - begun))" "$1"
+        } > "${bench_dir}/${words[0]}.said" 2>&1
+        cat -- "${bench_dir}/${words[0]}.said"
+    done
+}
+
+# The next job, for one who asks only. Prints: it, or nothing.
+steps::take() {
+    local lock
+    exec {lock}> "${bench_dir}/jobs.lock"
+    flock "${lock}"
+    head -n 1 -- "${bench_dir}/jobs"
+    sed -i 1d -- "${bench_dir}/jobs"
+    exec {lock}>&-
+}
+
+# All suites. The engines share nothing, so that their jobs run at once.
+steps::suites() {
+    local name ids=() environment=() planned=() job words
+    steps::find_bats
     if [[ -n "${fast}" ]]; then
+        steps::run_bats bats bats "${bats_files[@]}"
+        [[ -z "${filter}" ]] || steps::run_pytest pytest pytest 'not engine and not passes'
         # Who is not root cannot have terminals of their own, so these come last.
-        steps::run_bats bats-passes "${bats_passes[@]}"
-        steps::run_pytest pytest-passes 'passes and not engine'
+        steps::run_bats bats-passes bats-passes "${bats_passes[@]}"
+        [[ -n "${filter}" ]] || steps::end_helpers
+        steps::run_pytest pytest-passes pytest-passes 'passes and not engine'
+    elif [[ -n "${filter}" ]]; then
+        steps::run_bats bats bats "${bats_files[@]}" "${bats_dialogues[@]}"
+        steps::run_pytest pytest pytest 'not passes'
+        steps::on_own_terminals steps::run_bats bats-passes bats-passes "${bats_passes[@]}"
+        steps::on_own_terminals steps::run_pytest pytest-passes pytest-passes passes
     else
-        # What counts on passes that come in time, once nothing else runs.
-        steps::run_pytest pytest-quiet quiet
+        steps::plan > "${bench_dir}/jobs"
+        mapfile -t planned < "${bench_dir}/jobs"
+        set -m
+        for name in "${bench_engines[@]}"; do
+            mapfile -t environment < "${bench_dir}/${name}.environment"
+            (export "${environment[@]}" && steps::work "${name}") &
+            ids+=($!)
+        done
+        set +m
+        wait "${ids[@]}" || true
+        steps::end_helpers
+        # Each job has come to its end.
+        for job in "${planned[@]}"; do
+            read -ra words <<< "${job}"
+            [[ -e "${bench_dir}/${words[0]}/${words[1]}.status" ]] || steps::count "${words[0]}" 0 1 'broke off'
+        done
     fi
-    steps::count_bats bats-one
-    steps::count_bats bats-two
-    steps::count_bats bats-passes
-    steps::count_pytest pytest
-    steps::count_pytest pytest-passes
-    [[ -n "${fast}" ]] || {
-        steps::count_bats bats-dialogues
-        steps::count_pytest pytest-engine
-        steps::count_pytest pytest-quiet
+    # Once nothing else runs: those that load the machine.
+    [[ -n "${filter}" ]] || steps::run_pytest alone alone alone
+    steps::count_suite bats
+    steps::count_suite bats-passes
+    steps::count_suite pytest
+    steps::count_suite pytest-passes
+    [[ -n "${filter}" ]] || steps::count_suite alone
+    [[ -n "${fast}${filter}" ]] || {
+        steps::count_suite bats-dialogues
+        steps::count_suite pytest-engine
     }
 }
 

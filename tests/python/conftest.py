@@ -18,7 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes is a matter of what else the machine does.
+hypothesis.settings.register_profile("ds01", deadline=None)
+hypothesis.settings.load_profile("ds01")
 
 pytest_plugins = ["gpu_bench", "nvml_probe"]
 

@@ -91,7 +91,7 @@ def proxy(
         finally:
             asyncio.run_coroutine_threadsafe(server.close(), loop).result(20)
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(20)
+            thread.join(120)
             loop.close()
 
 

@@ -116,7 +116,7 @@ class Studio:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
             check=False,
             cwd=cwd or self.home,
         )
@@ -179,7 +179,7 @@ class Studio:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
             cwd=self.home,
         )
@@ -238,7 +238,7 @@ class Studio:
             self.docker("rmi", "--force", *names, check=False)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -241,7 +241,7 @@ def test_interrupted_export_and_import_leave_nothing(
         assert child.poll() is None
         time.sleep(0.01)
     child.send_signal(number)
-    child.communicate(timeout=30)
+    child.communicate(timeout=180)
     assert child.returncode == 128 + number
     assert not list(mlc.work.glob("x.tar*"))
 
@@ -259,7 +259,7 @@ def test_interrupted_export_and_import_leave_nothing(
         pipe.write(file.read(150 << 20))
         pipe.flush()
         importing.send_signal(number)
-        importing.communicate(timeout=60)
+        importing.communicate(timeout=180)
     assert importing.returncode == 128 + number
     assert not images_like(mlc.name("cut"))
 
@@ -294,7 +294,7 @@ def test_open_has_a_terminal_with_the_prompt(mlc: Mlc) -> None:
 
     def expect(text: bytes) -> None:
         """Read up to a text; what came before is passed over."""
-        seen, end = b"", time.monotonic() + 60
+        seen, end = b"", time.monotonic() + 180
         while text not in seen:
             ready = select.select([controller], [], [], max(0, end - time.monotonic()))
             assert ready[0], seen
@@ -308,7 +308,7 @@ def test_open_has_a_terminal_with_the_prompt(mlc: Mlc) -> None:
     expect(prompt)
     os.write(controller, b"exit 9\n")
     expect(b"exit")
-    assert child.wait(timeout=60) == 9
+    assert child.wait(timeout=180) == 9
     os.close(controller)
     assert inspect(full)["State"]["Running"] is False
 

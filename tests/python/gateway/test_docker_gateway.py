@@ -43,7 +43,7 @@ def gateway(
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 
@@ -60,7 +60,7 @@ def start(environment: dict[str, str], script: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -180,7 +180,7 @@ def test_an_ignored_interrupt_stays_ignored(environment: dict[str, str]) -> None
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
     assert done.stdout == "alive\n"
 
@@ -191,7 +191,7 @@ def test_group_and_session_are_the_callers(environment: dict[str, str]) -> None:
     assert done.stdout == f"{os.getpgrp()} {os.getsid(0)}\n"
 
 
-_SLEEPER = "import os, time; print(os.getpid(), flush=True); time.sleep(30)"
+_SLEEPER = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 _REPORT = (
     "import os, signal, sys, time\n"
     "def got(number, frame):\n"
@@ -201,7 +201,7 @@ _REPORT = (
     "for name in ('SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGINT'):\n"
     "    signal.signal(getattr(signal, name), got)\n"
     "print('ready', flush=True)\n"
-    "time.sleep(30)\n"
+    "time.sleep(600)\n"
 )
 
 
@@ -213,7 +213,7 @@ def test_signals_to_the_gateway_reach_the_command(
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(getattr(signal, name))
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (42, f"{name}\n", "")
     assert leftovers(environment) == []
 
@@ -223,7 +223,7 @@ def test_an_interrupt_of_the_group_is_the_commands(environment: dict[str, str]) 
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (42, "SIGINT\n", "")
 
 
@@ -232,7 +232,7 @@ def test_killing_the_gateway_ends_the_command(environment: dict[str, str]) -> No
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.kill()
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=120)
     assert out == "SIGTERM\n"
     # What it could not remove, the next gateway does.
     assert len(leftovers(environment)) == 1
@@ -244,7 +244,7 @@ def test_killing_the_command_ends_the_gateway(environment: dict[str, str]) -> No
     process = start(environment, _SLEEPER)
     assert process.stdout is not None
     os.kill(int(process.stdout.readline()), signal.SIGKILL)
-    assert process.wait(20) == 128 + signal.SIGKILL
+    assert process.wait(120) == 128 + signal.SIGKILL
     process.communicate()
     assert leftovers(environment) == []
 
@@ -282,7 +282,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._fd, text.encode())
 
-    def expect(self, text: str, seconds: float = 20) -> str:
+    def expect(self, text: str, seconds: float = 90) -> str:
         deadline = time.monotonic() + seconds
         while text not in self._seen:
             left = deadline - time.monotonic()
@@ -315,7 +315,7 @@ def _typed(script: str) -> str:
 
 
 def test_terminal_interrupt(terminal: Terminal, tmp_path: Path) -> None:
-    script = "import time; print(6 * 7, flush=True); time.sleep(30)"
+    script = "import time; print(6 * 7, flush=True); time.sleep(600)"
     terminal.type(_typed(script) + "; echo status=$?\r")
     terminal.expect("42\r\n")
     terminal.type("\x03")

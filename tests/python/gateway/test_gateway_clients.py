@@ -62,7 +62,7 @@ class Behind:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=180,
         ).stdout
 
     def inspect(self, name: str) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def served(behind: Behind) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     finally:
         with contextlib.suppress(OSError):
             process.stdin.close()
-        process.wait(20)
+        process.wait(120)
         process.stdout.close()
 
 
@@ -121,7 +121,7 @@ class Screen:
     def type(self, text: str) -> None:
         os.write(self._fd, text.encode())
 
-    def expect(self, text: str, seconds: float = 30) -> None:
+    def expect(self, text: str, seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
         while text not in self.seen:
             left = max(deadline - time.monotonic(), 0)
@@ -150,7 +150,7 @@ def raw(path: str, text: bytes) -> bytes:
         return read_all(sock)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -220,7 +220,7 @@ def test_terminals(behind: Behind, name: str, client: str) -> None:
     other = Screen(
         [*GATEWAY, client, "exec", "-it", name, "bash", "--norc"], behind.env
     )
-    other.type("echo $((7 * 7)); sleep 60\r")
+    other.type("echo $((7 * 7)); sleep 600\r")
     other.expect("49")
     time.sleep(0.5)
     other.type("\x03")
@@ -620,8 +620,8 @@ def test_an_engine_that_goes_away(
     )
     time.sleep(1)
     stop = Path(__file__).resolve().parents[2] / "engine/stop"
-    subprocess.run([stop, folder], check=True, timeout=60)
-    _, err = process.communicate(timeout=30)
+    subprocess.run([stop, folder], check=True, timeout=180)
+    _, err = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "EOF" in err or "error" in err.lower()
 
@@ -641,14 +641,14 @@ def test_a_killed_client_ends_its_stream(behind: Behind, name: str) -> None:
 
 
 def test_killing_the_gateway_ends_the_client(behind: Behind, name: str) -> None:
-    words = [*GATEWAY, CLIENT, "run", "--name", name, IMAGE, "sleep", "60"]
+    words = [*GATEWAY, CLIENT, "run", "--name", name, IMAGE, "sleep", "600"]
     process = subprocess.Popen(
         words, env=behind.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     wait_for(lambda: name in behind.past("ps"))
     process.send_signal(signal.SIGKILL)
     # Its output ends when the client, too, is gone.
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
 
 
 def test_two_hundred_connections_at_once(behind: Behind) -> None:

@@ -213,13 +213,13 @@ def test_who_is_killed_in_the_queue_leaves_it(
         # What is free now goes to who is there.
         client.run(*create, "1", "--name", "ds01t-gpu-next", IMAGE, "true")
         command.stdin.close()
-        command.wait(30)
+        command.wait(120)
     names = client.run("docker", "ps", "-a", "--format", "{{.Names}}").stdout.split()
     assert "ds01t-gpu-next" in names
     assert "ds01t-gpu-left" not in names
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

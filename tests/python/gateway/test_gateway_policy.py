@@ -699,7 +699,7 @@ _limits = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(hostile_bodies(), _limits)
 def test_nothing_forbidden_reaches_the_engine(body: str, limits: SomeLimits) -> None:
     try:

@@ -215,7 +215,7 @@ def test_an_engine_that_only_stops_talking_is_still_spoken_to() -> None:
         assert read_all(sock).endswith(b"bye")
         sock.sendall(b"still here")
         sock.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 90
         while not got and time.monotonic() < deadline:
             time.sleep(0.02)
         assert got == [b"still here"]
@@ -238,7 +238,7 @@ def test_a_dead_client_ends_the_engines_stream() -> None:
         sock.sendall(GET)
         read_until(sock, b"tick")
         sock.close()
-        assert ended.wait(10)
+        assert ended.wait(90)
 
 
 def test_an_engine_that_dies_ends_the_clients_stream() -> None:

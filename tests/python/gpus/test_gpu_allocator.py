@@ -847,7 +847,7 @@ def test_who_waits_gets_it_when_it_comes_free(single: World) -> None:
     answers: list[float] = []
 
     def wait() -> None:
-        wait_for(single.allocator(), user(8), ONE, "b", 30, said.append)
+        wait_for(single.allocator(), user(8), ONE, "b", 300, said.append)
         answers.append(time.monotonic())
 
     thread = threading.Thread(target=wait)
@@ -860,7 +860,7 @@ def test_who_waits_gets_it_when_it_comes_free(single: World) -> None:
     made = single.containers["a"]
     single.remove("a")
     single.allocator().release("a", "removed", container_id=made.id)
-    thread.join(10)
+    thread.join(300)
     assert answers
     assert_sound(single)
     document = ledger_document.peek(single.paths)
@@ -944,7 +944,7 @@ def test_who_is_stopped_by_another_thread_leaves_the_queue(single: World) -> Non
     while not said:
         time.sleep(0.02)
     stop.set()
-    thread.join(20)
+    thread.join(300)
     assert [error.code for error in caught] == [Exit.LEFT]
     assert [line["reason"] for line in single.log("leave")] == ["left"]
     document = ledger_document.peek(single.paths)
@@ -958,7 +958,7 @@ def test_who_waits_keeps_waiting_when_the_document_is_lost(single: World) -> Non
     got: list[object] = []
     thread = threading.Thread(
         target=lambda: got.append(
-            wait_for(single.allocator(), user(8), ONE, "b", 30, said.append)
+            wait_for(single.allocator(), user(8), ONE, "b", 300, said.append)
         )
     )
     thread.start()
@@ -968,7 +968,7 @@ def test_who_waits_keeps_waiting_when_the_document_is_lost(single: World) -> Non
     time.sleep(0.6)
     single.remove("a")
     single.allocator().release("a", "removed", container_id=made.id)
-    thread.join(10)
+    thread.join(300)
     assert got
 
 
@@ -1001,7 +1001,7 @@ def test_a_start_waits_too(single: World) -> None:
     got: list[bool] = []
     thread = threading.Thread(
         target=lambda: got.append(
-            wait_to_start(single.allocator(), "a", 30, said.append).moved
+            wait_to_start(single.allocator(), "a", 300, said.append).moved
         )
     )
     thread.start()
@@ -1009,7 +1009,7 @@ def test_a_start_waits_too(single: World) -> None:
         time.sleep(0.02)
     single.remove("b")
     single.allocator().release("b", "removed", container_id=made.id)
-    thread.join(10)
+    thread.join(300)
     assert got == [False]
 
 

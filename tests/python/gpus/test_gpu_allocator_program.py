@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,7 +111,7 @@ def test_refusals_are_data_too(ask: Ask) -> None:
 
 
 def test_a_script_has_what_it_reserves_while_it_runs(ask: Ask) -> None:
-    with subprocess.Popen(["sleep", "60"]) as script:
+    with subprocess.Popen(["sleep", "600"]) as script:
         words = ("--request", "full", "--user", "root")
         ask("reserve", "job", *words, "--owner-pid", str(script.pid))
         states = [d["state"] for d in ask("status")["devices"]]
@@ -124,7 +123,7 @@ def test_a_script_has_what_it_reserves_while_it_runs(ask: Ask) -> None:
 def test_a_waiter_that_is_interrupted_leaves_the_queue(
     ask: Ask, gpus: FakeDriver
 ) -> None:
-    with subprocess.Popen(["sleep", "60"]) as script:
+    with subprocess.Popen(["sleep", "600"]) as script:
         words = ("--request", "full", "--user", "root")
         ask("reserve", "job", *words, "--owner-pid", str(script.pid))
         waiter = subprocess.Popen(
@@ -139,18 +138,18 @@ def test_a_waiter_that_is_interrupted_leaves_the_queue(
         (place,) = ask("queue")["queue"]
         assert place["container"] == "next"
         waiter.send_signal(signal.SIGINT)
-        waiter.communicate(timeout=20)
+        waiter.communicate(timeout=120)
         assert waiter.returncode == Exit.LEFT
         assert ask("queue") == {"queue": []}
         script.kill()
 
 
 def test_a_waiter_wakes_when_something_comes_free(ask: Ask, gpus: FakeDriver) -> None:
-    with subprocess.Popen(["sleep", "60"]) as script:
+    with subprocess.Popen(["sleep", "600"]) as script:
         words = ("--request", "full", "--user", "root")
         ask("reserve", "job", *words, "--owner-pid", str(script.pid))
         waiter = subprocess.Popen(
-            [sys.executable, "-sE", HELPER, "reserve", "next", *words, "--wait=60s"],
+            [sys.executable, "-sE", HELPER, "reserve", "next", *words, "--wait=600s"],
             env=gpus.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -161,11 +160,9 @@ def test_a_waiter_wakes_when_something_comes_free(ask: Ask, gpus: FakeDriver) ->
         # Nobody tells that the script is gone: the first in the queue finds out.
         script.kill()
         script.wait()
-        begin = time.monotonic()
-        out, _ = waiter.communicate(timeout=30)
+        out, _ = waiter.communicate(timeout=300)
         assert waiter.returncode == 0
         assert json.loads(out)["grant"]["container"] == "next"
-        print(f"woke after {time.monotonic() - begin:.2f} s")
 
 
 def test_engine_down(

@@ -252,7 +252,7 @@ def layouts(draw: st.DrawFn) -> tuple[Inventory, set[str], str, int]:
 
 
 @given(layouts(), st.sampled_from(["pack", "spread"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_instances_against_all_sets(
     case: tuple[Inventory, set[str], str, int], strategy: str
 ) -> None:
@@ -272,7 +272,6 @@ def test_instances_against_all_sets(
 
 
 @given(layouts(), st.randoms(), st.sampled_from(["pack", "spread"]))
-@settings(deadline=None)
 def test_the_order_of_devices_does_not_matter(
     case: tuple[Inventory, set[str], str, int], random: Any, strategy: str
 ) -> None:

@@ -110,7 +110,7 @@ def test_what_those_ahead_will_have_counts_for_their_user() -> None:
 KINDS = st.text("ab", min_size=1, max_size=3)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.lists(KINDS, min_size=1, max_size=5),
     KINDS,
@@ -154,7 +154,7 @@ def test_passing_never_delays_anybody(
     assert crowded == alone
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(KINDS, st.sampled_from([1, 2, 3])), max_size=6))
 def test_no_device_is_promised_twice(wishes: list[tuple[str, int]]) -> None:
     everything = {"a1", "a2", "b1"}
@@ -173,7 +173,6 @@ def test_use_fades_by_half_in_a_week() -> None:
     assert ledger_use.faded(None, START) == 0
 
 
-@settings(deadline=None)
 @given(st.floats(0.01, 8), st.floats(0, 30 * DAY), st.floats(0, 30 * DAY))
 def test_use_in_two_parts_is_as_much_as_in_one(
     share: float, first: float, second: float

@@ -31,6 +31,8 @@ from ds01.gpus.rules.refusal import Refusal
 from ds01.gpus.rules.request import parse_request
 from gpu_world import START, World, gpu, make_paths, make_policy, me, mig, user
 
+pytestmark = pytest.mark.alone
+
 USERS = 30
 # `tests/run --fast` has a minute for everything.
 HOURS = 8 if os.environ.get("BENCH_FAST") else 24

@@ -156,7 +156,7 @@ def test_a_newer_document_is_left_alone(paths: Paths) -> None:
     assert path.exists()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.integers(), st.integers(0, 60), st.binary(max_size=8))
 def test_damage_never_raises_anything_else(seed: int, length: int, put: bytes) -> None:
     rng = random.Random(seed)  # noqa: S311 - a test

@@ -105,7 +105,7 @@ def test_any_other_layout_is_read_too(indent: int | None) -> None:
     assert ledger_document.read(text) == DOCUMENT
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32), st.integers(0, 40), st.text(',\n"[]{}:a1', max_size=6))
 def test_damage_is_seen_as_it_would_be_without_lines(
     seed: int, length: int, put: str

@@ -42,7 +42,7 @@ def jupyter(folder: Path, *words: str, system: str = "") -> Iterator[tuple[str, 
         )
     try:
         found = None
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while found is None and time.monotonic() < until and process.poll() is None:
             time.sleep(0.1)
             found = ADDRESS.search(log.read_text())
@@ -50,15 +50,15 @@ def jupyter(folder: Path, *words: str, system: str = "") -> Iterator[tuple[str, 
         yield found[1], found[2] or ""
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 def status(port: str, token: str = "") -> int:
     url = f"http://127.0.0.1:{port}/api/contents?token={token}"
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=30) as answer:
+            with urllib.request.urlopen(url, timeout=120) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import shlex
 import shutil
 import subprocess
@@ -381,29 +380,6 @@ def test_added_layer_is_not_in_the_managed_part() -> None:
     assert [layer.kind for layer in found] == ["added"]
     text = render.render(found, None, "a:b", Tools(uv_image=UV))
     assert "added" not in text
-
-
-def cpu_of(*words: str | Path) -> float:
-    """Return the CPU seconds of a program."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-sE", *words], capture_output=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def test_rendering_is_quick() -> None:
-    """CPU time, so that a busy machine does not matter; the bench has the clock.
-
-    On a machine that is slow for that, twice the import of the libraries.
-    """
-    words = (GOLDEN / "plain/image.yaml", "--packages", GOLDEN / "packages.yaml")
-    times, known = [1.0], [1.0]
-    bound = 0.150
-    while len(times) < 20 and min(times) >= bound:
-        known.append(cpu_of("-c", "import jinja2, yaml"))
-        times.append(cpu_of(PROGRAM, *words))
-        bound = max(0.150, 2 * min(known))
-    assert min(times) < bound
 
 
 @given(st.lists(REQUIREMENTS, max_size=5))

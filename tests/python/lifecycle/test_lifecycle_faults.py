@@ -46,7 +46,7 @@ lifecycle: {warn_at: [50, 90], stop_grace: 0s}
 
 def docker(*words: str) -> str:
     done = subprocess.run(
-        ["docker", *words], capture_output=True, text=True, check=False, timeout=60
+        ["docker", *words], capture_output=True, text=True, check=False, timeout=180
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -178,7 +178,7 @@ def test_a_busy_container_stays(bench: Bench) -> None:
     # that takes is a matter of what else the machine does.
     known = 0
     for _ in range(6):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while (used := bench.cpu()) < known + 700_000_000:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -251,7 +251,7 @@ def test_many_passes_at_once_warn_once(bench: Bench) -> None:
     children = [
         subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(6)
     ]
-    answers = [json.loads(child.communicate(timeout=60)[0]) for child in children]
+    answers = [json.loads(child.communicate(timeout=180)[0]) for child in children]
     assert all(answer["skipped"] is None for answer in answers)
     assert any(not answer["busy"] for answer in answers)
     assert bench.told() == [50]
@@ -396,7 +396,7 @@ def _driver(offset: float, die_at: int = 0) -> int:
     if die_at:
         words += ["--die-at", str(die_at)]
     done = subprocess.run(
-        words, capture_output=True, text=True, check=False, timeout=60
+        words, capture_output=True, text=True, check=False, timeout=180
     )
     assert done.returncode in {-9, 0}, done.stderr
     return done.returncode
@@ -404,7 +404,9 @@ def _driver(offset: float, die_at: int = 0) -> int:
 
 def _calls(offset: float) -> int:
     words = [sys.executable, str(DRIVER), "--offset", str(offset), "--count"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=True, timeout=180
+    )
     return int(done.stdout)
 
 

@@ -501,7 +501,7 @@ def lives(
 ACTIVE_KINDS = (TRAINS, LOADS, WAITS, TYPES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(lives())
 def test_any_life(
     life: tuple[list[tuple[float, Doing]], float, float, tuple[int, ...]],
@@ -542,7 +542,7 @@ def test_any_life(
     assert {w.percent for w in run.entry.warned} == set(warn_at)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_whatever_happens_nobody_is_stopped_before_the_announced_time(
     data: st.DataObject,

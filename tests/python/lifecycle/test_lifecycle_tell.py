@@ -69,7 +69,8 @@ def test_a_terminal_that_nobody_reads_holds_nobody_up() -> None:
         begun = time.monotonic()
         for _ in range(400):
             terminals.write(terminal, "x" * 1000)
-        assert time.monotonic() - begun < 20
+        # Not for ever, nor for a while each time.
+        assert time.monotonic() - begun < 120
     finally:
         os.close(master)
         os.close(slave)
@@ -157,12 +158,12 @@ def test_a_program_that_fails_or_hangs_is_named(
 ) -> None:
     monkeypatch.setattr(lifecycle_tell, "_PATIENCE_SECONDS", 3.0)
     hook(tmp_path, "10-fails", "exit 3")
-    hook(tmp_path, "20-hangs", "exec sleep 30")
+    hook(tmp_path, "20-hangs", "exec sleep 600")
     hook(tmp_path, "30-broken", "x").write_text("#!/no/such/shell\n")
     hook(tmp_path, "40-good", f'cat > "{tmp_path}/good"')
     begun = time.monotonic()
     tell(paths(tmp_path), [MESSAGE], mail=False)
-    assert time.monotonic() - begun < 25
+    assert time.monotonic() - begun < 300
     said = capfd.readouterr().err
     assert "10-fails' failed with status 3" in said
     assert "20-hangs' took too long" in said
@@ -176,7 +177,7 @@ def test_a_program_that_does_not_read_holds_nobody_up(tmp_path: Path) -> None:
     long = replace(MESSAGE, text="x" * 1_000_000)
     begun = time.monotonic()
     tell(paths(tmp_path), [long], mail=False)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 300
     assert int((tmp_path / "count").read_text()) > 1_000_000
 
 

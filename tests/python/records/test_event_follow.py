@@ -188,7 +188,7 @@ def test_a_log_that_is_removed_and_made_anew(log: Log, follower: Follower) -> No
 ACTIONS = ("write", "write", "write", "poll", "poll", "rename", "bare", "copy", "pack")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     actions=st.lists(st.sampled_from(ACTIONS), max_size=40),
     chance=st.randoms(use_true_random=False),

@@ -195,7 +195,7 @@ def test_a_clock_that_was_set_back_hides_nothing_near(log: Path) -> None:
     assert found == list(range(90, 100))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 300), min_size=1, max_size=60),
     second=st.integers(0, 320),

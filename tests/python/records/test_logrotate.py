@@ -23,19 +23,24 @@ pytestmark = pytest.mark.engine  # needs root, and logrotate of the bench
 
 SHIPPED = Path(__file__).resolve().parents[3] / "config/logrotate.d/ds01"
 WRITERS = 8
+# So many at least, and until there were so many rotations.
 LINES = 150
+ROTATIONS = 5
 
 WRITE = """
 import sys
 from pathlib import Path
-from _common import Paths
-from event_log import append_event
+from ds01.core.paths import Paths
+from ds01.records.event_log import append_event
 root, writer, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 paths = Paths(root, root, root / "log of ds01")
-for number in range(count):
+number = -1
+while number + 1 < count or not (root / "enough").exists():
+    number += 1
     for log in ("events", "gpu-allocations"):
         append_event("started", log=log, paths=paths, writer=writer, number=number,
                      text="x" * (number % 97 * 20))
+(root / f"lines{writer}").write_text(str(number + 1))
 """
 
 
@@ -107,11 +112,15 @@ def test_eight_writers_lose_no_line(
         while any(writer.poll() is None for writer in writers):
             rotate("--force")
             rotations += 1
+            if rotations == ROTATIONS:
+                (tmp_path / "enough").touch()
     finally:
+        (tmp_path / "enough").touch()
         done.set()
         thread.join()
     assert [writer.wait() for writer in writers] == [0] * WRITERS
-    assert rotations >= 5
+    assert rotations >= ROTATIONS
+    lines = [int((tmp_path / f"lines{n}").read_text()) for n in range(WRITERS)]
     for log, follower, found in zip(
         ("events", "gpu-allocations"), followers, followed, strict=True
     ):
@@ -121,12 +130,12 @@ def test_eight_writers_lose_no_line(
         assert [path.suffix for path in list_files(path)].count(".gz") >= 3
         read = list(read_lines(path))
         assert list(select(iter(found), None, None)) == read
-        assert len(found) == len(read) == WRITERS * LINES
+        assert len(found) == len(read) == sum(lines)
         times = [event["time"] for event in read]
         assert times == sorted(times)
         for writer in range(WRITERS):
             numbers = [e["number"] for e in read if e["writer"] == writer]
-            assert numbers == list(range(LINES))
+            assert numbers == list(range(lines[writer]))
 
 
 def test_a_new_file_has_the_rights_and_the_group_of_the_old(

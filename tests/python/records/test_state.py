@@ -336,7 +336,7 @@ def test_lock_holds_between_threads(paths: Paths) -> None:
 
     def work() -> None:
         for _ in range(20):
-            with files.locked(paths.state / "x.lock", timeout=60):
+            with files.locked(paths.state / "x.lock", timeout=180):
                 inside.append(1)
                 most.append(len(inside))
                 inside.pop()
@@ -354,7 +354,7 @@ def test_lock_file_removed_while_it_is_waited_for(paths: Paths) -> None:
     lock = paths.state / "x.lock"
     holder = hold(lock)
     waiter = spawn(
-        "with locked_files.locked(Path(sys.argv[1]), timeout=60):\n"
+        "with locked_files.locked(Path(sys.argv[1]), timeout=180):\n"
         "    a = os.stat(sys.argv[1]).st_ino\n"
         "    print(a == [os.fstat(int(f)).st_ino for f in os.listdir('/proc/self/fd')\n"
         "        if os.path.exists('/proc/self/fd/' + f)\n"
@@ -365,7 +365,7 @@ def test_lock_file_removed_while_it_is_waited_for(paths: Paths) -> None:
     time.sleep(0.3)
     lock.unlink()
     holder.communicate()
-    output, errors = waiter.communicate(timeout=60)
+    output, errors = waiter.communicate(timeout=180)
     assert (output, errors) == ("True\n", "")
 
 
@@ -393,7 +393,7 @@ def test_one_of_many_processes_may_create(paths: Paths) -> None:
         "sys.stdin.readline()\n"
         "try:\n"
         "    state.begin(find_paths(), sys.argv[1], process_owner.owner_of(os.getpid()),"
-        " {}, timeout=60)\n"
+        " {}, timeout=180)\n"
         "    print('mine', flush=True)\n"
         "except HelperError as error:\n"
         "    print(int(error.code), flush=True)\n"
@@ -594,7 +594,7 @@ def test_zombie_is_dead() -> None:
     owner = owner_of(process.pid)
     assert owner is not None
     process.kill()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while is_alive(owner) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not is_alive(owner)

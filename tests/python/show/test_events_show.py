@@ -221,4 +221,4 @@ def test_follow_goes_on_over_a_rotation(logs: Path, write: Callable[..., None]) 
         assert kinds[-1] == "stopped" and len(kinds) > 1
     finally:
         process.send_signal(signal.SIGINT)
-    assert process.wait(10) == Exit.LEFT
+    assert process.wait(120) == Exit.LEFT
