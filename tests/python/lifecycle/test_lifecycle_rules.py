@@ -495,6 +495,8 @@ def lives(
     limit = draw(st.sampled_from([20 * MINUTE, HOUR, 3 * HOUR]))
     tick = draw(st.sampled_from([MINUTE, 2 * MINUTE, 5 * MINUTE]))
     warn_at = draw(st.sampled_from([(80, 95), (50,), (10, 60, 99), (90,)]))
+    # That a process waits is seen while it does; counters tell of all else afterwards.
+    parts = [(max(n, 2 * tick) if doing is WAITS else n, doing) for n, doing in parts]
     return parts, limit, tick, warn_at
 
 
