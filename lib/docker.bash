@@ -59,11 +59,6 @@ docker::end_inside() { # <container> <file-inside>
         kill -KILL "${process}"' sh "$2" > /dev/null 2>&1 || true
 }
 
-# Remove a container that was never started, or a temporary one; nothing of a person is in it.
-docker::remove_unused() { # <container>
-    docker rm --force "$1" > /dev/null 2>&1
-}
-
 # Remove a file inside a running container; it does not matter if the container is gone.
 docker::remove_inside() { # <container> <file>
     docker exec --user "${UID}:${GROUPS[0]}" "$1" rm -f -- "$2" > /dev/null 2>&1 || true

@@ -51,7 +51,7 @@ class Exchange:
             self._socket.connect(path)
             self._socket.sendall(head.encode() + b"\r\n" + (body or b""))
             self._answer: BinaryIO = self._socket.makefile("rb")
-            self._read_head()
+            self._read_head(method)
         except BaseException:
             self._socket.close()
             raise
@@ -69,7 +69,7 @@ class Exchange:
             raise BadAnswerError("the answer broke off")
         return line.strip()
 
-    def _read_head(self) -> None:
+    def _read_head(self, method: str) -> None:
         version, _, rest = self._line().partition(b" ")
         number = rest[:3]
         if not version.startswith(b"HTTP/1.") or not number.isdigit():
@@ -83,7 +83,7 @@ class Exchange:
                 self._length = int(value)
             elif name.lower() == b"transfer-encoding":
                 self._is_chunked = value.strip().lower() == b"chunked"
-        if self.status in _BODILESS:
+        if method == "HEAD" or self.status in _BODILESS:
             self._length, self._is_chunked = 0, False
 
     def pieces(self) -> Iterator[bytes]:

@@ -166,7 +166,7 @@ def test_not_found_is_no_empty_list(monkeypatch: pytest.MonkeyPatch) -> None:
         assert it.containers(["aime.mlc"]) == []
 
 
-def answer(tmp_path: Path, text: bytes) -> bytes:
+def answer(tmp_path: Path, text: bytes, method: str = "GET") -> bytes:
     """Return the body that a client reads of an answer, sent byte by byte."""
     path = tmp_path / "socket"
     path.unlink(missing_ok=True)
@@ -184,7 +184,7 @@ def answer(tmp_path: Path, text: bytes) -> bytes:
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            return engine.Engine(f"unix://{path}", 30.0).call("GET", "/x")[1]
+            return engine.Engine(f"unix://{path}", 30.0).call(method, "/x")[1]
         finally:
             thread.join()
 
@@ -204,6 +204,11 @@ def answer(tmp_path: Path, text: bytes) -> bytes:
 )
 def test_bodies_of_every_form(tmp_path: Path, text: bytes, body: bytes) -> None:
     assert answer(tmp_path, text) == body
+
+
+def test_what_is_asked_for_its_head_has_no_body(tmp_path: Path) -> None:
+    text = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
+    assert answer(tmp_path, text, "HEAD") == b""
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from ds01.gpus.ledger.document import CHANGED, Grant
 from ds01.gpus.rules.request import Request, parse_request, parse_wait
 from ds01.records.event_log import append_event
 
-PROGRAM = "gpu_start"
+PROGRAM = "container_session"
 
 
 def check_caller(labels: Mapping[str, str], caller: int) -> None:
