@@ -1,7 +1,7 @@
 """Locks with a time limit, atomic writes and whole-line appends for shared folders.
 
-The inner part of the room records; nothing else writes state. Files are written under a lock
-only, and are made with their mode set, whatever the umask. Every failure is a
+The inner part of the room records; nothing else writes state. Files are written under a
+lock only, and are made with their mode set, whatever the umask. Every failure is a
 HelperError that says what to do; the old content is then still in place.
 """
 

@@ -1,4 +1,4 @@
-"""Appends to the event log and the log of GPU allocations; the outer part is containers.py.
+"""Appends to the event log and the log of GPU allocations.
 
 One JSON object per line, in the order of their times; whole lines, whatever happens.
 """
