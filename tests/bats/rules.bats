@@ -97,13 +97,8 @@ python_files() {
             ds01/images/source/folder.py) ;;                   # an image's folder, which is a person's
             # A build's temporary folder and log.
             ds01/images/build/stage.py | ds01/images/build/docker.py | ds01/images/versions/workshop.py) ;;
-<<<<<<< HEAD
             ds01/images/versions/probe.py) ;;                  # the user's cache of what a base has
             ds01/show/report.py | ds01/lifecycle/making.py) ;; # what their caller asked for
-=======
-            ds01/images/versions/probe.py) ;;        # the user's cache of what a base has
-            report_show.py | ds01/show/report.py) ;; # the page that its caller asked for
->>>>>>> tests
             *)
                 printf 'writes files: %s\n' "${file}"
                 return 1
