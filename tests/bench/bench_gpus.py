@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -63,6 +64,34 @@ def creates(rounds: int, bare: str) -> None:
         run("docker", "rm", f"{name}-bare", DOCKER_HOST=bare)
     # The first one loads policy and driver.
     json.dump(pairs[1:], sys.stdout)
+
+
+def waits(topology: Path) -> tuple[float, float]:
+    """Return in how many seconds a waiter has its GPU after a release, and in how many
+    it is gone after Ctrl-C."""
+    run(ROOT / "tests/python/fake_gpus.py", "--output", topology, "a100-40")
+    program = [str(ROOT / "venv/bin/python3"), "-sE"]
+    program.append(str(ROOT / "python/gpu_allocator.py"))
+
+    def waiter(name: str) -> subprocess.Popen[str]:
+        words = [*program, "reserve", name, "--request=full", "--user=root", "--wait"]
+        begun = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+        assert begun.stderr is not None
+        begun.stderr.readline()  # it has a place in the queue
+        return begun
+
+    mine = f"--owner-pid={os.getpid()}"
+    run(*program, "reserve", "wbench-1", "--request=full", "--user=root", mine)
+    left = waiter("wbench-2")
+    begun = time.perf_counter()
+    left.send_signal(signal.SIGINT)
+    left.wait()
+    gone = time.perf_counter() - begun
+    served = waiter("wbench-3")
+    run(*program, "release", "wbench-1")
+    begun = time.perf_counter()
+    served.wait()
+    return time.perf_counter() - begun, gone
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,6 +151,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"gpu-status {statistics.median(times) * 1000:.0f} ms for "
             f"{len(lines) - 1} devices and {words.rounds} containers (<= 400)"
         )
+        woke, gone = waits(topology)
+        print(f"a waiter has its GPU {woke:.2f} s after the release (<= 2)")
+        print(f"and has left the queue {gone:.2f} s after Ctrl-C (<= 2)")
     finally:
         ids = run("docker", "ps", "-aq", "--filter", "name=^gbench-").split()
         if ids:
