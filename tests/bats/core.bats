@@ -71,11 +71,15 @@ json.dump({"odd": "a\"b\\n \n\t\x07\\\\ ü%s $(x) `y` \\x22 \\u0041,\"running\":
             gpu-explain) words=(--request 1) ;;
             *) words=() ;;
         esac
-        PATH="${clone}/path:${PATH}" run --separate-stderr timeout 60 "${clone}/bin/${name}" "${words[@]}" < /dev/null
+        # Without DOCKER_HOST the settings say where the engine is.
+        PATH="${clone}/path:${PATH}" run --separate-stderr env -u DOCKER_HOST timeout 60 \
+            "${clone}/bin/${name}" "${words[@]}" < /dev/null
         printf '%s: %s\n%s\n' "${name}" "${status}" "${stderr}"
         [[ "${output}${stderr}" != *Traceback* && "${output}${stderr}" != *ModuleNotFound* ]]
         case "${name}" in
             image-base | user-setup) ;;
+            # The logs need no package.
+            ds01-events | ds01-report) [[ "${status}" -eq 7 ]] ;;
             *)
                 [[ "${status}" -eq 7 ]]
                 [[ "${stderr}" == *"${name}: error: the Python package '"*"' is not installed here"* ]]

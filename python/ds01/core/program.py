@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from types import TracebackType
 
 from ds01.core.errors import Exit, HelperError
 
@@ -38,6 +39,25 @@ def report(error: HelperError, fallback: str) -> int:
     if error.hint:
         say("hint", error.hint, fallback)
     return int(error.code)
+
+
+def _uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Say in one line that a package is missing; in a clone nothing is installed."""
+    if not isinstance(error, ModuleNotFoundError):
+        sys.__excepthook__(kind, error, trace)
+        return
+    told = HelperError(
+        Exit.PREREQUISITE,
+        f"the Python package '{error.name}' is not installed here",
+        "run './install.sh', or 'tests/run' in a clone, which make 'venv/bin/python3'",
+    )
+    os._exit(report(told, "ds01"))
+
+
+# Also of what fails while a program is still loading, which run() does not see.
+sys.excepthook = _uncaught
 
 
 def run(

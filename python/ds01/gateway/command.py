@@ -25,6 +25,7 @@ import socket
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -268,7 +269,13 @@ def serve_command(
 
 
 def run_command(command: Sequence[str], engine: str, report: Path | None = None) -> int:
-    """Run COMMAND behind a gateway of its own; return its status."""
+    """Run COMMAND behind a gateway of its own; return its status.
+
+    Raises ModuleNotFoundError before COMMAND starts where a package is missing.
+    """
+    for package in ("h11", "yaml"):
+        if PathFinder.find_spec(package) is None:
+            raise ModuleNotFoundError(name=package)
     if not os.access(engine, os.R_OK | os.W_OK):
         from ds01.core.engine import no_engine  # noqa: PLC0415 - for its words only
 
