@@ -92,8 +92,13 @@ def plan(words: argparse.Namespace) -> dict[str, Any]:
         if _is_made(engine, paths, container):
             raise _second(words.name)
         asked = request or _left_to_mlc(chosen)
-        allocator.check(user, asked, container, waits=words.wait is not None)
+        # First, because what a dead create of the name has left may hold the devices.
         _begin(engine, paths, container, words, answer)
+        try:
+            allocator.check(user, asked, container, waits=words.wait is not None)
+        except BaseException:
+            containers.forget(paths, container, words.owner_pid)
+            raise
     return answer
 
 
