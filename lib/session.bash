@@ -51,9 +51,12 @@ session::forget() { # <engine-name>
 session::start() { # <name> <engine-name> [<container-json>]
     SESSION_JSON="${3:-}"
     if [[ "${SESSION_JSON}" != *'"devices":[]'* ]]; then
+        # Who leaves the queue gets a status, and is not killed: what called us goes on.
+        trap 'exit 130' INT
         SESSION_JSON="$(core::helper container_session prepare "$1" --owner-pid "$$" \
             ${CREATE[waits]:+--wait "${CREATE[wait]}"} ${CREATE[start_request]:+--request "${CREATE[start_request]}"})" \
             || exit
+        trap - INT
     fi
     core::is_true "${SESSION_JSON}" running || mlc::start "$1" "$2"
 }
