@@ -1,17 +1,7 @@
-"""The Docker API gateway: policy in front of the engine's socket.
+"""A gateway of its own for one command: the private socket, the command, its signals.
 
-`run -- COMMAND…` starts COMMAND with DOCKER_HOST naming a private socket, on which this
-process serves the Docker API under policy until COMMAND ends. COMMAND keeps terminal,
-process group and signals as if it ran alone; its status is returned (128 + n for a
-signal, 126 and 127 as the shell has them). If this process is killed, COMMAND gets
-SIGTERM. When it is interrupted or to end, its requests leave the queue for GPUs.
-
-With `--report FILE` the last refusal is written to FILE as one JSON object (code,
-message, hint), since COMMAND turns every failure into a status of its own.
-
-Reads: the engine's address (`--engine`, else DOCKER_HOST, else the default socket);
-with the first request to make a container also the policy and the settings. Writes
-notes on stderr, nothing on stdout. Exit statuses of its own: 2, 7.
+COMMAND keeps terminal, process group and signals as if it ran alone. What the door says
+of it stands in docker_gateway.py.
 """
 
 from __future__ import annotations
