@@ -78,13 +78,12 @@ create::plan() { # [<word of container_create plan>...]
     [[ -z "${CREATE[dry_run]}" ]] || words+=(--dry-run)
     CREATE_PLAN="$(core::helper container_create plan "${CREATE[name]}" --owner-pid "$$" \
         --overlay "${CORE_TEMP}/mlc" "${words[@]}")" || exit
-    if [[ "${CREATE_PLAN}" != *'"gpu_request":'* || -n "${CREATE[dry_run]}" ]]; then
-        mlc::load "${CREATE_PLAN}"
-    else
+    # What only tells of a container that is there, or that nothing says what a new one is made of, has begun nothing.
+    if [[ "${CREATE_PLAN}" == *'"gpu_request":'* && -z "${CREATE[dry_run]}" ]]; then
         CREATE_PENDING="$(create::engine_name "${CREATE[name]}")"
         core::on_exit create::_abandon
-        mlc::load "${CREATE_PLAN}"
     fi
+    mlc::load "${CREATE_PLAN}"
     [[ "${CREATE_PLAN}" == *'"gpu_request":'* ]] || return 0
     for key in framework version image arch gpus gpu_request workspace data models; do
         core::member "CREATE[${key}]" "${CREATE_PLAN}" "${key}"
