@@ -22,7 +22,6 @@ from ds01.core.errors import Exit, HelperError
 from ds01.core.labels import MLC
 from ds01.core.mlc import CPU
 from ds01.core.paths import Paths, find_paths
-from ds01.core.text import nearest
 from ds01.gpus.allocator.allocator import Allocator
 from ds01.gpus.rules.request import (
     DEFAULT,
@@ -33,7 +32,7 @@ from ds01.gpus.rules.request import (
 )
 from ds01.gpus.rules.request_words import docker_words, requested
 from ds01.images.shelf import catalog
-from ds01.images.shelf.image import Image, read_images, resolve, visible
+from ds01.images.shelf.image import Image, nearest_shown, read_images, resolve
 from ds01.lifecycle.making import clear_remains
 from ds01.policy.users import identify_user
 from ds01.records import containers
@@ -141,8 +140,7 @@ def _find_own(
     found = resolve(every, word)
     if found is None:
         # It may be an image of a registry; where it is none, this one was meant.
-        known = [image.shown for image in visible(every)]
-        return (nearest(word, known) if words.image else None), None
+        return (nearest_shown(every, word) if words.image else None), None
     if not words.image and not found.mine:
         return None, None
     is_unasked = not words.image

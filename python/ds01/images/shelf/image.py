@@ -122,12 +122,17 @@ def _names(image: Image) -> set[str]:
     return {f"{owner}/{image.name}", f"{image.user}/{image.name}"}
 
 
+def nearest_shown(images: Sequence[Image], word: str) -> str | None:
+    """Return what a word that is no image most likely meant, as lists show it."""
+    return nearest(word, [image.shown for image in visible(images)])
+
+
 def require(images: Sequence[Image], word: str) -> Image:
     """Return the image that a word means; raises HelperError(NOT_FOUND)."""
     found = resolve(images, word)
     if found is not None:
         return found
-    close = nearest(word, [it.shown for it in visible(images)])
+    close = nearest_shown(images, word)
     raise HelperError(
         Exit.NOT_FOUND,
         f"image '{word}' not found",

@@ -12,9 +12,15 @@ from ds01.core.engine import Engine
 from ds01.core.errors import Exit
 from ds01.core.program import print_json, say
 from ds01.core.table import render
-from ds01.core.text import age, nearest
+from ds01.core.text import age
 from ds01.core.units import read_stamp
-from ds01.images.shelf.image import Image, read_images, resolve, visible
+from ds01.images.shelf.image import (
+    Image,
+    nearest_shown,
+    read_images,
+    resolve,
+    visible,
+)
 
 PROGRAM = "images"
 
@@ -71,7 +77,7 @@ def do_resolve(words: argparse.Namespace, engine: Engine) -> int:
     """Print which image a word means, if any."""
     every = read_images(engine)
     found = resolve(every, words.word)
-    close = None if found else nearest(words.word, [it.shown for it in visible(every)])
+    close = None if found else nearest_shown(every, words.word)
     print_json(
         {
             "close": close,
